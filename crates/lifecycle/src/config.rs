@@ -1,0 +1,81 @@
+//! What the machine is told of a pod: numbers and policies, never handlers. All of it is already defaulted and valid.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// A container's place in [`PodConfig::containers`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ContainerIndex(pub usize);
+
+/// One pod.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PodConfig {
+    /// `metadata.name`.
+    pub name: String,
+    /// `metadata.namespace`.
+    pub namespace: String,
+    /// `metadata.uid`.
+    pub uid: String,
+    /// `spec.restartPolicy`.
+    pub restart_policy: RestartPolicy,
+    /// `spec.terminationGracePeriodSeconds`.
+    pub termination_grace_period: Duration,
+    /// `spec.containers`, in their order.
+    pub containers: Vec<ContainerConfig>,
+}
+
+/// One container.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContainerConfig {
+    /// Its name.
+    pub name: String,
+    /// Its image, as the manifest names it.
+    pub image: String,
+    /// `startupProbe`.
+    pub startup: Option<ProbeConfig>,
+    /// `livenessProbe`.
+    pub liveness: Option<ProbeConfig>,
+    /// `readinessProbe`.
+    pub readiness: Option<ProbeConfig>,
+    /// `lifecycle.postStart`.
+    pub post_start: Option<HookConfig>,
+    /// `lifecycle.preStop`.
+    pub pre_stop: Option<HookConfig>,
+}
+
+/// The numbers of a probe, defaulted (A1.1).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProbeConfig {
+    /// Time from the container's start to the first run.
+    pub initial_delay: Duration,
+    /// Time from one run's due time to the next.
+    pub period: Duration,
+    /// How long a run may take.
+    pub timeout: Duration,
+    /// Successes in a row that make the result a success.
+    pub success_threshold: u32,
+    /// Failures in a row that make the result a failure.
+    pub failure_threshold: u32,
+    /// The probe's own `terminationGracePeriodSeconds`, for kills that it causes (B2.1).
+    pub termination_grace_period: Option<Duration>,
+}
+
+/// The numbers of a hook.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HookConfig {
+    /// How long it may take. A preStop hook is further bounded by what is left of the grace period.
+    pub timeout: Duration,
+}
+
+/// `restartPolicy` (B5.1).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RestartPolicy {
+    /// Restart after any exit.
+    #[default]
+    Always,
+    /// Restart after an exit other than 0.
+    OnFailure,
+    /// Never restart.
+    Never,
+}

@@ -1,0 +1,109 @@
+//! What is shown of a pod: derived from the state alone (invariant 8).
+
+use serde::{Deserialize, Serialize};
+
+use crate::time::WallTime;
+
+/// The status of a pod; the node agent adds addresses and identifiers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PodStatus {
+    /// `status.phase` (C1).
+    pub phase: Phase,
+    /// `status.reason`; empty where there is none.
+    pub reason: String,
+    /// `status.message`; empty where there is none.
+    pub message: String,
+    /// `status.startTime`.
+    pub start_time: WallTime,
+    /// `metadata.deletionTimestamp`: when the pod will be gone at the latest, if it is being deleted.
+    pub deletion_time: Option<WallTime>,
+    /// `metadata.deletionGracePeriodSeconds`.
+    pub deletion_grace_seconds: Option<u64>,
+    /// `status.conditions` (C2), in Kubernetes' order.
+    pub conditions: Vec<Condition>,
+    /// One for each container, in the order of the configuration.
+    pub containers: Vec<ContainerStatus>,
+}
+
+/// `status.phase`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Phase {
+    /// Not every container has started yet.
+    Pending,
+    /// At least one container runs or will run again.
+    Running,
+    /// All ended well, for good.
+    Succeeded,
+    /// All ended, at least one not well.
+    Failed,
+}
+
+/// One of `status.conditions`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Condition {
+    /// `type`, such as `Ready`.
+    pub name: String,
+    /// `status`.
+    pub status: bool,
+    /// `reason`; empty where there is none.
+    pub reason: String,
+    /// `message`; empty where there is none.
+    pub message: String,
+    /// `lastTransitionTime`: when the status last changed.
+    pub last_transition: WallTime,
+}
+
+/// The status of a container (C3).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContainerStatus {
+    /// Its name.
+    pub name: String,
+    /// `state`.
+    pub state: ContainerState,
+    /// `lastState`, if an instance has ended before.
+    pub last_termination: Option<Terminated>,
+    /// `ready`.
+    pub ready: bool,
+    /// `started`.
+    pub started: bool,
+    /// `restartCount`, which is also the number of the present instance.
+    pub restart_count: u32,
+}
+
+/// `state` of a container.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ContainerState {
+    /// Not there yet, or not there again yet.
+    Waiting {
+        /// Kubernetes' reason, such as `ContainerCreating` or `CrashLoopBackOff`.
+        reason: String,
+        /// More about it; may be empty.
+        message: String,
+    },
+    /// It runs.
+    Running {
+        /// Since when.
+        started_at: WallTime,
+    },
+    /// It has ended.
+    Terminated(Terminated),
+}
+
+/// How an instance ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Terminated {
+    /// `exitCode`.
+    pub exit_code: i32,
+    /// `signal`.
+    pub signal: Option<i32>,
+    /// `reason`, such as `Completed`, `Error` or `OOMKilled`.
+    pub reason: String,
+    /// `message`; may be empty.
+    pub message: String,
+    /// `startedAt`.
+    pub started_at: WallTime,
+    /// `finishedAt`.
+    pub finished_at: WallTime,
+    /// Which instance it was.
+    pub instance: u32,
+}

@@ -1,0 +1,189 @@
+//! What the API and the command line see of the agent.
+
+use std::{pin::Pin, sync::Arc};
+
+use bytes::Bytes;
+use futures::Stream;
+use serde::{Deserialize, Serialize};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    sync::oneshot,
+};
+
+/// A pod's or an event's JSON document, as it is stored and handed out.
+pub type Document = Arc<serde_json::Value>;
+
+/// Names a pod.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct PodKey {
+    /// `metadata.namespace`.
+    pub namespace: String,
+    /// `metadata.name`.
+    pub name: String,
+}
+
+/// A list and the version from which a watch goes on without a gap.
+#[derive(Clone, Debug)]
+pub struct Listing {
+    /// The list's `metadata.resourceVersion`.
+    pub resource_version: u64,
+    /// The documents, by namespace and name.
+    pub items: Vec<Document>,
+}
+
+/// Which collection is listed or watched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Collection {
+    /// Pods.
+    Pods,
+    /// Events (core/v1).
+    Events,
+}
+
+/// One change to a collection.
+#[derive(Clone, Debug)]
+pub struct Change {
+    /// What happened.
+    pub kind: ChangeKind,
+    /// Its resourceVersion.
+    pub resource_version: u64,
+    /// The document after the change; the last one for a deletion.
+    pub object: Document,
+}
+
+/// What happened to an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChangeKind {
+    /// It is new.
+    Added,
+    /// It has changed.
+    Modified,
+    /// It is gone.
+    Deleted,
+}
+
+/// An endless stream of changes. It ends with [`WatchError::Expired`] when the reader falls too far behind.
+pub type Changes = Pin<Box<dyn Stream<Item = Result<Change, WatchError>> + Send>>;
+
+/// Why a watch cannot start or go on.
+#[derive(Debug, thiserror::Error)]
+pub enum WatchError {
+    /// The version asked for is older than what is kept: list again, then watch from there (HTTP 410).
+    #[error("resource version {0} is too old; list again and watch from the list's version")]
+    Expired(u64),
+}
+
+/// What `apply` did.
+#[derive(Debug)]
+pub struct Created {
+    /// The pod as it was stored.
+    pub pod: Document,
+    /// Warnings for people.
+    pub warnings: Vec<String>,
+}
+
+/// Why a request was refused.
+#[derive(Debug, thiserror::Error)]
+pub enum RequestError {
+    /// There is no such pod or container (404).
+    #[error("{0}")]
+    NotFound(String),
+    /// A pod of that name is there already (409).
+    #[error("pods \"{0}\" already exists")]
+    AlreadyExists(String),
+    /// The document is not a valid pod (422). One entry for each fault.
+    #[error("{}", .0.join("\n"))]
+    Invalid(Vec<String>),
+    /// The request does not fit the pod's present state (409 or 400), with what to do about it.
+    #[error("{0}")]
+    Conflict(String),
+    /// The agent failed (500).
+    #[error("{0}")]
+    Internal(String),
+}
+
+/// Options of a deletion.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct DeleteOptions {
+    /// `gracePeriodSeconds`; `None` is the pod's own; 0 forces.
+    pub grace_period_seconds: Option<u64>,
+}
+
+/// Options of a log request.
+#[derive(Clone, Debug, Default)]
+pub struct LogOptions {
+    /// Which container; `None` is the only one.
+    pub container: Option<String>,
+    /// Go on as the log grows.
+    pub follow: bool,
+    /// The instance before the present one.
+    pub previous: bool,
+    /// Only that many lines from the end.
+    pub tail_lines: Option<usize>,
+    /// Put an RFC 3339 time before each line.
+    pub timestamps: bool,
+}
+
+/// A log, in pieces. Ends when the container's log ends, with `follow` only then.
+pub type LogStream = Pin<Box<dyn Stream<Item = std::io::Result<Bytes>> + Send>>;
+
+/// A command to run in a container.
+#[derive(Clone, Debug, Default)]
+pub struct ExecOptions {
+    /// Which container; `None` is the only one.
+    pub container: Option<String>,
+    /// The command and its arguments.
+    pub command: Vec<String>,
+    /// Whether its stdin is connected.
+    pub stdin: bool,
+    /// Whether it gets a terminal; stderr then comes with stdout.
+    pub tty: bool,
+}
+
+/// A running command. Dropping it ends the command and all that it started.
+pub struct ExecSession {
+    /// Its stdin, if asked for. Shutting it down is the end of file.
+    pub stdin: Option<Box<dyn AsyncWrite + Send + Unpin>>,
+    /// Its stdout; everything, if it has a terminal.
+    pub stdout: Box<dyn AsyncRead + Send + Unpin>,
+    /// Its stderr; `None` if it has a terminal.
+    pub stderr: Option<Box<dyn AsyncRead + Send + Unpin>>,
+    /// Tells the terminal its size (columns, rows); does nothing without one.
+    pub resize: Box<dyn Fn(u16, u16) + Send + Sync>,
+    /// Its exit code, or why it could not be run.
+    pub exit: oneshot::Receiver<Result<i32, String>>,
+}
+
+/// One run of a probe or hook, as history keeps it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RunRecord {
+    /// When it was started, RFC 3339 with milliseconds.
+    pub time: String,
+    /// The container.
+    pub container: String,
+    /// The instance of the container (its restart count).
+    pub instance: u32,
+    /// `startup`, `liveness`, `readiness`, `postStart` or `preStop`.
+    pub kind: String,
+    /// The number of this run for its probe and instance, from 1.
+    pub attempt: u64,
+    /// `success`, `warning`, `failure` or `errored`.
+    pub outcome: String,
+    /// What the check said.
+    pub message: String,
+    /// Wall time in microseconds, from the run's due time to its recording.
+    pub wall_micros: u64,
+    /// Fuel that the guest used.
+    pub fuel: u64,
+    /// The guest's peak memory, in bytes.
+    pub memory_bytes: u64,
+    /// Calls from the guest into the host.
+    pub host_calls: u64,
+    /// The component's name, such as `exec`.
+    pub component: String,
+    /// The component's digest, `sha256:…`.
+    pub digest: String,
+    /// How often the check was tried, errored tries included (A3.13).
+    pub tries: u32,
+}
