@@ -32,7 +32,7 @@ pub struct Listing {
 }
 
 /// Which collection is listed or watched.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Collection {
     /// Pods.
     Pods,

@@ -1,6 +1,15 @@
 //! The node agent. (Under construction: `handle` is settled, the bodies below are not.)
 #![allow(clippy::unimplemented)]
+#![allow(dead_code)]
+mod clock;
 pub mod handle;
+mod history;
+mod logs;
+mod objects;
+mod recorder;
+mod status;
+mod store;
+mod volumes;
 
 use handle::*;
 

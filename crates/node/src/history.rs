@@ -1,0 +1,152 @@
+//! The last runs of each probe and hook of a pod, in memory and on disk.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    fs::{self, File},
+    io::{self, BufRead, BufReader, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+};
+
+use crate::handle::RunRecord;
+
+/// Runs kept of each probe and hook: 20 minutes of a probe every 10 s, two of one every second.
+const RUNS_PER_PROBE: usize = 128;
+
+/// The file is written anew once it holds this many times as many runs as are kept.
+const REWRITE_FACTOR: usize = 4;
+
+/// The history of one pod: `history.jsonl` in its folder, a run a line.
+pub(crate) struct History {
+    path: PathBuf,
+    file: Option<File>,
+    lines: usize,
+    runs: BTreeMap<(String, String), VecDeque<RunRecord>>,
+}
+
+impl History {
+    /// Reads what an earlier agent wrote; a last line that was cut off by its death is dropped.
+    pub(crate) fn open(folder: &Path) -> Self {
+        let path = folder.join("history.jsonl");
+        let mut history = Self { path, file: None, lines: 0, runs: BTreeMap::new() };
+        if let Ok(file) = File::open(&history.path) {
+            let lines = BufReader::new(file).lines().map_while(Result::ok);
+            for record in lines.filter_map(|line| serde_json::from_str::<RunRecord>(&line).ok()) {
+                history.keep(record);
+            }
+            history.lines = usize::MAX;
+        }
+        history
+    }
+
+    /// Adds a run.
+    pub(crate) fn record(&mut self, record: RunRecord) {
+        let mut line = serde_json::to_vec(&record).expect("a run record has string keys only");
+        line.push(b'\n');
+        self.keep(record);
+        if let Err(error) = self.write(&line) {
+            tracing::error!(file = %self.path.display(), %error, "a run is missing from the history on disk");
+            self.file = None;
+        }
+    }
+
+    /// All runs, oldest first.
+    pub(crate) fn runs(&self) -> Vec<RunRecord> {
+        let mut runs: Vec<_> = self.runs.values().flatten().cloned().collect();
+        runs.sort_by(|one, other| one.time.cmp(&other.time));
+        runs
+    }
+
+    fn keep(&mut self, record: RunRecord) {
+        let runs = self.runs.entry((record.container.clone(), record.kind.clone())).or_default();
+        if runs.len() == RUNS_PER_PROBE {
+            runs.pop_front();
+        }
+        runs.push_back(record);
+    }
+
+    fn write(&mut self, line: &[u8]) -> io::Result<()> {
+        let most = REWRITE_FACTOR * RUNS_PER_PROBE * self.runs.len();
+        if self.lines >= most {
+            return self.rewrite();
+        }
+        if self.file.is_none() {
+            self.file = Some(append(&self.path)?);
+        }
+        if let Some(file) = &mut self.file {
+            file.write_all(line)?;
+            self.lines += 1;
+        }
+        Ok(())
+    }
+
+    fn rewrite(&mut self) -> io::Result<()> {
+        let runs = self.runs();
+        let mut bytes = Vec::new();
+        for run in &runs {
+            serde_json::to_writer(&mut bytes, run)?;
+            bytes.push(b'\n');
+        }
+        crate::store::replace(&self.path, &bytes)?;
+        self.file = Some(append(&self.path)?);
+        self.lines = runs.len();
+        Ok(())
+    }
+}
+
+fn append(path: &Path) -> io::Result<File> {
+    fs::OpenOptions::new().append(true).create(true).mode(0o600).open(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(attempt: u64) -> RunRecord {
+        RunRecord {
+            time: format!("2026-01-01T00:{:02}:{:02}.000Z", attempt / 60 % 60, attempt % 60),
+            container: "c".into(),
+            instance: 0,
+            kind: "liveness".into(),
+            attempt,
+            outcome: "success".into(),
+            message: String::new(),
+            wall_micros: 1,
+            fuel: 1,
+            memory_bytes: 1,
+            host_calls: 1,
+            component: "exec".into(),
+            digest: "sha256:00".into(),
+            tries: 1,
+        }
+    }
+
+    #[test]
+    fn only_the_last_runs_are_kept_in_memory_and_on_disk() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut history = History::open(folder.path());
+        for attempt in 1..=2000 {
+            history.record(run(attempt));
+        }
+        assert_eq!(history.runs().len(), RUNS_PER_PROBE);
+        let lines = fs::read_to_string(folder.path().join("history.jsonl")).unwrap().lines().count();
+        assert!(lines <= REWRITE_FACTOR * RUNS_PER_PROBE, "{lines} lines");
+    }
+
+    #[test]
+    fn it_survives_the_agent_even_with_a_line_cut_off() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut history = History::open(folder.path());
+        history.record(run(1));
+        history.record(run(2));
+        drop(history);
+        append(&folder.path().join("history.jsonl")).unwrap().write_all(b"{\"time\":").unwrap();
+
+        let mut history = History::open(folder.path());
+        history.record(run(3));
+        drop(history);
+
+        let attempts: Vec<_> = History::open(folder.path()).runs().iter().map(|run| run.attempt).collect();
+        assert_eq!(attempts, [1, 2, 3]);
+    }
+}

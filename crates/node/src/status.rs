@@ -1,0 +1,141 @@
+//! The machine's status in Kubernetes' wire types, with what only the agent knows: addresses and identifiers.
+
+use std::net::IpAddr;
+
+use k8s_openapi::{
+    api::core::v1 as kubernetes,
+    apimachinery::pkg::apis::meta::v1::Time,
+};
+use probelet_lifecycle::status::{ContainerState, ContainerStatus, Phase, PodStatus, Terminated};
+use probelet_lifecycle::time::WallTime;
+
+use crate::clock;
+
+/// What the agent knows of a pod beyond its life.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Facts {
+    /// The pod's addresses, the primary one first; empty until it has a sandbox.
+    pub(crate) addresses: Vec<IpAddr>,
+    /// The machine's address.
+    pub(crate) host_address: Option<IpAddr>,
+    /// `status.qosClass`.
+    pub(crate) qos_class: &'static str,
+    /// By the index of the container.
+    pub(crate) containers: Vec<ContainerFacts>,
+}
+
+/// What the agent knows of a container beyond its life.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ContainerFacts {
+    /// The image, as the manifest names it.
+    pub(crate) image: String,
+    /// The image's digest; empty until it is there.
+    pub(crate) image_id: String,
+    /// The identifier of an instance.
+    pub(crate) pod_uid: String,
+}
+
+/// The name of an instance, for the runtime and in `containerID`.
+pub(crate) fn instance_id(pod_uid: &str, container: &str, instance: u32) -> String {
+    format!("{pod_uid}_{container}_{instance}")
+}
+
+/// `status` of the pod's document.
+pub(crate) fn pod_status(status: &PodStatus, facts: &Facts) -> kubernetes::PodStatus {
+    let mut containers: Vec<_> =
+        status.containers.iter().zip(&facts.containers).map(|(status, facts)| container_status(status, facts)).collect();
+    // C3.3: sorted by name.
+    containers.sort_by(|one, other| one.name.cmp(&other.name));
+    kubernetes::PodStatus {
+        phase: Some(phase(status.phase).to_owned()),
+        reason: non_empty(&status.reason),
+        message: non_empty(&status.message),
+        start_time: Some(time(status.start_time)),
+        conditions: Some(status.conditions.iter().map(condition).collect()),
+        container_statuses: Some(containers),
+        host_ip: facts.host_address.map(|address| address.to_string()),
+        pod_ip: facts.addresses.first().map(IpAddr::to_string),
+        pod_ips: (!facts.addresses.is_empty())
+            .then(|| facts.addresses.iter().map(|address| kubernetes::PodIP { ip: address.to_string() }).collect()),
+        qos_class: Some(facts.qos_class.to_owned()),
+        ..kubernetes::PodStatus::default()
+    }
+}
+
+fn condition(condition: &probelet_lifecycle::status::Condition) -> kubernetes::PodCondition {
+    kubernetes::PodCondition {
+        type_: condition.name.clone(),
+        status: if condition.status { "True" } else { "False" }.to_owned(),
+        reason: non_empty(&condition.reason),
+        message: non_empty(&condition.message),
+        last_transition_time: Some(time(condition.last_transition)),
+        ..kubernetes::PodCondition::default()
+    }
+}
+
+fn container_status(status: &ContainerStatus, facts: &ContainerFacts) -> kubernetes::ContainerStatus {
+    let id = |instance| format!("probelet://{}", instance_id(&facts.pod_uid, &status.name, instance));
+    let mut state = kubernetes::ContainerState::default();
+    let container_id = match &status.state {
+        ContainerState::Waiting { reason, message } => {
+            state.waiting = Some(kubernetes::ContainerStateWaiting {
+                reason: non_empty(reason),
+                message: non_empty(message),
+            });
+            status.last_termination.as_ref().map(|last| id(last.instance))
+        }
+        ContainerState::Running { started_at } => {
+            state.running = Some(kubernetes::ContainerStateRunning { started_at: Some(time(*started_at)) });
+            Some(id(status.restart_count))
+        }
+        ContainerState::Terminated(end) => {
+            state.terminated = Some(terminated(end, id(end.instance)));
+            Some(id(end.instance))
+        }
+    };
+    kubernetes::ContainerStatus {
+        name: status.name.clone(),
+        image: facts.image.clone(),
+        image_id: facts.image_id.clone(),
+        container_id,
+        state: Some(state),
+        last_state: status.last_termination.as_ref().map(|last| kubernetes::ContainerState {
+            terminated: Some(terminated(last, id(last.instance))),
+            ..kubernetes::ContainerState::default()
+        }),
+        ready: status.ready,
+        started: Some(status.started),
+        restart_count: i32::try_from(status.restart_count).unwrap_or(i32::MAX),
+        ..kubernetes::ContainerStatus::default()
+    }
+}
+
+fn terminated(end: &Terminated, container_id: String) -> kubernetes::ContainerStateTerminated {
+    kubernetes::ContainerStateTerminated {
+        exit_code: end.exit_code,
+        signal: end.signal,
+        reason: non_empty(&end.reason),
+        message: non_empty(&end.message),
+        started_at: Some(time(end.started_at)),
+        finished_at: Some(time(end.finished_at)),
+        container_id: Some(container_id),
+    }
+}
+
+fn phase(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Pending => "Pending",
+        Phase::Running => "Running",
+        Phase::Succeeded => "Succeeded",
+        Phase::Failed => "Failed",
+    }
+}
+
+fn time(time: WallTime) -> Time {
+    // Kubernetes' own times have whole seconds, and clients compare them as text.
+    Time(clock::timestamp(WallTime(time.0.div_euclid(1000) * 1000)))
+}
+
+fn non_empty(text: &str) -> Option<String> {
+    (!text.is_empty()).then(|| text.to_owned())
+}
