@@ -1,0 +1,130 @@
+//! Probes: what the seed's manifests do not use.
+
+use std::time::Duration;
+
+use probelet_tests::pod::{container, is_ready, restarts, runs_instance, termination};
+
+use crate::{PATIENCE, WAIT, busybox, namespace, script};
+
+#[test]
+fn a_startup_probe_holds_the_others_back_and_can_kill() {
+    let namespace = namespace("startup");
+    let probes = "
+    startupProbe: { exec: { command: [cat, /tmp/up] }, periodSeconds: 1, failureThreshold: 30 }
+    livenessProbe: { exec: { command: [\"true\"] }, periodSeconds: 1 }";
+    let command = script("sleep 3; touch /tmp/up; sleep 3600 & wait");
+    let (mut watch, _) = namespace.start(&busybox("slow", &(command + probes), ""), "slow");
+    let (_, pod) = watch.until("it has started", PATIENCE, |pod| container(pod, 0)["started"] == true);
+    assert!(
+        watch.has_seen(|pod| container(pod, 0)["started"] == false),
+        "it was not started at once"
+    );
+    assert_eq!(restarts(&pod), 0);
+    let mut watch = namespace.watch("slow");
+    watch.until("it is ready", PATIENCE, is_ready);
+    let history = namespace.history("slow");
+    let liveness = history.iter().position(|run| run["kind"] == "liveness");
+    let started = history
+        .iter()
+        .position(|run| run["kind"] == "startup" && run["outcome"] == "success");
+    assert!(
+        started.is_some() && liveness.is_none_or(|first| Some(first) > started),
+        "{history:#?}"
+    );
+
+    let never = "    startupProbe: { exec: { command: [\"false\"] }, periodSeconds: 1, failureThreshold: 2 }";
+    namespace
+        .apply(&busybox("never", &(script(WAIT) + never), ""))
+        .success();
+    namespace
+        .watch("never")
+        .until("the startup probe has killed it", PATIENCE, |pod| restarts(pod) >= 1);
+    let events = namespace.events("never");
+    let text = "Container main failed startup probe, will be restarted";
+    assert!(events.iter().any(|event| event["message"] == text), "{events:#?}");
+}
+
+#[test]
+fn a_probe_that_hangs_fails_in_time_and_leaves_nothing() {
+    let namespace = namespace("hanging");
+    let probe = "
+    readinessProbe: { exec: { command: [sh, -c, 'sleep 86201 & sleep 86202'] }, periodSeconds: 1, timeoutSeconds: 1 }";
+    namespace.start(&busybox("hanging", &(script(WAIT) + probe), ""), "hanging");
+    namespace
+        .watch_events("hanging")
+        .until("the deadline is told", PATIENCE, |event| {
+            event["reason"] == "Unhealthy"
+                && event["message"]
+                    .as_str()
+                    .is_some_and(|text| text.contains("timed out after 1s"))
+                && event["count"].as_u64() >= Some(2)
+        });
+    for run in namespace.history("hanging") {
+        assert_eq!(run["outcome"], "failure", "a deadline that passes is a failure: {run}");
+        let wall = Duration::from_micros(run["wallMicros"].as_u64().expect("a run has a wall time"));
+        assert!(
+            wall >= Duration::from_millis(900) && wall < Duration::from_secs(4),
+            "{run}"
+        );
+    }
+}
+
+#[test]
+fn network_probes_find_the_pods_own_server_by_number_and_by_name() {
+    let namespace = namespace("network-probes");
+    let manifest = |name: &str| {
+        format!(
+            "
+apiVersion: v1
+kind: Pod
+metadata: {{ name: {name} }}
+spec:
+  containers:
+  - name: main
+    image: ikubernetes/myapp:v1
+    ports: [{{ name: web, containerPort: 80 }}]
+    startupProbe: {{ tcpSocket: {{ port: web, host: 127.0.0.1 }}, periodSeconds: 1 }}
+    livenessProbe: {{ httpGet: {{ port: web, httpHeaders: [{{ name: Host, value: example.org }}] }}, periodSeconds: 1 }}
+    readinessProbe: {{ httpGet: {{ port: 80, path: /nowhere }}, periodSeconds: 1 }}
+"
+        )
+    };
+    // Two pods with the same port: each is probed in its own network.
+    for name in ["one", "two"] {
+        namespace.apply(&manifest(name)).success();
+    }
+    for name in ["one", "two"] {
+        namespace.watch_events(name).until("404 was told", PATIENCE, |event| {
+            event["message"] == "Readiness probe failed: HTTP probe failed with statuscode: 404"
+                && event["count"].as_u64() >= Some(3)
+        });
+        let pod = namespace.pod(name);
+        assert!(runs_instance(&pod, 0) && container(&pod, 0)["started"] == true && !is_ready(&pod));
+        let history = namespace.history(name);
+        assert!(
+            history
+                .iter()
+                .any(|run| run["kind"] == "liveness" && run["outcome"] == "success"),
+            "{history:#?}"
+        );
+    }
+}
+
+#[test]
+fn the_probes_own_grace_period_counts_for_the_kills_it_causes() {
+    let namespace = namespace("probe-grace");
+    let container = "    command: [sleep, '3600']
+    livenessProbe:
+      exec: { command: [\"false\"] }
+      periodSeconds: 1
+      failureThreshold: 1
+      terminationGracePeriodSeconds: 2";
+    let (mut watch, begin) = namespace.start(&busybox("deaf", container, ""), "deaf");
+    let (restarted, pod) = watch.until("it was restarted", PATIENCE, |pod| runs_instance(pod, 1));
+    let took = restarted.duration_since(begin);
+    assert!(
+        took > Duration::from_secs(2) && took < Duration::from_secs(8),
+        "it took {took:?}"
+    );
+    assert_eq!(termination(&pod)["exitCode"], 137);
+}
