@@ -1,0 +1,77 @@
+//! What can go wrong before a plugin runs.
+
+use std::time::Duration;
+
+/// The engine could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// wasmtime refused the configuration or could not reserve what it needs.
+    #[error(
+        "the WebAssembly engine cannot be set up: {reason}; it reserves address space for every concurrent run, so \
+         look at `ulimit -v`"
+    )]
+    Setup {
+        /// wasmtime's reason.
+        reason: String,
+    },
+    /// The thread that keeps the engine's time could not be started.
+    #[error("the engine's timer thread cannot be started: {0}")]
+    Timer(#[source] std::io::Error),
+}
+
+/// A component could not be loaded.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The file does not begin as WebAssembly does.
+    #[error("plugin `{name}` is no WebAssembly component: it does not begin with the bytes `\\0asm`")]
+    NotWebAssembly {
+        /// The plugin.
+        name: String,
+    },
+    /// The file is a core module.
+    #[error(
+        "plugin `{name}` is a core WebAssembly module, not a component: build it for the target wasm32-wasip2, or \
+         turn it into one with `wasm-tools component new`"
+    )]
+    CoreModule {
+        /// The plugin.
+        name: String,
+    },
+    /// The file is larger than any that is compiled.
+    #[error("plugin `{name}` has {size} bytes; at most {limit} are compiled")]
+    TooLarge {
+        /// The plugin.
+        name: String,
+        /// Its size.
+        size: usize,
+        /// The bound.
+        limit: usize,
+    },
+    /// The component is broken, or uses what this engine does not know.
+    #[error("plugin `{name}` cannot be compiled, it is damaged or uses what this engine does not support: {reason}")]
+    Invalid {
+        /// The plugin.
+        name: String,
+        /// The compiler's reason.
+        reason: String,
+    },
+    /// The component is none of ours.
+    #[error(
+        "component `{name}` exports neither `probelet:plugin/probe` nor `probelet:plugin/hook` in a version that this \
+         engine knows (0.1); it exports {exports}"
+    )]
+    NoCheck {
+        /// The plugin.
+        name: String,
+        /// What it exports instead.
+        exports: String,
+    },
+    /// The compiler took too long or crashed.
+    #[error("plugin `{name}` could not be compiled within {limit:?}")]
+    TooSlow {
+        /// The plugin.
+        name: String,
+        /// The bound.
+        limit: Duration,
+    },
+}
