@@ -1,0 +1,72 @@
+//! What the API needs of the agent.
+
+use futures::future::BoxFuture;
+use probelet_node::{
+    Node,
+    handle::{
+        Changes, Collection, Created, DeleteOptions, Document, ExecOptions, ExecSession, Listing, LogOptions, LogStream,
+        PodKey, RequestError, RunRecord, WatchError,
+    },
+};
+use serde_json::Value;
+
+/// The agent, as the API sees it: [`Node`], or a test's stand-in for it. See there for what the methods do.
+pub trait Agent: Send + Sync + 'static {
+    /// Stores a new pod and starts it.
+    fn create(&self, document: Value) -> BoxFuture<'_, Result<Created, RequestError>>;
+
+    /// All of a collection, or those of one namespace.
+    fn list(&self, collection: Collection, namespace: Option<&str>) -> Listing;
+
+    /// One pod.
+    fn pod(&self, key: &PodKey) -> Result<Document, RequestError>;
+
+    /// Changes after a resource version.
+    fn watch(&self, collection: Collection, namespace: Option<&str>, after: u64) -> Result<Changes, WatchError>;
+
+    /// Starts a pod's deletion.
+    fn delete<'a>(&'a self, key: &'a PodKey, options: DeleteOptions) -> BoxFuture<'a, Result<Document, RequestError>>;
+
+    /// The recorded runs of a pod's probes and hooks, oldest first.
+    fn history(&self, key: &PodKey) -> Result<Vec<RunRecord>, RequestError>;
+
+    /// A container's log.
+    fn logs<'a>(&'a self, key: &'a PodKey, options: LogOptions) -> BoxFuture<'a, Result<LogStream, RequestError>>;
+
+    /// Runs a command in a container.
+    fn exec<'a>(&'a self, key: &'a PodKey, options: ExecOptions) -> BoxFuture<'a, Result<ExecSession, RequestError>>;
+}
+
+impl Agent for Node {
+    fn create(&self, document: Value) -> BoxFuture<'_, Result<Created, RequestError>> {
+        Box::pin(Node::create(self, document))
+    }
+
+    fn list(&self, collection: Collection, namespace: Option<&str>) -> Listing {
+        Node::list(self, collection, namespace)
+    }
+
+    fn pod(&self, key: &PodKey) -> Result<Document, RequestError> {
+        Node::pod(self, key)
+    }
+
+    fn watch(&self, collection: Collection, namespace: Option<&str>, after: u64) -> Result<Changes, WatchError> {
+        Node::watch(self, collection, namespace, after)
+    }
+
+    fn delete<'a>(&'a self, key: &'a PodKey, options: DeleteOptions) -> BoxFuture<'a, Result<Document, RequestError>> {
+        Box::pin(Node::delete(self, key, options))
+    }
+
+    fn history(&self, key: &PodKey) -> Result<Vec<RunRecord>, RequestError> {
+        Node::history(self, key)
+    }
+
+    fn logs<'a>(&'a self, key: &'a PodKey, options: LogOptions) -> BoxFuture<'a, Result<LogStream, RequestError>> {
+        Box::pin(Node::logs(self, key, options))
+    }
+
+    fn exec<'a>(&'a self, key: &'a PodKey, options: ExecOptions) -> BoxFuture<'a, Result<ExecSession, RequestError>> {
+        Box::pin(Node::exec(self, key, options))
+    }
+}

@@ -1,0 +1,84 @@
+//! The server: routes, and connections.
+
+mod collections;
+mod connections;
+mod discovery;
+mod exec;
+mod logs;
+mod pods;
+mod refusal;
+mod request;
+mod selector;
+#[cfg(test)]
+mod tests;
+pub(crate) mod unchanged;
+
+use std::sync::Arc;
+
+use axum::{Router, routing};
+pub use connections::serve;
+use probelet_node::handle::{Document, PodKey};
+use refusal::Refusal;
+use tokio::sync::Semaphore;
+
+use crate::Agent;
+
+/// Watches, and logs that are being read, at one time. Each holds a connection and a place in the agent's stream of
+/// changes; a person with a terminal for each pod of a full machine needs 110.
+const MAX_WATCHES: usize = 256;
+
+/// Commands that run at one time for clients. Each is a process, three pipes and a connection.
+const MAX_SESSIONS: usize = 64;
+
+/// What all requests share.
+struct Shared {
+    agent: Arc<dyn Agent>,
+    watches: Arc<Semaphore>,
+    sessions: Arc<Semaphore>,
+}
+
+impl Shared {
+    fn pod(&self, namespace: String, name: String) -> Result<(PodKey, Document), Refusal> {
+        let key = PodKey { namespace, name };
+        match self.agent.pod(&key) {
+            Ok(pod) => Ok((key, pod)),
+            Err(error) => Err(Refusal::of_pod(&key, error)),
+        }
+    }
+}
+
+/// The API of an agent.
+pub fn router(agent: Arc<dyn Agent>) -> Router {
+    let shared = Arc::new(Shared {
+        agent,
+        watches: Arc::new(Semaphore::new(MAX_WATCHES)),
+        sessions: Arc::new(Semaphore::new(MAX_SESSIONS)),
+    });
+    let pod = routing::get(pods::get).put(pods::replace).patch(pods::patch).delete(pods::delete);
+    let namespaced = Router::new()
+        .route("/pods", routing::get(collections::pods).post(pods::create))
+        .route("/pods/{name}", pod)
+        .route("/pods/{name}/log", routing::get(logs::log))
+        .route("/pods/{name}/exec", routing::get(exec::exec))
+        .route("/events", routing::get(collections::events))
+        .route("/events/{name}", routing::get(collections::event));
+    let core = Router::new()
+        .route("/", routing::get(discovery::core_resources))
+        .route("/pods", routing::get(collections::pods))
+        .route("/events", routing::get(collections::events))
+        .nest("/namespaces/{namespace}", namespaced);
+    let probelet = Router::new()
+        .route("/", routing::get(discovery::probelet_resources))
+        .route("/namespaces/{namespace}/pods/{name}/history", routing::get(pods::history));
+    Router::new()
+        .route("/healthz", routing::get("ok"))
+        .route("/version", routing::get(discovery::version))
+        .route("/api", routing::get(discovery::core_versions))
+        .nest("/api/v1", core)
+        .route("/apis", routing::get(discovery::groups))
+        .route("/apis/probelet.dev", routing::get(discovery::group))
+        .nest(&format!("/apis/{}", crate::PROBELET_API), probelet)
+        .fallback(async || Refusal::no_such_path())
+        .method_not_allowed_fallback(async || Refusal::method_not_allowed())
+        .with_state(shared)
+}
