@@ -12,10 +12,12 @@
 //! It does not do: images, pod namespaces, and any decision about when a container is to run. libcontainer is not linked
 //! here; it clones and changes the calling process, which an agent with threads cannot bear.
 
+mod capabilities;
 mod container;
 mod error;
 mod exec;
 mod oci;
+mod root;
 mod runtime;
 mod seccomp;
 mod session;

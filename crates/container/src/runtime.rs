@@ -132,8 +132,6 @@ impl Runtime {
             .arg(directory)
             .env_clear()
             .current_dir("/")
-            // A Ctrl-C for the agent is none for its containers.
-            .process_group(0)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(diagnostics)
