@@ -4,8 +4,8 @@ use futures::future::BoxFuture;
 use probelet_node::{
     Node,
     handle::{
-        Changes, Collection, Created, DeleteOptions, Document, ExecOptions, ExecSession, Listing, LogOptions, LogStream,
-        PodKey, RequestError, RunRecord, WatchError,
+        Changes, Collection, Created, DeleteOptions, Document, ExecOptions, ExecSession, Listing, LogOptions,
+        LogStream, PodKey, RequestError, RunRecord, WatchError,
     },
 };
 use serde_json::Value;

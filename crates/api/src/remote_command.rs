@@ -92,7 +92,10 @@ impl Frame {
     /// The last message for a command that has ended with an exit code, or could not be run.
     pub fn ended(result: Result<i32, String>) -> Self {
         let status = match result {
-            Ok(0) => Status { status: Some("Success".to_owned()), ..Status::default() },
+            Ok(0) => Status {
+                status: Some("Success".to_owned()),
+                ..Status::default()
+            },
             Ok(code) => failure(
                 NON_ZERO_EXIT_CODE,
                 format!("command terminated with non-zero exit code: exit status {code}"),
@@ -105,10 +108,17 @@ impl Frame {
             Err(message) => failure(
                 "InternalError",
                 format!("Internal error occurred: {message}"),
-                StatusCause { message: Some(message), ..StatusCause::default() },
+                StatusCause {
+                    message: Some(message),
+                    ..StatusCause::default()
+                },
             ),
         };
-        Self::Error(serde_json::to_vec(&status).expect("a Status has string keys only").into())
+        Self::Error(
+            serde_json::to_vec(&status)
+                .expect("a Status has string keys only")
+                .into(),
+        )
     }
 }
 
@@ -119,9 +129,15 @@ pub fn exit_code(error: &[u8]) -> Result<i32, String> {
     if status.status.as_deref() == Some("Success") {
         return Ok(0);
     }
-    let causes = status.details.into_iter().flat_map(|details| details.causes.unwrap_or_default());
-    let code = causes.filter(|cause| cause.reason.as_deref() == Some(EXIT_CODE)).find_map(|cause| cause.message);
-    code.and_then(|code| code.parse().ok()).ok_or_else(|| status.message.unwrap_or_default())
+    let causes = status
+        .details
+        .into_iter()
+        .flat_map(|details| details.causes.unwrap_or_default());
+    let code = causes
+        .filter(|cause| cause.reason.as_deref() == Some(EXIT_CODE))
+        .find_map(|cause| cause.message);
+    code.and_then(|code| code.parse().ok())
+        .ok_or_else(|| status.message.unwrap_or_default())
 }
 
 fn failure(reason: &str, message: String, cause: StatusCause) -> Status {
@@ -129,7 +145,10 @@ fn failure(reason: &str, message: String, cause: StatusCause) -> Status {
         status: Some("Failure".to_owned()),
         reason: Some(reason.to_owned()),
         message: Some(message),
-        details: Some(StatusDetails { causes: Some(vec![cause]), ..StatusDetails::default() }),
+        details: Some(StatusDetails {
+            causes: Some(vec![cause]),
+            ..StatusDetails::default()
+        }),
         ..Status::default()
     }
 }
@@ -163,10 +182,14 @@ mod tests {
     #[test]
     fn the_end_tells_the_exit_code_or_why_there_is_none() {
         for result in [Ok(0), Ok(3), Ok(137)] {
-            let Frame::Error(status) = Frame::ended(result.clone()) else { unreachable!("it is the error channel") };
+            let Frame::Error(status) = Frame::ended(result.clone()) else {
+                unreachable!("it is the error channel")
+            };
             assert_eq!(exit_code(&status), result);
         }
-        let Frame::Error(status) = Frame::ended(Err("no shim".to_owned())) else { unreachable!("as above") };
+        let Frame::Error(status) = Frame::ended(Err("no shim".to_owned())) else {
+            unreachable!("as above")
+        };
         assert_eq!(exit_code(&status), Err("Internal error occurred: no shim".to_owned()));
         assert!(exit_code(b"{").unwrap_err().contains("not readable"));
     }

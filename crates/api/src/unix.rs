@@ -25,7 +25,10 @@ impl OwnerSocket {
     pub fn bind(path: &Path) -> io::Result<Self> {
         match fs::symlink_metadata(path) {
             Ok(metadata) if !std::os::unix::fs::FileTypeExt::is_socket(&metadata.file_type()) => {
-                return Err(io::Error::new(io::ErrorKind::AlreadyExists, "there is a file that is no socket"));
+                return Err(io::Error::new(
+                    io::ErrorKind::AlreadyExists,
+                    "there is a file that is no socket",
+                ));
             }
             _ => {}
         }
@@ -38,7 +41,11 @@ impl OwnerSocket {
         let listener = UnixListener::bind(&unnamed)?;
         fs::set_permissions(&unnamed, fs::Permissions::from_mode(0o600))?;
         fs::rename(&unnamed, path)?;
-        Ok(Self { listener, path: path.to_owned(), owner: rustix::process::geteuid().as_raw() })
+        Ok(Self {
+            listener,
+            path: path.to_owned(),
+            owner: rustix::process::geteuid().as_raw(),
+        })
     }
 
     /// The mode of the file keeps others out; this also keeps out whoever was handed a connection or the file's folder.
@@ -46,7 +53,11 @@ impl OwnerSocket {
         match peer {
             Ok(peer) if peer.uid() == self.owner => true,
             Ok(peer) => {
-                tracing::warn!(uid = peer.uid(), pid = peer.pid(), "refused a connection: only the owner may use the socket");
+                tracing::warn!(
+                    uid = peer.uid(),
+                    pid = peer.pid(),
+                    "refused a connection: only the owner may use the socket"
+                );
                 false
             }
             Err(error) => {
@@ -113,7 +124,10 @@ mod tests {
         drop(OwnerSocket::bind(&path).unwrap());
 
         fs::write(&path, "precious").unwrap();
-        assert_eq!(OwnerSocket::bind(&path).err().map(|error| error.kind()), Some(io::ErrorKind::AlreadyExists));
+        assert_eq!(
+            OwnerSocket::bind(&path).err().map(|error| error.kind()),
+            Some(io::ErrorKind::AlreadyExists)
+        );
         assert_eq!(fs::read_to_string(&path).unwrap(), "precious");
     }
 }

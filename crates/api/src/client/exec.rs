@@ -67,7 +67,9 @@ impl ExecOutput {
 pub(super) async fn start(stream: UnixStream, target: &Target) -> Result<(ExecInput, ExecOutput), ClientError> {
     // The host is only a form: the connection is there already.
     let mut request = format!("ws://probelet{target}").into_client_request().map_err(broken)?;
-    request.headers_mut().insert(header::SEC_WEBSOCKET_PROTOCOL, http::HeaderValue::from_static(V5));
+    request
+        .headers_mut()
+        .insert(header::SEC_WEBSOCKET_PROTOCOL, http::HeaderValue::from_static(V5));
     let config = WebSocketConfig::default().max_message_size(Some(MAX_MESSAGE));
     match tokio_tungstenite::client_async_with_config(request, stream, Some(config)).await {
         Ok((socket, _)) => {

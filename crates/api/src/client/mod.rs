@@ -79,7 +79,9 @@ impl ClientError {
 impl Client {
     /// A client of the agent behind this socket.
     pub fn new(socket: &Path) -> Self {
-        Self { socket: socket.to_owned() }
+        Self {
+            socket: socket.to_owned(),
+        }
     }
 
     /// Reads what is at a path.
@@ -89,12 +91,7 @@ impl Client {
     }
 
     /// Creates, replaces or deletes what is at a path.
-    pub async fn change(
-        &self,
-        method: Method,
-        target: &Target,
-        body: &Value,
-    ) -> Result<Answer<Value>, ClientError> {
+    pub async fn change(&self, method: Method, target: &Target, body: &Value) -> Result<Answer<Value>, ClientError> {
         let response = self.send(method, target, OBJECTS, Some(body)).await?;
         read(response).await
     }
@@ -105,7 +102,9 @@ impl Client {
         target: &Target,
         accept: &str,
     ) -> Result<impl Stream<Item = Result<WatchEvent<T>, ClientError>> + Unpin + use<T>, ClientError> {
-        let response = self.send(Method::GET, &target.clone().with("watch", "true"), accept, None).await?;
+        let response = self
+            .send(Method::GET, &target.clone().with("watch", "true"), accept, None)
+            .await?;
         Ok(watch::events(pieces(response)))
     }
 
@@ -124,7 +123,10 @@ impl Client {
 
     async fn connect(&self) -> Result<UnixStream, ClientError> {
         let connected = UnixStream::connect(&self.socket).await;
-        connected.map_err(|error| ClientError::Connect { socket: self.socket.clone(), error })
+        connected.map_err(|error| ClientError::Connect {
+            socket: self.socket.clone(),
+            error,
+        })
     }
 
     /// Sends a request; a refusal is an error.
@@ -136,8 +138,9 @@ impl Client {
         body: Option<&Value>,
     ) -> Result<Response<Incoming>, ClientError> {
         let stream = self.connect().await?;
-        let (mut sender, connection) =
-            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+            .await
+            .map_err(broken)?;
         // Ends with the answer, or when that is dropped.
         tokio::spawn(connection);
         let body = body.map(ToString::to_string).unwrap_or_default();
@@ -150,13 +153,19 @@ impl Client {
             .body(Full::new(Bytes::from(body)))
             .map_err(|error| ClientError::Answer(format!("the path cannot be asked for: {error}")))?;
         let response = sender.send_request(request).await.map_err(broken)?;
-        if response.status().is_success() { Ok(response) } else { Err(refusal(response).await) }
+        if response.status().is_success() {
+            Ok(response)
+        } else {
+            Err(refusal(response).await)
+        }
     }
 }
 
 async fn read<T: DeserializeOwned>(response: Response<Incoming>) -> Result<Answer<T>, ClientError> {
     let headers = response.headers().get_all(header::WARNING).into_iter();
-    let warnings = headers.filter_map(|value| warning(&String::from_utf8_lossy(value.as_bytes()))).collect();
+    let warnings = headers
+        .filter_map(|value| warning(&String::from_utf8_lossy(value.as_bytes())))
+        .collect();
     let body = Limited::new(response.into_body(), MAX_ANSWER).collect().await;
     let body = body.map_err(|error| ClientError::Broken(error.to_string()))?.to_bytes();
     let object = serde_json::from_slice(&body).map_err(|error| ClientError::Answer(error.to_string()))?;
@@ -191,7 +200,11 @@ fn warning(header: &str) -> Option<String> {
     let mut text = String::with_capacity(quoted.len());
     let mut characters = quoted.chars();
     while let Some(character) = characters.next() {
-        text.extend(if character == '\\' { characters.next() } else { Some(character) });
+        text.extend(if character == '\\' {
+            characters.next()
+        } else {
+            Some(character)
+        });
     }
     Some(text)
 }

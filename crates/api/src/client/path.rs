@@ -16,7 +16,10 @@ pub struct Target {
 impl Target {
     /// A path that has nothing to be escaped.
     pub fn fixed(path: &str) -> Self {
-        Self { path: path.to_owned(), query: String::new() }
+        Self {
+            path: path.to_owned(),
+            query: String::new(),
+        }
     }
 
     /// The same with one more parameter.
@@ -72,7 +75,11 @@ pub fn pod(namespace: &str, name: &str) -> Target {
 /// A pod's history.
 pub fn history(namespace: &str, name: &str) -> Target {
     let root = Target::fixed(&format!("/apis/{PROBELET_API}"));
-    root.below("namespaces").below(namespace).below("pods").below(name).below("history")
+    root.below("namespaces")
+        .below(namespace)
+        .below("pods")
+        .below(name)
+        .below("history")
 }
 
 /// Escapes whatever could mean something in a path or a query.
@@ -91,7 +98,10 @@ mod tests {
 
     #[test]
     fn names_cannot_leave_their_place() {
-        let target = pod("default", "../a b").below("exec").with("command", "x&y=z").with("command", "ä");
+        let target = pod("default", "../a b")
+            .below("exec")
+            .with("command", "x&y=z")
+            .with("command", "ä");
         let expected = "/api/v1/namespaces/default/pods/..%2Fa%20b/exec?command=x%26y%3Dz&command=%C3%A4";
         assert_eq!(target.to_string(), expected);
     }

@@ -41,24 +41,27 @@ where
     T: DeserializeOwned,
     S: Stream<Item = Result<Bytes, ClientError>> + Unpin,
 {
-    let lines = stream::unfold((pieces, BytesMut::new(), 0), |(mut pieces, mut buffer, mut searched)| async move {
-        loop {
-            if let Some(end) = buffer[searched..].iter().position(|byte| *byte == b'\n') {
-                let line = buffer.split_to(searched + end + 1);
-                return Some((parse(&line), (pieces, buffer, 0)));
+    let lines = stream::unfold(
+        (pieces, BytesMut::new(), 0),
+        |(mut pieces, mut buffer, mut searched)| async move {
+            loop {
+                if let Some(end) = buffer[searched..].iter().position(|byte| *byte == b'\n') {
+                    let line = buffer.split_to(searched + end + 1);
+                    return Some((parse(&line), (pieces, buffer, 0)));
+                }
+                searched = buffer.len();
+                if searched > MAX_EVENT {
+                    buffer.clear();
+                    let error = ClientError::Answer(format!("an event of more than {MAX_EVENT} bytes"));
+                    return Some((Err(error), (pieces, buffer, 0)));
+                }
+                match pieces.next().await? {
+                    Ok(piece) => buffer.extend_from_slice(&piece),
+                    Err(error) => return Some((Err(error), (pieces, buffer, searched))),
+                }
             }
-            searched = buffer.len();
-            if searched > MAX_EVENT {
-                buffer.clear();
-                let error = ClientError::Answer(format!("an event of more than {MAX_EVENT} bytes"));
-                return Some((Err(error), (pieces, buffer, 0)));
-            }
-            match pieces.next().await? {
-                Ok(piece) => buffer.extend_from_slice(&piece),
-                Err(error) => return Some((Err(error), (pieces, buffer, searched))),
-            }
-        }
-    });
+        },
+    );
     Box::pin(lines)
 }
 
@@ -70,7 +73,10 @@ fn parse<T: DeserializeOwned>(line: &[u8]) -> Result<WatchEvent<T>, ClientError>
         return Err(ClientError::Refused(Box::new(status)));
     }
     let object = T::deserialize(event.object).map_err(invalid)?;
-    Ok(WatchEvent { kind: event.kind, object })
+    Ok(WatchEvent {
+        kind: event.kind,
+        object,
+    })
 }
 
 #[cfg(test)]
@@ -80,24 +86,42 @@ mod tests {
     use super::*;
 
     async fn read(pieces: &[&'static str]) -> Vec<Result<WatchEvent<Value>, ClientError>> {
-        let pieces: Vec<_> = pieces.iter().map(|piece| Ok(Bytes::from_static(piece.as_bytes()))).collect();
+        let pieces: Vec<_> = pieces
+            .iter()
+            .map(|piece| Ok(Bytes::from_static(piece.as_bytes())))
+            .collect();
         events(stream::iter(pieces)).collect().await
     }
 
     #[tokio::test]
     async fn events_are_whole_however_the_text_is_cut() {
-        let read = read(&["{\"type\":\"ADDED\",\"obj", "ect\":1}\n{\"type\":\"DELETED\",\"object\":2}\n{\"ty"]).await;
+        let read = read(&[
+            "{\"type\":\"ADDED\",\"obj",
+            "ect\":1}\n{\"type\":\"DELETED\",\"object\":2}\n{\"ty",
+        ])
+        .await;
         let read: Vec<_> = read.into_iter().map(Result::unwrap).collect();
-        assert_eq!(read, [
-            WatchEvent { kind: WatchEventKind::Added, object: json!(1) },
-            WatchEvent { kind: WatchEventKind::Deleted, object: json!(2) },
-        ]);
+        assert_eq!(
+            read,
+            [
+                WatchEvent {
+                    kind: WatchEventKind::Added,
+                    object: json!(1)
+                },
+                WatchEvent {
+                    kind: WatchEventKind::Deleted,
+                    object: json!(2)
+                },
+            ]
+        );
     }
 
     #[tokio::test]
     async fn an_error_is_an_error() {
         let read = read(&["{\"type\":\"ERROR\",\"object\":{\"code\":410,\"message\":\"too old\"}}\n"]).await;
-        let [Err(ClientError::Refused(status))] = read.as_slice() else { panic!("{read:?}") };
+        let [Err(ClientError::Refused(status))] = read.as_slice() else {
+            panic!("{read:?}")
+        };
         assert_eq!((status.code, status.message.as_deref()), (Some(410), Some("too old")));
     }
 }

@@ -12,7 +12,10 @@ const UNKNOWN: &str = "<unknown>";
 
 /// How long ago `time` was, as kubectl writes it.
 pub fn since(time: Option<Timestamp>, now: Timestamp) -> String {
-    time.map_or_else(|| UNKNOWN.to_owned(), |time| human_duration(now.as_millisecond() - time.as_millisecond()))
+    time.map_or_else(
+        || UNKNOWN.to_owned(),
+        |time| human_duration(now.as_millisecond() - time.as_millisecond()),
+    )
 }
 
 /// A duration with about two significant digits.

@@ -17,7 +17,10 @@ pub(super) fn columns() -> Vec<Column> {
         Column::text("Source", "Who reports it").wide(),
         Column::text("Message", "What happened"),
         Column::text("First Seen", "How long ago it first happened").wide(),
-        Column { kind: "integer".to_owned(), ..Column::text("Count", "How often it happened").wide() },
+        Column {
+            kind: "integer".to_owned(),
+            ..Column::text("Count", "How often it happened").wide()
+        },
         Column::name().wide(),
     ]
 }
@@ -56,16 +59,30 @@ pub fn event_age(event: &Event, now: Timestamp) -> String {
 /// Who reports an event, and where.
 fn event_source(event: &Event) -> String {
     let source = event.source.as_ref();
-    let component = source.and_then(|source| source.component.as_ref()).or(event.reporting_component.as_ref());
-    let host = source.and_then(|source| source.host.as_ref()).or(event.reporting_instance.as_ref());
-    let parts = [component, host].into_iter().flatten().map(String::as_str).filter(|part| !part.is_empty());
+    let component = source
+        .and_then(|source| source.component.as_ref())
+        .or(event.reporting_component.as_ref());
+    let host = source
+        .and_then(|source| source.host.as_ref())
+        .or(event.reporting_instance.as_ref());
+    let parts = [component, host]
+        .into_iter()
+        .flatten()
+        .map(String::as_str)
+        .filter(|part| !part.is_empty());
     parts.collect::<Vec<_>>().join(", ")
 }
 
 /// When an event last happened.
 pub fn last_seen(event: &Event) -> Option<Timestamp> {
-    let series = event.series.as_ref().and_then(|series| series.last_observed_time.as_ref()).map(|time| time.0);
-    series.or_else(|| event.last_timestamp.as_ref().map(|time| time.0)).or_else(|| first_seen(event))
+    let series = event
+        .series
+        .as_ref()
+        .and_then(|series| series.last_observed_time.as_ref())
+        .map(|time| time.0);
+    series
+        .or_else(|| event.last_timestamp.as_ref().map(|time| time.0))
+        .or_else(|| first_seen(event))
 }
 
 fn first_seen(event: &Event) -> Option<Timestamp> {

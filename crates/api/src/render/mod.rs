@@ -5,6 +5,8 @@ mod duration;
 mod events;
 mod pods;
 mod table;
+#[cfg(test)]
+mod tests;
 
 pub use duration::{human_duration, since};
 pub use events::{event_age, last_seen};
@@ -14,7 +16,7 @@ pub use table::{Column, Include, Row, RowCondition, Table};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Event, Pod};
 use probelet_node::handle::{Collection, Document};
-use serde::de::DeserializeOwned;
+use serde::{Deserialize, de::DeserializeOwned};
 
 /// The Table of some documents of one collection.
 pub fn table(
@@ -28,7 +30,10 @@ pub fn table(
         Collection::Pods => pods::columns(),
         Collection::Events => events::columns(),
     };
-    let rows = documents.iter().map(|document| row(collection, document, include, now)).collect();
+    let rows = documents
+        .iter()
+        .map(|document| row(collection, document, include, now))
+        .collect();
     Table::new(resource_version, columns, rows)
 }
 
@@ -40,12 +45,18 @@ fn row(collection: Collection, document: &Document, include: Include, now: Times
         }
         Collection::Events => (events::cells(&typed::<Event>(document), now), Vec::new()),
     };
-    Row { cells, conditions, object: include.of(document) }
+    Row {
+        cells,
+        conditions,
+        object: include.of(document),
+    }
 }
 
 /// The typed view of a document. One that does not fit its type was stored by a newer agent: what it says is then shown
 /// as far as nothing but its metadata tells.
 fn typed<T: DeserializeOwned + Default>(document: &serde_json::Value) -> T {
     let metadata_only = || serde_json::json!({"metadata": document["metadata"]});
-    T::deserialize(document).or_else(|_| T::deserialize(metadata_only())).unwrap_or_default()
+    T::deserialize(document)
+        .or_else(|_| T::deserialize(metadata_only()))
+        .unwrap_or_default()
 }

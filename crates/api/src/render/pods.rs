@@ -48,14 +48,21 @@ pub(super) fn columns() -> Vec<Column> {
         Column::text("IP", "Its address").wide(),
         Column::text("Node", "The node that it runs on").wide(),
         Column::text("Nominated Node", "The node that room is being made on for it").wide(),
-        Column::text("Readiness Gates", "Conditions beyond its containers that are met, of all that it needs").wide(),
+        Column::text(
+            "Readiness Gates",
+            "Conditions beyond its containers that are met, of all that it needs",
+        )
+        .wide(),
     ]
 }
 
 impl PodSummary {
     /// Sums a pod up.
     pub fn of(pod: &Pod) -> Self {
-        let (spec, status) = (pod.spec.clone().unwrap_or_default(), pod.status.clone().unwrap_or_default());
+        let (spec, status) = (
+            pod.spec.clone().unwrap_or_default(),
+            pod.status.clone().unwrap_or_default(),
+        );
         let counted = Counted::of(&spec, &status);
         Self {
             name: pod.metadata.name.clone().unwrap_or_default(),
@@ -66,7 +73,11 @@ impl PodSummary {
             restarts: counted.restarts,
             last_restart: counted.last_restart,
             created: pod.metadata.creation_timestamp.as_ref().map(|time| time.0),
-            address: status.pod_ips.as_ref().and_then(|all| all.first()).map(|address| address.ip.clone()),
+            address: status
+                .pod_ips
+                .as_ref()
+                .and_then(|all| all.first())
+                .map(|address| address.ip.clone()),
             node: spec.node_name.clone(),
             nominated_node: status.nominated_node_name.clone(),
             readiness_gates: readiness_gates(&spec, &status),
@@ -145,7 +156,10 @@ impl Counted {
 
     fn restarted(&mut self, container: &ContainerStatus) {
         self.restarts = self.restarts.saturating_add(container.restart_count);
-        let last = container.last_state.as_ref().and_then(|state| state.terminated.as_ref());
+        let last = container
+            .last_state
+            .as_ref()
+            .and_then(|state| state.terminated.as_ref());
         let finished = last.and_then(|last| last.finished_at.as_ref()).map(|time| time.0);
         self.last_restart = self.last_restart.max(finished);
     }
@@ -214,14 +228,21 @@ fn shown_status(pod: &Pod, status: &PodStatus, of_containers: Option<String>) ->
     if deleted && phase != "Succeeded" && phase != "Failed" {
         return "Terminating".to_owned();
     }
-    let gated = status.conditions.iter().flatten().find(|condition| {
-        condition.type_ == "PodScheduled" && condition.reason.as_deref() == Some("SchedulingGated")
-    });
-    of_containers.or_else(|| gated.and_then(|gated| gated.reason.clone())).or(reason).unwrap_or(phase)
+    let gated =
+        status.conditions.iter().flatten().find(|condition| {
+            condition.type_ == "PodScheduled" && condition.reason.as_deref() == Some("SchedulingGated")
+        });
+    of_containers
+        .or_else(|| gated.and_then(|gated| gated.reason.clone()))
+        .or(reason)
+        .unwrap_or(phase)
 }
 
 fn how_it_ended(end: &ContainerStateTerminated) -> String {
-    match (end.reason.as_deref().unwrap_or_default(), end.signal.unwrap_or_default()) {
+    match (
+        end.reason.as_deref().unwrap_or_default(),
+        end.signal.unwrap_or_default(),
+    ) {
         ("", 0) => format!("ExitCode:{}", end.exit_code),
         ("", signal) => format!("Signal:{signal}"),
         (reason, _) => reason.to_owned(),
@@ -229,12 +250,19 @@ fn how_it_ended(end: &ContainerStateTerminated) -> String {
 }
 
 fn waiting_reason(state: &ContainerState) -> Option<&str> {
-    state.waiting.as_ref()?.reason.as_deref().filter(|reason| !reason.is_empty())
+    state
+        .waiting
+        .as_ref()?
+        .reason
+        .as_deref()
+        .filter(|reason| !reason.is_empty())
 }
 
 fn sidecars(spec: &PodSpec) -> impl Iterator<Item = &str> {
     let init_containers = spec.init_containers.iter().flatten();
-    init_containers.filter(|one| one.restart_policy.as_deref() == Some("Always")).map(|one| one.name.as_str())
+    init_containers
+        .filter(|one| one.restart_policy.as_deref() == Some("Always"))
+        .map(|one| one.name.as_str())
 }
 
 fn is_sidecar(spec: &PodSpec, name: &str) -> bool {
@@ -242,11 +270,18 @@ fn is_sidecar(spec: &PodSpec, name: &str) -> bool {
 }
 
 fn is_true(status: &PodStatus, condition: &str) -> bool {
-    status.conditions.iter().flatten().any(|one| one.type_ == condition && one.status == "True")
+    status
+        .conditions
+        .iter()
+        .flatten()
+        .any(|one| one.type_ == condition && one.status == "True")
 }
 
 fn readiness_gates(spec: &PodSpec, status: &PodStatus) -> Option<(usize, usize)> {
     let gates = spec.readiness_gates.as_ref().filter(|gates| !gates.is_empty())?;
-    let met = gates.iter().filter(|gate| is_true(status, &gate.condition_type)).count();
+    let met = gates
+        .iter()
+        .filter(|gate| is_true(status, &gate.condition_type))
+        .count();
     Some((met, gates.len()))
 }

@@ -86,7 +86,10 @@ impl Table {
         Self {
             kind: "Table".to_owned(),
             api_version: META_API_VERSION.to_owned(),
-            metadata: ListMeta { resource_version: Some(resource_version.to_string()), ..ListMeta::default() },
+            metadata: ListMeta {
+                resource_version: Some(resource_version.to_string()),
+                ..ListMeta::default()
+            },
             column_definitions: columns,
             rows,
         }
@@ -108,7 +111,10 @@ impl Column {
 
     /// The column of the objects' names.
     pub(super) fn name() -> Self {
-        Self { format: "name".to_owned(), ..Self::text("Name", "Unique among the objects of its kind in its namespace") }
+        Self {
+            format: "name".to_owned(),
+            ..Self::text("Name", "Unique among the objects of its kind in its namespace")
+        }
     }
 
     /// The same column, shown only where there is much room.

@@ -64,9 +64,17 @@ pub(super) fn single(collection: Collection, object: &Document, form: Form) -> R
     match form {
         Form::Objects => Json(&**object).into_response(),
         Form::Table(include) => {
-            let version = object["metadata"]["resourceVersion"].as_str().and_then(|version| version.parse().ok());
+            let version = object["metadata"]["resourceVersion"]
+                .as_str()
+                .and_then(|version| version.parse().ok());
             let objects = std::slice::from_ref(object);
-            let table = render::table(collection, objects, version.unwrap_or_default(), include, Timestamp::now());
+            let table = render::table(
+                collection,
+                objects,
+                version.unwrap_or_default(),
+                include,
+                Timestamp::now(),
+            );
             Json(table).into_response()
         }
     }
@@ -97,7 +105,11 @@ impl Query {
     }
 
     fn answer(self, shared: &Shared, parameters: &Parameters) -> Result<Response, Refusal> {
-        if parameters.flag("watch") { self.watch(shared, parameters) } else { Ok(self.list(shared)) }
+        if parameters.flag("watch") {
+            self.watch(shared, parameters)
+        } else {
+            Ok(self.list(shared))
+        }
     }
 
     /// The whole list, also for clients that ask for a part of it (`limit`), which may be given more.
@@ -113,8 +125,7 @@ impl Query {
             .into_response(),
             Form::Table(include) => {
                 let now = Timestamp::now();
-                let table =
-                    render::table(self.collection, &listing.items, listing.resource_version, include, now);
+                let table = render::table(self.collection, &listing.items, listing.resource_version, include, now);
                 Json(table).into_response()
             }
         }
@@ -128,7 +139,11 @@ impl Query {
 
     /// The changes after a version; without one, all that is there comes first, as if it had just been added.
     fn watch(self, shared: &Shared, parameters: &Parameters) -> Result<Response, Refusal> {
-        let permit = shared.watches.clone().try_acquire_owned().map_err(|_| Refusal::too_many("watches"))?;
+        let permit = shared
+            .watches
+            .clone()
+            .try_acquire_owned()
+            .map_err(|_| Refusal::too_many("watches"))?;
         let (first, after) = match parameters.number("resourceVersion")?.unwrap_or_default() {
             0 => {
                 let listing = self.listing(shared);
@@ -138,7 +153,11 @@ impl Query {
         };
         let changes = shared.agent.watch(self.collection, self.namespace.as_deref(), after)?;
         let first = first.into_iter().map(move |object| {
-            Ok(Change { kind: ChangeKind::Added, resource_version: after, object })
+            Ok(Change {
+                kind: ChangeKind::Added,
+                resource_version: after,
+                object,
+            })
         });
         let changes: Changes = Box::pin(stream::iter(first).chain(changes));
         let lines = self.lines(changes).map(move |line| {
@@ -152,7 +171,11 @@ impl Query {
                 Body::from_stream(lines.take_until(Box::pin(tokio::time::sleep(Duration::from_secs(seconds)))))
             }
         };
-        Ok(([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response())
+        Ok((
+            [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))],
+            body,
+        )
+            .into_response())
     }
 
     /// Watch events, one to a line. A watch that has expired ends with an event that says so.
@@ -178,8 +201,13 @@ impl Query {
             Form::Objects => event_line(kind, &*change.object),
             Form::Table(include) => {
                 let objects = std::slice::from_ref(&change.object);
-                let mut table =
-                    render::table(self.collection, objects, change.resource_version, include, Timestamp::now());
+                let mut table = render::table(
+                    self.collection,
+                    objects,
+                    change.resource_version,
+                    include,
+                    Timestamp::now(),
+                );
                 if !is_first {
                     table.column_definitions.clear();
                 }

@@ -32,15 +32,23 @@ pub(super) async fn version() -> Json<Info> {
 
 /// `GET /api`.
 pub(super) async fn core_versions() -> Json<Value> {
-    list("APIVersions", &APIVersions {
-        versions: vec!["v1".to_owned()],
-        server_address_by_client_cidrs: vec![ServerAddressByClientCIDR::default()],
-    })
+    list(
+        "APIVersions",
+        &APIVersions {
+            versions: vec!["v1".to_owned()],
+            server_address_by_client_cidrs: vec![ServerAddressByClientCIDR::default()],
+        },
+    )
 }
 
 /// `GET /apis`.
 pub(super) async fn groups() -> Json<Value> {
-    list("APIGroupList", &APIGroupList { groups: vec![probelet_group()] })
+    list(
+        "APIGroupList",
+        &APIGroupList {
+            groups: vec![probelet_group()],
+        },
+    )
 }
 
 /// `GET /apis/probelet.dev`.
@@ -54,7 +62,11 @@ pub(super) async fn core_resources() -> Json<Value> {
         short_names: Some(vec!["po".to_owned()]),
         categories: Some(vec!["all".to_owned()]),
         singular_name: "pod".to_owned(),
-        ..resource("pods", "Pod", &["create", "delete", "get", "list", "patch", "update", "watch"])
+        ..resource(
+            "pods",
+            "Pod",
+            &["create", "delete", "get", "list", "patch", "update", "watch"],
+        )
     };
     let events = APIResource {
         short_names: Some(vec!["ev".to_owned()]),
@@ -64,18 +76,33 @@ pub(super) async fn core_resources() -> Json<Value> {
     let log = resource("pods/log", "Pod", &["get"]);
     let exec = resource("pods/exec", "PodExecOptions", &["get"]);
     let resources = vec![events, pods, exec, log];
-    list("APIResourceList", &APIResourceList { group_version: "v1".to_owned(), resources })
+    list(
+        "APIResourceList",
+        &APIResourceList {
+            group_version: "v1".to_owned(),
+            resources,
+        },
+    )
 }
 
 /// `GET /apis/probelet.dev/v1alpha1`.
 pub(super) async fn probelet_resources() -> Json<Value> {
     let resources = vec![resource("pods/history", "PodHistory", &["get"])];
-    list("APIResourceList", &APIResourceList { group_version: PROBELET_API.to_owned(), resources })
+    list(
+        "APIResourceList",
+        &APIResourceList {
+            group_version: PROBELET_API.to_owned(),
+            resources,
+        },
+    )
 }
 
 fn probelet_group() -> APIGroup {
     let (name, version) = PROBELET_API.split_once('/').unwrap_or((PROBELET_API, ""));
-    let version = GroupVersionForDiscovery { group_version: PROBELET_API.to_owned(), version: version.to_owned() };
+    let version = GroupVersionForDiscovery {
+        group_version: PROBELET_API.to_owned(),
+        version: version.to_owned(),
+    };
     APIGroup {
         name: name.to_owned(),
         versions: vec![version.clone()],

@@ -37,24 +37,42 @@ pub(super) async fn exec(
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Refusal> {
     let upgrade = upgrade.map_err(|error| {
-        Refusal::bad_request(format!("exec takes a WebSocket with the protocol {V5}: {}", error.body_text()))
+        Refusal::bad_request(format!(
+            "exec takes a WebSocket with the protocol {V5}: {}",
+            error.body_text()
+        ))
     })?;
     let upgrade = upgrade.protocols([V5, V4]).max_message_size(MAX_MESSAGE);
     if upgrade.selected_protocol().is_none() {
-        return Err(Refusal::bad_request(format!("exec takes one of the protocols {V5}, {V4}")));
+        return Err(Refusal::bad_request(format!(
+            "exec takes one of the protocols {V5}, {V4}"
+        )));
     }
     let options = ExecOptions {
-        container: parameters.text("container").filter(|name| !name.is_empty()).map(str::to_owned),
+        container: parameters
+            .text("container")
+            .filter(|name| !name.is_empty())
+            .map(str::to_owned),
         command: parameters.all("command").map(str::to_owned).collect(),
         stdin: parameters.flag("stdin"),
         tty: parameters.flag("tty"),
     };
     if options.command.is_empty() {
-        return Err(Refusal::bad_request("you must specify at least one command for the container"));
+        return Err(Refusal::bad_request(
+            "you must specify at least one command for the container",
+        ));
     }
-    let permit = shared.sessions.clone().try_acquire_owned().map_err(|_| Refusal::too_many("commands"))?;
+    let permit = shared
+        .sessions
+        .clone()
+        .try_acquire_owned()
+        .map_err(|_| Refusal::too_many("commands"))?;
     let key = PodKey { namespace, name };
-    let session = shared.agent.exec(&key, options).await.map_err(|error| Refusal::of_container(&key, error))?;
+    let session = shared
+        .agent
+        .exec(&key, options)
+        .await
+        .map_err(|error| Refusal::of_container(&key, error))?;
     Ok(upgrade.on_upgrade(async move |socket: WebSocket| {
         let _permit = permit;
         let (sink, stream) = socket.split();
@@ -69,7 +87,13 @@ async fn run(
     sink: impl Sink<Message, Error = axum::Error> + Unpin,
     stream: impl Stream<Item = Result<Message, axum::Error>> + Unpin,
 ) {
-    let ExecSession { stdin, stdout, stderr, resize, exit } = session;
+    let ExecSession {
+        stdin,
+        stdout,
+        stderr,
+        resize,
+        exit,
+    } = session;
     let (frames, outgoing) = mpsc::channel(OUTGOING);
     let output = async move {
         let pumps = async {

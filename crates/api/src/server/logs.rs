@@ -24,19 +24,36 @@ pub(super) async fn log(
 ) -> Result<Response, Refusal> {
     parameters.refuse(UNSUPPORTED)?;
     let options = LogOptions {
-        container: parameters.text("container").filter(|name| !name.is_empty()).map(str::to_owned),
+        container: parameters
+            .text("container")
+            .filter(|name| !name.is_empty())
+            .map(str::to_owned),
         follow: parameters.flag("follow"),
         previous: parameters.flag("previous"),
-        tail_lines: parameters.number("tailLines")?.map(|lines| usize::try_from(lines).unwrap_or(usize::MAX)),
+        tail_lines: parameters
+            .number("tailLines")?
+            .map(|lines| usize::try_from(lines).unwrap_or(usize::MAX)),
         timestamps: parameters.flag("timestamps"),
     };
-    let permit = shared.watches.clone().try_acquire_owned().map_err(|_| Refusal::too_many("logs and watches"))?;
+    let permit = shared
+        .watches
+        .clone()
+        .try_acquire_owned()
+        .map_err(|_| Refusal::too_many("logs and watches"))?;
     let key = PodKey { namespace, name };
-    let log = shared.agent.logs(&key, options).await.map_err(|error| Refusal::of_container(&key, error))?;
+    let log = shared
+        .agent
+        .logs(&key, options)
+        .await
+        .map_err(|error| Refusal::of_container(&key, error))?;
     let log = log.map(move |piece| {
         // Held for as long as the log is read.
         let _ = &permit;
         piece
     });
-    Ok(([(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"))], Body::from_stream(log)).into_response())
+    Ok((
+        [(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"))],
+        Body::from_stream(log),
+    )
+        .into_response())
 }

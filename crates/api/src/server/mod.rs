@@ -54,7 +54,10 @@ pub fn router(agent: Arc<dyn Agent>) -> Router {
         watches: Arc::new(Semaphore::new(MAX_WATCHES)),
         sessions: Arc::new(Semaphore::new(MAX_SESSIONS)),
     });
-    let pod = routing::get(pods::get).put(pods::replace).patch(pods::patch).delete(pods::delete);
+    let pod = routing::get(pods::get)
+        .put(pods::replace)
+        .patch(pods::patch)
+        .delete(pods::delete);
     let namespaced = Router::new()
         .route("/pods", routing::get(collections::pods).post(pods::create))
         .route("/pods/{name}", pod)
@@ -69,7 +72,10 @@ pub fn router(agent: Arc<dyn Agent>) -> Router {
         .nest("/namespaces/{namespace}", namespaced);
     let probelet = Router::new()
         .route("/", routing::get(discovery::probelet_resources))
-        .route("/namespaces/{namespace}/pods/{name}/history", routing::get(pods::history));
+        .route(
+            "/namespaces/{namespace}/pods/{name}/history",
+            routing::get(pods::history),
+        );
     Router::new()
         .route("/healthz", routing::get("ok"))
         .route("/version", routing::get(discovery::version))

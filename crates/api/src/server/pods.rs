@@ -54,7 +54,11 @@ pub(super) async fn create(
     let document = pod_of(&body, &namespace)?;
     let name = document["metadata"]["name"].as_str().unwrap_or_default().to_owned();
     let key = PodKey { namespace, name };
-    let created = shared.agent.create(document).await.map_err(|error| Refusal::of_pod(&key, error))?;
+    let created = shared
+        .agent
+        .create(document)
+        .await
+        .map_err(|error| Refusal::of_pod(&key, error))?;
     Ok((StatusCode::CREATED, warnings(&created.warnings), Json(&*created.pod)).into_response())
 }
 
@@ -74,9 +78,8 @@ pub(super) async fn replace(
         )));
     }
     let (key, present) = shared.pod(namespace, name)?;
-    let wanted = parse_json(document).map_err(|faults| {
-        Refusal::invalid(&key.name, faults.iter().map(ToString::to_string).collect())
-    })?;
+    let wanted = parse_json(document)
+        .map_err(|faults| Refusal::invalid(&key.name, faults.iter().map(ToString::to_string).collect()))?;
     unless_changed(&key, present, |present| is_unchanged(present, &wanted.document))
 }
 
@@ -103,7 +106,11 @@ pub(super) async fn delete(
     parameters.refuse(&["dryRun"])?;
     let (key, pod) = shared.pod(namespace, name)?;
     let options = delete_options(&body, &parameters, &key, &pod)?;
-    let pod = shared.agent.delete(&key, options).await.map_err(|error| Refusal::of_pod(&key, error))?;
+    let pod = shared
+        .agent
+        .delete(&key, options)
+        .await
+        .map_err(|error| Refusal::of_pod(&key, error))?;
     Ok(Json(&*pod).into_response())
 }
 
@@ -113,7 +120,10 @@ pub(super) async fn history(
     Path((namespace, name)): Path<(String, String)>,
 ) -> Result<Response, Refusal> {
     let key = PodKey { namespace, name };
-    let runs = shared.agent.history(&key).map_err(|error| Refusal::of_pod(&key, error))?;
+    let runs = shared
+        .agent
+        .history(&key)
+        .map_err(|error| Refusal::of_pod(&key, error))?;
     Ok(Json(json!({
         "kind": "PodHistory",
         "apiVersion": PROBELET_API,
@@ -125,7 +135,9 @@ pub(super) async fn history(
 
 /// The pod in a body. Its namespace is that of the path, and it may not say another.
 fn pod_of(body: &Body, namespace: &str) -> Result<Value, Refusal> {
-    let mut document = body.json(JSON)?.ok_or_else(|| Refusal::bad_request("the body is empty, it is to be a Pod"))?;
+    let mut document = body
+        .json(JSON)?
+        .ok_or_else(|| Refusal::bad_request("the body is empty, it is to be a Pod"))?;
     if !document.is_object() || document.get("metadata").is_some_and(|metadata| !metadata.is_object()) {
         return Err(Refusal::bad_request("the body is no object with metadata"));
     }
@@ -168,11 +180,17 @@ fn delete_options(
     }
     let expected = wire.preconditions.and_then(|preconditions| preconditions.uid);
     if expected.is_some_and(|expected| pod["metadata"]["uid"] != expected) {
-        return Err(Refusal::conflict(format!("pods \"{}\" is another one by now: its uid is not the expected", key.name)));
+        return Err(Refusal::conflict(format!(
+            "pods \"{}\" is another one by now: its uid is not the expected",
+            key.name
+        )));
     }
     let grace_period_seconds = match wire.grace_period_seconds {
         Some(seconds) => Some(u64::try_from(seconds).map_err(|_| {
-            Refusal::invalid(&key.name, vec!["gracePeriodSeconds: must be greater than or equal to 0".to_owned()])
+            Refusal::invalid(
+                &key.name,
+                vec!["gracePeriodSeconds: must be greater than or equal to 0".to_owned()],
+            )
         })?),
         None => parameters.number("gracePeriodSeconds")?,
     };

@@ -22,7 +22,12 @@ pub(crate) struct Refusal {
 
 impl Refusal {
     fn new(code: StatusCode, reason: &'static str, message: impl Into<String>) -> Self {
-        Self { code, reason, message: message.into(), details: None }
+        Self {
+            code,
+            reason,
+            message: message.into(),
+            details: None,
+        }
     }
 
     /// The request is not understood, or asks for what is not there yet.
@@ -32,12 +37,21 @@ impl Refusal {
 
     /// There is nothing at this path.
     pub(crate) fn no_such_path() -> Self {
-        Self::new(StatusCode::NOT_FOUND, "NotFound", "the server could not find the requested resource")
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "NotFound",
+            "the server could not find the requested resource",
+        )
     }
 
     /// There is no such object.
     pub(crate) fn not_found(kind: &str, name: &str) -> Self {
-        Self::new(StatusCode::NOT_FOUND, "NotFound", format!("{kind} \"{name}\" not found")).about(kind, name)
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "NotFound",
+            format!("{kind} \"{name}\" not found"),
+        )
+        .about(kind, name)
     }
 
     /// The path is there, but not for this method.
@@ -74,8 +88,10 @@ impl Refusal {
     pub(crate) fn too_many(what: &str) -> Self {
         let message = format!("there are too many {what} already; end one, or try again later");
         let mut refusal = Self::new(StatusCode::TOO_MANY_REQUESTS, "TooManyRequests", message);
-        refusal.details =
-            Some(StatusDetails { retry_after_seconds: Some(RETRY_AFTER), ..StatusDetails::default() });
+        refusal.details = Some(StatusDetails {
+            retry_after_seconds: Some(RETRY_AFTER),
+            ..StatusDetails::default()
+        });
         refusal
     }
 
@@ -116,9 +132,11 @@ impl Refusal {
             RequestError::AlreadyExists(_) => Self::new(StatusCode::CONFLICT, "AlreadyExists", error.to_string()),
             RequestError::Invalid(faults) => return Self::invalid(&key.name, faults),
             RequestError::Conflict(message) => Self::conflict(message),
-            RequestError::Internal(message) => {
-                Self::new(StatusCode::INTERNAL_SERVER_ERROR, "InternalError", format!("Internal error occurred: {message}"))
-            }
+            RequestError::Internal(message) => Self::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "InternalError",
+                format!("Internal error occurred: {message}"),
+            ),
         }
         .about("pods", &key.name)
     }
@@ -166,7 +184,9 @@ impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let mut response = (self.code, Json(self.status())).into_response();
         if self.code == StatusCode::TOO_MANY_REQUESTS {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER));
+            response
+                .headers_mut()
+                .insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER));
         }
         response
     }

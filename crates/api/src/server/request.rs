@@ -24,25 +24,36 @@ impl Parameters {
 
     /// All of this name, in their order.
     pub(crate) fn all(&self, name: &str) -> impl Iterator<Item = &str> {
-        self.0.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.as_str())
+        self.0
+            .iter()
+            .filter(move |(key, _)| key == name)
+            .map(|(_, value)| value.as_str())
     }
 
     /// A flag; one that is there without a value is set.
     pub(crate) fn flag(&self, name: &str) -> bool {
-        self.text(name).is_some_and(|value| !matches!(value, "0" | "false" | "False" | "FALSE"))
+        self.text(name)
+            .is_some_and(|value| !matches!(value, "0" | "false" | "False" | "FALSE"))
     }
 
     /// A number that is not negative.
     pub(crate) fn number(&self, name: &str) -> Result<Option<u64>, Refusal> {
-        let Some(text) = self.text(name).filter(|text| !text.is_empty()) else { return Ok(None) };
+        let Some(text) = self.text(name).filter(|text| !text.is_empty()) else {
+            return Ok(None);
+        };
         let invalid = || Refusal::bad_request(format!("{name}: {text:?} is no number from 0 on"));
         text.parse().map(Some).map_err(|_| invalid())
     }
 
     /// Refuses a request that asks for what is not served yet, instead of answering as if it had not.
     pub(crate) fn refuse(&self, names: &[&str]) -> Result<(), Refusal> {
-        match names.iter().find(|name| self.text(name).is_some_and(|value| !value.is_empty())) {
-            Some(name) => Err(Refusal::bad_request(format!("the parameter {name} is not supported yet"))),
+        match names
+            .iter()
+            .find(|name| self.text(name).is_some_and(|value| !value.is_empty()))
+        {
+            Some(name) => Err(Refusal::bad_request(format!(
+                "the parameter {name} is not supported yet"
+            ))),
             None => Ok(()),
         }
     }
@@ -53,7 +64,9 @@ impl<S: Send + Sync> FromRequestParts<S> for Parameters {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Refusal> {
         let query = Query::try_from_uri(&parts.uri);
-        query.map(|Query(pairs)| Self(pairs)).map_err(|error| Refusal::bad_request(error.body_text()))
+        query
+            .map(|Query(pairs)| Self(pairs))
+            .map_err(|error| Refusal::bad_request(error.body_text()))
     }
 }
 
@@ -76,7 +89,9 @@ impl Body {
             }
         }
         let parsed = serde_json::from_slice(&self.content);
-        parsed.map(Some).map_err(|error| Refusal::bad_request(format!("the body is not JSON: {error}")))
+        parsed
+            .map(Some)
+            .map_err(|error| Refusal::bad_request(format!("the body is not JSON: {error}")))
     }
 }
 
@@ -87,7 +102,9 @@ impl<S: Send + Sync> FromRequest<S> for Body {
         let content_type = request.headers().get(header::CONTENT_TYPE);
         let content_type = content_type.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
         // A body that breaks off has nobody left to be told.
-        let content = to_bytes(request.into_body(), MAX_BODY).await.map_err(|_| Refusal::too_large(MAX_BODY))?;
+        let content = to_bytes(request.into_body(), MAX_BODY)
+            .await
+            .map_err(|_| Refusal::too_large(MAX_BODY))?;
         Ok(Self { content_type, content })
     }
 }
@@ -104,7 +121,9 @@ pub(crate) enum Form {
 impl Form {
     /// The first form in the Accept header that is served.
     pub(crate) fn of(headers: &HeaderMap, parameters: &Parameters) -> Result<Self, Refusal> {
-        let Some(accept) = headers.get(header::ACCEPT) else { return Ok(Self::Objects) };
+        let Some(accept) = headers.get(header::ACCEPT) else {
+            return Ok(Self::Objects);
+        };
         let accept = String::from_utf8_lossy(accept.as_bytes());
         let include = match parameters.text("includeObject") {
             Some("None") => Include::None,
@@ -153,13 +172,19 @@ mod tests {
         let table = Form::Table(Include::Metadata);
         for (accept, expected) in [
             ("application/json;as=Table;v=v1;g=meta.k8s.io,application/json", table),
-            ("application/json;as=Table;v=v1beta1;g=meta.k8s.io,application/json", Form::Objects),
+            (
+                "application/json;as=Table;v=v1beta1;g=meta.k8s.io,application/json",
+                Form::Objects,
+            ),
             ("application/vnd.kubernetes.protobuf,application/json", Form::Objects),
             ("*/*", Form::Objects),
         ] {
             assert_eq!(form(accept).ok(), Some(expected), "{accept}");
         }
-        assert_eq!(form("application/vnd.kubernetes.protobuf").unwrap_err().status().code, Some(406));
+        assert_eq!(
+            form("application/vnd.kubernetes.protobuf").unwrap_err().status().code,
+            Some(406)
+        );
     }
 
     #[test]

@@ -33,7 +33,10 @@ impl Selector {
     /// Reads `a=x,b!=y`.
     pub(crate) fn parse(text: &str, collection: Collection) -> Result<Self, Refusal> {
         let terms = text.split(',').filter(|term| !term.is_empty());
-        terms.map(|term| Requirement::parse(term, collection)).collect::<Result<_, _>>().map(Self)
+        terms
+            .map(|term| Requirement::parse(term, collection))
+            .collect::<Result<_, _>>()
+            .map(Self)
     }
 
     /// Whether an object meets the requirements.
@@ -49,13 +52,19 @@ impl Requirement {
         } else if let Some((field, value)) = term.split_once("==").or_else(|| term.split_once('=')) {
             (field, true, value)
         } else {
-            return Err(Refusal::bad_request(format!("invalid field selector: {term:?} is neither a=b nor a!=b")));
+            return Err(Refusal::bad_request(format!(
+                "invalid field selector: {term:?} is neither a=b nor a!=b"
+            )));
         };
         let known = OF_ANY.contains(&field) || collection == Collection::Events && OF_EVENTS.contains(&field);
         if !known {
             return Err(Refusal::bad_request(format!("field label not supported: {field}")));
         }
-        Ok(Self { field: field.to_owned(), equal, value: value.to_owned() })
+        Ok(Self {
+            field: field.to_owned(),
+            equal,
+            value: value.to_owned(),
+        })
     }
 
     fn is_met(&self, object: &Value) -> bool {
@@ -82,14 +91,22 @@ mod tests {
             ("metadata.name!=e", false),
             ("involvedObject.fieldPath=", true),
         ] {
-            assert_eq!(Selector::parse(text, Collection::Events).unwrap().matches(&event), expected, "{text}");
+            assert_eq!(
+                Selector::parse(text, Collection::Events).unwrap().matches(&event),
+                expected,
+                "{text}"
+            );
         }
     }
 
     #[test]
     fn what_is_not_supported_is_refused() {
         for text in ["involvedObject.name=p", "status.phase=Running", "name"] {
-            assert_eq!(Selector::parse(text, Collection::Pods).unwrap_err().status().code, Some(400), "{text}");
+            assert_eq!(
+                Selector::parse(text, Collection::Pods).unwrap_err().status().code,
+                Some(400),
+                "{text}"
+            );
         }
     }
 }

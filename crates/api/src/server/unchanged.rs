@@ -54,7 +54,10 @@ mod tests {
 
     #[test]
     fn the_spec_and_the_labels_count() {
-        for (path, value) in [("/spec/restartPolicy", json!("Never")), ("/metadata/labels/app", json!("y"))] {
+        for (path, value) in [
+            ("/spec/restartPolicy", json!("Never")),
+            ("/metadata/labels/app", json!("y")),
+        ] {
             let mut document = pod();
             *document.pointer_mut(path).unwrap() = value;
             assert!(!is_unchanged(&pod(), &document), "{path}");
@@ -67,7 +70,10 @@ mod tests {
             (json!({}), true),
             (json!({"metadata": {"labels": {"app": "x", "gone": null}}}), true),
             (json!({"metadata": {"labels": {"app": null}}}), false),
-            (json!({"spec": {"$setElementOrder/containers": [{"name": "c"}], "restartPolicy": "Always"}}), true),
+            (
+                json!({"spec": {"$setElementOrder/containers": [{"name": "c"}], "restartPolicy": "Always"}}),
+                true,
+            ),
             (json!({"spec": {"containers": [{"name": "c", "image": "j"}]}}), false),
             (json!({"spec": {"hostNetwork": true}}), false),
         ] {
