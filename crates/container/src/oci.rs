@@ -11,6 +11,8 @@ use oci_spec::runtime::{
     UserBuilder,
 };
 
+use probelet_shim_protocol::cgroup::{Cgroup, Hierarchies};
+
 use crate::{ContainerSpec, Mount, MountKind, Resources, capabilities, root, seccomp};
 
 /// Where programs are looked for when neither the image nor the pod says.
@@ -35,15 +37,20 @@ const MASKED_PATHS: [&str; 11] = [
 const READ_ONLY_PATHS: [&str; 5] = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
 
 /// The mounts of every container: destination, type, source, options.
-const DEFAULT_MOUNTS: [(&str, &str, &str, &str); 7] = [
+const DEFAULT_MOUNTS: [(&str, &str, &str, &str); 6] = [
     ("/proc", "proc", "proc", "nosuid noexec nodev"),
     ("/dev", "tmpfs", "tmpfs", "nosuid strictatime mode=755 size=65536k"),
     ("/dev/pts", "devpts", "devpts", "nosuid noexec newinstance ptmxmode=0666 mode=0620 gid=5"),
     ("/dev/shm", "tmpfs", "shm", "nosuid noexec nodev mode=1777 size=65536k"),
     ("/dev/mqueue", "mqueue", "mqueue", "nosuid noexec nodev"),
     ("/sys", "sysfs", "sysfs", "nosuid noexec nodev ro"),
-    ("/sys/fs/cgroup", "cgroup", "cgroup", "nosuid noexec nodev relatime ro"),
 ];
+
+/// Where a container sees its cgroup.
+const CGROUP_DESTINATION: &str = "/sys/fs/cgroup";
+
+/// How it sees it, unless it is privileged: a container that could write here could lift its own limits.
+const CGROUP_OPTIONS: &str = "nosuid noexec nodev relatime ro";
 
 /// The period in which a CPU limit is counted, in microseconds; Kubernetes' value.
 const CPU_PERIOD: u64 = 100_000;
@@ -55,16 +62,16 @@ const CPU_QUOTA_MIN: u64 = 1_000;
 const CPU_SHARES: (u64, u64) = (2, 262_144);
 
 /// Builds the configuration. An error is a sentence about what the specification asks for in vain.
-pub(crate) fn configuration(spec: &ContainerSpec, cgroup: &str, unified_cgroups: bool) -> Result<Spec, String> {
+pub(crate) fn configuration(spec: &ContainerSpec, cgroup: &str, hierarchies: &Hierarchies) -> Result<Spec, String> {
     check(spec)?;
     let own = capabilities::own_bounding_set()?;
     let mut capabilities = capabilities::of_container(&spec.capabilities, spec.privileged, own)?;
-    if unified_cgroups && !spec.privileged {
+    if hierarchies.is_unified() && !spec.privileged {
         // Without a device controller of version 1 nothing else keeps the container from opening what it makes.
         capabilities.remove(&Capability::Mknod);
     }
     create_working_directory(spec)?;
-    build(spec, cgroup, unified_cgroups, &capabilities).map_err(|error| format!("cannot build the OCI configuration: {error}"))
+    build(spec, cgroup, hierarchies, &capabilities).map_err(|error| format!("cannot build the OCI configuration: {error}"))
 }
 
 fn check(spec: &ContainerSpec) -> Result<(), String> {
@@ -120,14 +127,15 @@ fn create_working_directory(spec: &ContainerSpec) -> Result<(), String> {
 fn build(
     spec: &ContainerSpec,
     cgroup: &str,
-    unified_cgroups: bool,
+    hierarchies: &Hierarchies,
     capabilities: &Capabilities,
 ) -> Result<Spec, OciSpecError> {
-    let linux = LinuxBuilder::default().cgroups_path(PathBuf::from(cgroup)).namespaces(namespaces(spec, unified_cgroups)?);
+    let namespaces = namespaces(spec, hierarchies.is_unified())?;
+    let linux = LinuxBuilder::default().cgroups_path(PathBuf::from(cgroup)).namespaces(namespaces);
     let mut configuration = SpecBuilder::default()
         .version("1.0.2")
         .root(RootBuilder::default().path(spec.root.clone()).readonly(spec.read_only_root).build()?)
-        .mounts(mounts(spec)?)
+        .mounts(mounts(spec, &cgroup_mounts(&hierarchies.cgroup(cgroup)))?)
         .process(process(spec, capabilities)?)
         .linux(restrictions(spec, linux.build()?, capabilities)?)
         .annotations(spec.annotations.iter().cloned().collect::<HashMap<_, _>>())
@@ -232,20 +240,42 @@ fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-fn mounts(spec: &ContainerSpec) -> Result<Vec<OciMount>, OciSpecError> {
+/// Destination, type, source, options.
+type DefaultMount = (String, &'static str, PathBuf, &'static str);
+
+fn mounts(spec: &ContainerSpec, cgroup: &[DefaultMount]) -> Result<Vec<OciMount>, OciSpecError> {
+    let defaults = DEFAULT_MOUNTS.map(|(destination, kind, source, options)| {
+        (destination.to_owned(), kind, PathBuf::from(source), options)
+    });
     let mut mounts = Vec::new();
-    for (destination, kind, source, options) in DEFAULT_MOUNTS {
+    for (destination, kind, source, options) in defaults.iter().chain(cgroup) {
         if spec.mounts.iter().any(|mount| mount.destination == Path::new(destination)) {
             continue;
         }
-        let read_only = |option: &&str| !(spec.privileged && *option == "ro");
-        let options: Vec<_> = options.split(' ').filter(read_only).map(str::to_owned).collect();
-        mounts.push(MountBuilder::default().destination(destination).typ(kind).source(source).options(options).build()?);
+        let wanted = |option: &&str| !(spec.privileged && *option == "ro");
+        let options: Vec<_> = options.split(' ').filter(wanted).map(str::to_owned).collect();
+        let mount = MountBuilder::default().destination(destination).typ(*kind).source(source).options(options);
+        mounts.push(mount.build()?);
     }
     for mount in &spec.mounts {
         mounts.push(user_mount(mount)?);
     }
     Ok(mounts)
+}
+
+/// The container's own cgroup. On hybrid hosts this is not OCI's mount of type `cgroup`: libcontainer 0.7 mounts the
+/// hierarchies of version 1 writable whatever the options say, and the named ones from the host's root.
+fn cgroup_mounts(cgroup: &Cgroup) -> Vec<DefaultMount> {
+    let version1: Vec<_> = cgroup.version1().collect();
+    if version1.is_empty() {
+        return vec![(CGROUP_DESTINATION.to_owned(), "cgroup", "cgroup".into(), CGROUP_OPTIONS)];
+    }
+    let folder = (CGROUP_DESTINATION.to_owned(), "tmpfs", "tmpfs".into(), "nosuid noexec nodev mode=755 size=64k");
+    let hierarchy = |(name, directory): (&str, &Path)| {
+        let destination = format!("{CGROUP_DESTINATION}/{name}");
+        (destination, "bind", directory.to_owned(), "bind nosuid noexec nodev relatime ro")
+    };
+    [folder].into_iter().chain(version1.into_iter().map(hierarchy)).collect()
 }
 
 fn user_mount(mount: &Mount) -> Result<OciMount, OciSpecError> {

@@ -93,7 +93,7 @@ impl Runtime {
         check_name("id", &spec.id).and_then(|()| check_name("pod_uid", &spec.pod_uid)).map_err(config)?;
         let directory = self.directory(&spec.id);
         let cgroup = format!("{}/{}/{}", self.0.cgroup_parent, spec.pod_uid, spec.id);
-        let configuration = oci::configuration(&spec, &cgroup, self.0.hierarchies.is_unified()).map_err(config)?;
+        let configuration = oci::configuration(&spec, &cgroup, &self.0.hierarchies).map_err(config)?;
         let log = spec.log_path.clone().unwrap_or_else(|| directory.join(files::LOG));
         let shim_config = ShimConfig { id: spec.id.clone(), cgroup: cgroup.clone(), log: log.clone() };
         let prepare = || {

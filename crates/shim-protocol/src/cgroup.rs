@@ -22,6 +22,22 @@ use rustix::process::{Pid, Signal};
 /// Where libcontainer looks for cgroups, hence the only place that is of use.
 const ROOT: &str = "/sys/fs/cgroup";
 
+/// The controllers of version 1 that libcontainer puts containers into. Others may be mounted.
+const CONTROLLERS: [&str; 12] = [
+    "blkio",
+    "cpu",
+    "cpuacct",
+    "cpuset",
+    "devices",
+    "freezer",
+    "hugetlb",
+    "memory",
+    "net_cls",
+    "net_prio",
+    "perf_event",
+    "pids",
+];
+
 /// How often a cgroup whose last process was just seen to end is asked to go. Only hierarchies of version 1 need it: the
 /// kernel tells of no event there, and takes a moment after the last process.
 const REMOVE_ATTEMPTS: u32 = 200;
@@ -33,7 +49,8 @@ const REMOVE_PAUSE: Duration = Duration::from_millis(2);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hierarchies {
     cgroup2: PathBuf,
-    version1: Vec<PathBuf>,
+    /// By the controllers' names, as the kernel joins them: `memory`, `cpu,cpuacct`.
+    version1: Vec<(String, PathBuf)>,
 }
 
 /// Why the hierarchies are of no use.
@@ -64,7 +81,12 @@ impl Hierarchies {
             let Some(directory) = mount.split(' ').nth(4).filter(|path| path.starts_with(ROOT)) else { continue };
             match file_system.split(' ').next() {
                 Some("cgroup2") => cgroup2 = Some(PathBuf::from(directory)),
-                Some("cgroup") => version1.push(PathBuf::from(directory)),
+                Some("cgroup") => {
+                    let name = directory.rsplit('/').next().unwrap_or_default();
+                    if name.split(',').any(|controller| CONTROLLERS.contains(&controller)) {
+                        version1.push((name.to_owned(), PathBuf::from(directory)));
+                    }
+                }
                 _ => {}
             }
         }
@@ -79,10 +101,8 @@ impl Hierarchies {
     /// The cgroup at `path`, counted from the root of each hierarchy.
     pub fn cgroup(&self, path: &str) -> Cgroup {
         let below = |root: &PathBuf| root.join(path.trim_start_matches('/'));
-        Cgroup {
-            cgroup2: below(&self.cgroup2),
-            version1: if self.is_unified() { Vec::new() } else { self.version1.iter().map(below).collect() },
-        }
+        let version1 = self.version1.iter().map(|(name, root)| (name.clone(), below(root))).collect();
+        Cgroup { cgroup2: below(&self.cgroup2), version1 }
     }
 
     /// Moves process `pid` into the cgroups of version 1 that process `model` is in.
@@ -90,11 +110,7 @@ impl Hierarchies {
         for line in fs::read_to_string(format!("/proc/{}/cgroup", model.as_raw_nonzero()))?.lines() {
             let mut fields = line.splitn(3, ':').skip(1);
             let (Some(controllers), Some(path)) = (fields.next(), fields.next()) else { continue };
-            if controllers.is_empty() || controllers.starts_with("name=") {
-                continue;
-            }
-            let ends_with = |mount: &&PathBuf| mount.file_name().is_some_and(|name| name == controllers);
-            if let Some(mount) = self.version1.iter().find(ends_with) {
+            if let Some((_, mount)) = self.version1.iter().find(|(name, _)| name == controllers) {
                 let procs = mount.join(path.trim_start_matches('/')).join("cgroup.procs");
                 fs::write(procs, pid.as_raw_nonzero().to_string())?;
             }
@@ -107,13 +123,18 @@ impl Hierarchies {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cgroup {
     cgroup2: PathBuf,
-    version1: Vec<PathBuf>,
+    version1: Vec<(String, PathBuf)>,
 }
 
 impl Cgroup {
     /// Its folder in the cgroup2.
     pub fn cgroup2(&self) -> &Path {
         &self.cgroup2
+    }
+
+    /// Its folders in the hierarchies of version 1, with the names of those: `memory`, `cpu,cpuacct`.
+    pub fn version1(&self) -> impl Iterator<Item = (&str, &Path)> {
+        self.version1.iter().map(|(name, directory)| (name.as_str(), directory.as_path()))
     }
 
     /// The processes in it and below.
@@ -125,7 +146,7 @@ impl Cgroup {
 
     /// How often the kernel has killed a process in it for want of memory.
     pub fn oom_kills(&self) -> u64 {
-        let version1 = self.version1.iter().map(|directory| directory.join("memory.oom_control"));
+        let version1 = self.version1().map(|(_, directory)| directory.join("memory.oom_control"));
         let files = version1.chain([self.cgroup2.join("memory.events")]);
         files.filter_map(|file| fs::read_to_string(file).ok()).filter_map(|text| counter(&text, "oom_kill")).sum()
     }
@@ -141,7 +162,7 @@ impl Cgroup {
         self.kill()?;
         wait_until_empty(&self.cgroup2, patience)?;
         remove_tree(&self.cgroup2)?;
-        for directory in &self.version1 {
+        for (_, directory) in &self.version1 {
             // A privileged container may have moved a process out of its cgroup2.
             let mut processes = Vec::new();
             collect_processes(directory, &mut processes);
@@ -156,7 +177,7 @@ impl Cgroup {
 
     /// Removes the folder in every hierarchy if it is empty; for the common parents of several containers.
     pub fn remove_if_empty(&self) {
-        for directory in self.version1.iter().chain([&self.cgroup2]) {
+        for directory in self.version1().map(|(_, directory)| directory).chain([self.cgroup2()]) {
             // Another container in it is the usual reason for it to stay.
             let _ = fs::remove_dir(directory);
         }
@@ -252,6 +273,7 @@ mod tests {
         24 1 0:22 / /sys/fs/cgroup rw - tmpfs tmpfs rw\n\
         25 24 0:23 / /sys/fs/cgroup/memory rw,relatime - cgroup cgroup rw,memory\n\
         26 24 0:24 / /sys/fs/cgroup/cpu,cpuacct rw,relatime - cgroup cgroup rw,cpu,cpuacct\n\
+        29 24 0:27 / /sys/fs/cgroup/systemd rw,relatime - cgroup cgroup rw,name=systemd\n\
         27 24 0:25 / /sys/fs/cgroup/unified rw,relatime - cgroup2 cgroup2 rw\n\
         28 1 0:26 / /mnt/other rw - cgroup2 cgroup2 rw\n";
 
@@ -261,8 +283,9 @@ mod tests {
         assert!(!hierarchies.is_unified());
         let cgroup = hierarchies.cgroup("/probelet/a/b");
         assert_eq!(cgroup.cgroup2(), Path::new("/sys/fs/cgroup/unified/probelet/a/b"));
-        let version1 = ["/sys/fs/cgroup/memory/probelet/a/b", "/sys/fs/cgroup/cpu,cpuacct/probelet/a/b"];
-        assert_eq!(cgroup.version1, version1.map(PathBuf::from));
+        let version1: Vec<_> = cgroup.version1().collect();
+        let memory = ("memory", Path::new("/sys/fs/cgroup/memory/probelet/a/b"));
+        assert_eq!(version1, [memory, ("cpu,cpuacct", Path::new("/sys/fs/cgroup/cpu,cpuacct/probelet/a/b"))]);
     }
 
     #[test]

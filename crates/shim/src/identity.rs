@@ -15,6 +15,9 @@ use crate::filter::{Filter, FilterError};
 use crate::program::c_string;
 use crate::system::{self, Limit};
 
+/// The width of the first column of `/proc/<pid>/limits`.
+const LIMIT_NAME_BYTES: usize = 26;
+
 /// A process's rights, limits and surroundings.
 pub(crate) struct Identity {
     uid: Uid,
@@ -44,6 +47,9 @@ pub(crate) enum IdentityError {
     /// A line of `/proc/<pid>/status`.
     #[error("/proc/<pid>/status has no usable line {0}")]
     Status(&'static str),
+    /// A line of `/proc/<pid>/limits`.
+    #[error("/proc/<pid>/limits is not understood")]
+    Limits,
     /// The configuration lacks a section.
     #[error("the OCI configuration has no section {0}")]
     Section(&'static str),
@@ -73,7 +79,7 @@ impl Identity {
             ambient: status.capabilities("CapAmb:")?,
             no_new_privileges: status.number("NoNewPrivs:", 10)? != 0,
             umask: Mode::from_raw_mode(status.number("Umask:", 8)?),
-            limits: system::limits(process)?,
+            limits: limits(&fs::read_to_string(format!("/proc/{}/limits", process.as_raw_nonzero()))?)?,
             filter: linux.seccomp().as_ref().map(Filter::compile).transpose()?,
             working_directory: c_string(configured.cwd().as_os_str())?,
             search: search.to_owned(),
@@ -140,6 +146,19 @@ impl Identity {
     }
 }
 
+/// The limits in `/proc/<pid>/limits`, a table in the order of their numbers; prlimit(2) would need CAP_SYS_RESOURCE.
+fn limits(table: &str) -> Result<Vec<Limit>, IdentityError> {
+    let error = || IdentityError::Limits;
+    let number = |field: &str| if field == "unlimited" { Ok(u64::MAX) } else { field.parse().map_err(|_| error()) };
+    let lines = (0..).zip(table.lines().skip(1));
+    let limits = lines.map(|(resource, line)| {
+        let mut fields = line.get(LIMIT_NAME_BYTES..).ok_or_else(error)?.split_whitespace();
+        let mut next = || fields.next().ok_or_else(error).and_then(number);
+        Ok(Limit { resource, soft: next()?, hard: next()? })
+    });
+    limits.collect()
+}
+
 /// The text of `/proc/<pid>/status`.
 struct Status(String);
 
@@ -163,5 +182,19 @@ impl Status {
         let field = self.fields(name)?.next().ok_or(IdentityError::Status(name))?;
         let bits = u64::from_str_radix(field, 16).map_err(|_| IdentityError::Status(name))?;
         Ok(CapabilitySet::from_bits_retain(bits))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_are_read_in_their_order() {
+        let limits = limits(&fs::read_to_string("/proc/self/limits").unwrap()).unwrap();
+        let files = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+        let read = limits.iter().find(|limit| limit.resource == libc::RLIMIT_NOFILE).unwrap();
+        assert_eq!((Some(read.soft), Some(read.hard)), (files.current, files.maximum));
+        assert_eq!(limits.len(), 16);
     }
 }

@@ -12,11 +12,11 @@ use rustix::process::Pid;
 /// One past the highest signal number of Linux.
 const SIGNALS: i32 = 65;
 
+/// The size of the kernel's signal sets.
+const SIGNAL_SET_BYTES: usize = 8;
+
 /// The flag of clone3 for [`clone_into`]; libc's constant has lost its upper half.
 const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
-
-/// How many kinds of limits there are.
-const LIMITS: libc::__rlimit_resource_t = 16;
 
 /// Where a fork comes out.
 pub(crate) enum Forked {
@@ -90,17 +90,20 @@ fn pointers(strings: &[CString]) -> Vec<*const libc::c_char> {
 }
 
 /// Gives every signal its default effect and lets all of them through, as a new program expects it. Rust's runtime
-/// ignores SIGPIPE, and a program would inherit that.
+/// ignores SIGPIPE, and a program would inherit that. The C library would hide two signals that it uses itself and that
+/// may come to us ignored, so the kernel is asked directly.
 pub(crate) fn reset_signals() {
+    // SIG_DFL, no flags, no restorer, an empty mask: the kernel's struct is all zeros, and at most this long.
+    let default = [0_u64; 4];
     for signal in 1..SIGNALS {
-        // SAFETY: sets a default disposition; signals that cannot be changed are refused, which is as good.
-        unsafe { libc::signal(signal, libc::SIG_DFL) };
+        // SAFETY: sets a default disposition; the two signals that cannot be changed are refused, which is as good.
+        unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, default.as_ptr(), ptr::null::<u64>(), SIGNAL_SET_BYTES) };
     }
-    let mut none = MaybeUninit::uninit();
-    // SAFETY: initialises the set, then makes it the mask of the only thread.
+    let none = 0_u64;
+    let mask = ptr::from_ref(&none);
+    // SAFETY: makes an empty set the mask of the only thread.
     unsafe {
-        libc::sigemptyset(none.as_mut_ptr());
-        libc::sigprocmask(libc::SIG_SETMASK, none.as_ptr(), ptr::null_mut());
+        libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, mask, ptr::null::<u64>(), SIGNAL_SET_BYTES);
     }
 }
 
@@ -151,26 +154,19 @@ fn close_range(first: libc::c_uint, last: libc::c_uint) -> io::Result<()> {
 /// One limit of a process.
 #[derive(Clone, Copy)]
 pub(crate) struct Limit {
-    resource: libc::__rlimit_resource_t,
-    value: libc::rlimit,
-}
-
-/// The limits of process `pid`.
-pub(crate) fn limits(pid: Pid) -> io::Result<Vec<Limit>> {
-    (0..LIMITS)
-        .map(|resource| {
-            let mut value = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-            // SAFETY: reads a limit into `value`, which outlives the call.
-            check(unsafe { libc::prlimit(pid.as_raw_nonzero().get(), resource, ptr::null(), &raw mut value) })?;
-            Ok(Limit { resource, value })
-        })
-        .collect()
+    /// Which, by the kernel's number.
+    pub(crate) resource: u32,
+    /// What is enforced; `u64::MAX` for nothing.
+    pub(crate) soft: u64,
+    /// How far the process itself may raise that.
+    pub(crate) hard: u64,
 }
 
 /// Makes `limit` this process's own.
 pub(crate) fn set_limit(limit: &Limit) -> io::Result<()> {
+    let value = libc::rlimit { rlim_cur: limit.soft, rlim_max: limit.hard };
     // SAFETY: passes a value that outlives the call.
-    check(unsafe { libc::setrlimit(limit.resource, &raw const limit.value) }).map(drop)
+    check(unsafe { libc::setrlimit(limit.resource as _, &raw const value) }).map(drop)
 }
 
 /// One instruction of a seccomp filter, as the kernel has it.

@@ -170,6 +170,19 @@ pub fn log_lines(path: &Path) -> Vec<String> {
     text.lines().map(|line| line.split_once(' ').expect("a time").1.to_owned()).collect()
 }
 
+/// Puts a small program, compiled from `source` without need of libraries, into a container's root as `/bin/<name>`.
+pub fn install_program(root: &Path, name: &str, source: &str) {
+    let scratch = tempfile::tempdir().expect("a temporary folder");
+    let file = scratch.path().join("main.rs");
+    std::fs::write(&file, source).expect("a source file");
+    let compiled = Command::new(std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()))
+        .args(["--edition", "2021", "-C", "target-feature=+crt-static", "-o"])
+        .args([root.join("bin").join(name), file])
+        .output()
+        .expect("rustc");
+    assert!(compiled.status.success(), "{}", String::from_utf8_lossy(&compiled.stderr));
+}
+
 fn make_root(root: &Path) {
     for folder in ["bin", "etc", "proc", "sys", "dev", "tmp", "home/user"] {
         std::fs::create_dir_all(root.join(folder)).expect("a folder");
