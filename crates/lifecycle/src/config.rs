@@ -23,6 +23,30 @@ pub struct PodConfig {
     pub termination_grace_period: Duration,
     /// `spec.containers`, in their order.
     pub containers: Vec<ContainerConfig>,
+    /// How long a container that ends again and again waits for its restart; a setting of the node.
+    pub restart_back_off: BackOffConfig,
+}
+
+/// How waiting grows from try to try.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BackOffConfig {
+    /// The first wait.
+    pub initial: Duration,
+    /// The longest wait.
+    pub maximum: Duration,
+    /// After so long without a try, waiting starts anew.
+    pub reset_after: Duration,
+}
+
+impl Default for BackOffConfig {
+    /// 10 s, doubled up to 5 minutes, forgotten after 10 (B5.5, B5.6).
+    fn default() -> Self {
+        Self {
+            initial: Duration::from_secs(10),
+            maximum: Duration::from_secs(300),
+            reset_after: Duration::from_secs(600),
+        }
+    }
 }
 
 /// One container.

@@ -1,37 +1,38 @@
-//! The life of a pod as a pure state machine.
+//! The life of a pod as a pure state machine: probes, hooks, restarts, back-off, grace periods, status.
+//!
+//! ```text
+//! State + Now + Event ──step──▶ State + Actions
+//! ```
+//!
+//! Invariants:
+//! - [`step`] is pure: it asks for no time and does no input or output. The same events at the same times give the same
+//!   state and the same actions, so a night can be simulated and a failure replayed.
+//! - An instance of a container begins only after the one before it has ended, and every start is followed by one end.
+//! - A request is answered once; a reply to one that is not outstanding (any more) changes nothing.
+//! - The status is derived from the state alone, and a change is published before the actions that follow from it.
+//! - The state can be stored between any two steps, and goes on from there.
+//!
+//! It knows the numbers of probes and hooks and never their handlers: what a check does is nothing to it. It does not
+//! count events, keep histories or know addresses.
+//!
+//! Points such as A3.15 or B2.6 are those of the Kubernetes reference that the project follows
+//! (`docs/deviations.md` lists where it does not).
+
 pub mod action;
+mod back_off;
 pub mod config;
+mod container;
+mod derive;
 pub mod event;
+mod machine;
+mod messages;
+mod probe;
+mod start;
+mod state;
 pub mod status;
+mod stop;
 pub mod time;
 
-use action::{Action, ActionId, Request};
-use config::PodConfig;
-use event::Event;
-use time::{BootTime, Now};
-
-/// placeholder, to be written by the lifecycle helper
-#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
-pub struct State {}
-
-impl State {
-    /// new
-    pub fn new(_config: PodConfig, _now: Now) -> Self {
-        Self {}
-    }
-    /// next wake
-    pub fn next_wake(&self) -> Option<BootTime> {
-        None
-    }
-    /// outstanding
-    pub fn outstanding(&self) -> Vec<(ActionId, Request)> {
-        vec![]
-    }
-    /// status
-    pub fn status(&self) -> status::PodStatus {
-        unimplemented!()
-    }
-}
-
-/// step
-pub fn step(_state: &mut State, _now: Now, _event: Event, _actions: &mut Vec<Action>) {}
+pub use machine::step;
+pub use probe::ProbeResult;
+pub use state::State;

@@ -1,0 +1,132 @@
+//! What is remembered of a pod between two steps.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use serde::{Deserialize, Deserializer, Serialize, de::Error};
+
+use crate::{
+    action::{ActionId, ProbeKind, Request},
+    back_off::BackOff,
+    config::{ContainerIndex, PodConfig},
+    container::Container,
+    derive,
+    probe::ProbeResult,
+    status::{Condition, PodStatus},
+    time::{BootTime, Now},
+};
+
+/// The version of what is stored; another one is refused rather than misread.
+const VERSION: u32 = 1;
+
+/// A pod's state. It can be stored between any two steps.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct State {
+    #[serde(deserialize_with = "known_version")]
+    version: u32,
+    pub(crate) config: PodConfig,
+    /// When the pod was accepted.
+    pub(crate) accepted: Now,
+    pub(crate) sandbox: Sandbox,
+    pub(crate) sandbox_back_off: BackOff,
+    pub(crate) containers: Vec<Container>,
+    pub(crate) deletion: Option<Deletion>,
+    /// What has been asked for and not been answered. At most one for the sandbox, and for each container one for its
+    /// start, one for each hook and one for each probe.
+    pub(crate) requests: BTreeMap<ActionId, Request>,
+    next_action: u64,
+    /// As last published; their times are part of the state.
+    pub(crate) conditions: Vec<Condition>,
+    /// Set when something that is shown may have changed.
+    pub(crate) unpublished: bool,
+    pub(crate) published: Option<PodStatus>,
+}
+
+/// The pod's namespaces, network and volumes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Sandbox {
+    /// There is none yet.
+    Absent,
+    /// It is being made.
+    Creating { action: ActionId },
+    /// It could not be made; the next try waits.
+    BackingOff { until: BootTime },
+    /// It is there.
+    Ready,
+    /// It is being removed.
+    Removing { action: ActionId },
+    /// It is gone for good.
+    Removed,
+    /// The pod is gone; nothing follows.
+    Forgotten,
+}
+
+/// Somebody has deleted the pod.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Deletion {
+    /// When it was asked for with the grace period below.
+    pub(crate) asked: Now,
+    /// As it was asked for.
+    pub(crate) grace_period: Duration,
+}
+
+impl State {
+    /// A pod that has just been accepted. [`Event::Begin`](crate::event::Event::Begin) sets it going.
+    pub fn new(config: PodConfig, now: Now) -> Self {
+        let containers = config.containers.iter().map(|_| Container::new()).collect();
+        Self {
+            version: VERSION,
+            config,
+            accepted: now,
+            sandbox: Sandbox::Absent,
+            sandbox_back_off: BackOff::default(),
+            containers,
+            deletion: None,
+            requests: BTreeMap::new(),
+            next_action: 0,
+            conditions: Vec::new(),
+            unpublished: true,
+            published: None,
+        }
+    }
+
+    /// When [`Event::Wake`](crate::event::Event::Wake) is due; `None` while the pod waits for replies only.
+    pub fn next_wake(&self) -> Option<BootTime> {
+        let sandbox = match self.sandbox {
+            Sandbox::BackingOff { until } => Some(until),
+            _ => None,
+        };
+        self.containers.iter().filter_map(Container::next_wake).chain(sandbox).min()
+    }
+
+    /// What has been asked for and not been answered, in the order of asking. An agent that comes back asks again.
+    pub fn outstanding(&self) -> Vec<(ActionId, Request)> {
+        self.requests.iter().map(|(id, request)| (*id, request.clone())).collect()
+    }
+
+    /// What is shown of the pod.
+    pub fn status(&self) -> PodStatus {
+        derive::status(self, self.accepted.wall)
+    }
+
+    /// What the runs of a probe of the present instance add up to; `None` if there is no such probe or instance.
+    pub fn probe_result(&self, container: ContainerIndex, kind: ProbeKind) -> Option<ProbeResult> {
+        Some(self.containers.get(container.0)?.live()?.worker(kind)?.result)
+    }
+
+    /// A name for a new action.
+    pub(crate) fn new_action(&mut self) -> ActionId {
+        self.next_action += 1;
+        ActionId(self.next_action)
+    }
+}
+
+fn known_version<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    let version = u32::deserialize(deserializer)?;
+    if version == VERSION {
+        return Ok(version);
+    }
+    Err(D::Error::custom(format!(
+        "the pod's state has version {version}, this agent knows version {VERSION}; run the agent that wrote it, or \
+         delete the pod and apply it again"
+    )))
+}
