@@ -66,7 +66,15 @@ pub enum LoadError {
         /// What it exports instead.
         exports: String,
     },
-    /// The compiler took too long or crashed.
+    /// The component imports what neither WASI 0.2 nor our contract has.
+    #[error("plugin `{name}` imports what probelet does not offer: {reason}")]
+    UnknownImport {
+        /// The plugin.
+        name: String,
+        /// The linker's reason, which names the import.
+        reason: String,
+    },
+    /// The compiler took too long.
     #[error("plugin `{name}` could not be compiled within {limit:?}")]
     TooSlow {
         /// The plugin.

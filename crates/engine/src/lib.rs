@@ -15,11 +15,22 @@
 //! It knows nothing of pods' lives: who is checked, how often and what follows from it is its callers' business. It
 //! does not know containers or networks either, only the two traits [`ContainerExec`] and [`NetworkNamespace`].
 
+mod bindings;
+mod cache;
+mod context;
 mod engine;
 mod error;
+mod exec;
+mod limiter;
+mod linker;
+mod log;
+mod network;
 mod outcome;
 mod plugin;
 mod request;
+mod run;
+mod state;
+mod ticker;
 
 pub use engine::{Engine, EngineConfig};
 pub use error::{EngineError, LoadError};

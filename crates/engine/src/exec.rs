@@ -1,0 +1,34 @@
+//! The imported interface `container-exec`: commands in the container, where that is granted.
+
+use wasmtime::format_err;
+
+use crate::{
+    ExecError,
+    bindings::probelet::plugin::container_exec::{Error, Host, Output},
+    state::RunState,
+};
+
+/// Of each output of a command the host keeps no more than this, whatever a plugin asks for: it is held in the host's
+/// memory before the guest's own limit takes effect.
+const MAX_EXEC_OUTPUT: u32 = 1 << 20;
+
+impl Host for RunState {
+    async fn exec(&mut self, command: Vec<String>, output_limit: u32) -> wasmtime::Result<Result<Output, Error>> {
+        let exec = self
+            .exec
+            .as_ref()
+            .ok_or_else(|| format_err!("container-exec is linked without its grant"))?;
+        let limit = output_limit.min(MAX_EXEC_OUTPUT) as usize;
+        Ok(match exec.exec(command, self.context.soft_deadline, limit).await {
+            Ok(output) => Ok(Output {
+                exit_code: output.exit_code,
+                stdout: output.stdout,
+                stderr: output.stderr,
+                truncated: output.truncated,
+            }),
+            Err(ExecError::DeadlineExceeded) => Err(Error::TimedOut),
+            Err(ExecError::NotRunning) => Err(Error::NotRunning),
+            Err(ExecError::Host { reason }) => Err(Error::Host(reason)),
+        })
+    }
+}

@@ -1,0 +1,200 @@
+//! wasi:http's requests, sent by ourselves: WASI's own sender dials past every check, keeps to public certificates and
+//! knows no namespaces.
+//!
+//! Each request has a connection of its own, which is closed after it (A2.11). No proxy is ever used (A2.12). Of the
+//! guest's own time limits the one between bytes is not observed: the run's deadline bounds everything.
+
+use std::{io, pin::Pin, time::Duration};
+
+use http::{
+    HeaderName, HeaderValue, Request, Response, Uri,
+    header::{CONNECTION, HOST, TRANSFER_ENCODING},
+    uri::{PathAndQuery, Scheme},
+};
+use http_body_util::BodyExt;
+use hyper::{
+    body::Incoming,
+    client::conn::http1::{self, Connection},
+};
+use hyper_util::rt::TokioIo;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    time,
+};
+use wasmtime_wasi_http::{Error, ForbiddenHeaderFilter, RequestOptions, WasiBody, WasiHttpHooks};
+
+use super::{DialError, Network, tls};
+
+/// Hyper's buffer for a response's headers: those of real services take a few kilobytes.
+const MAX_HEADERS_BYTES: usize = 64 << 10;
+
+type Stream = Pin<Box<dyn Duplex>>;
+/// Drives the connection while the body is read.
+type Driver = Box<dyn Future<Output = Result<(), Error>> + Send>;
+type Sent = Result<(Response<WasiBody>, Driver), Error>;
+
+trait Duplex: AsyncRead + AsyncWrite + Send {}
+
+impl<T: AsyncRead + AsyncWrite + Send> Duplex for T {}
+
+/// A run's way to send requests.
+pub(crate) struct HttpSender(Option<Network>);
+
+impl HttpSender {
+    pub(crate) fn new(network: Option<Network>) -> Self {
+        Self(network)
+    }
+}
+
+impl WasiHttpHooks for HttpSender {
+    /// Everything is the guest's to say, Host and Connection included, but for how the message is framed.
+    fn forbidden_header_filter(&mut self) -> ForbiddenHeaderFilter {
+        std::sync::Arc::new(|name: &HeaderName| *name == TRANSFER_ENCODING)
+    }
+
+    /// It would be a second one beside the guest's own.
+    fn set_host_header(&mut self) -> bool {
+        false
+    }
+
+    fn send_request(
+        &mut self,
+        request: Request<WasiBody>,
+        options: Option<RequestOptions>,
+        _result: Box<dyn Future<Output = Result<(), Error>> + Send>,
+    ) -> Box<dyn Future<Output = Sent> + Send> {
+        let network = self.0.clone();
+        Box::new(async move {
+            let network = network.ok_or(Error::HttpRequestDenied)?;
+            send(network, request, options.unwrap_or_default()).await
+        })
+    }
+}
+
+async fn send(network: Network, mut request: Request<WasiBody>, options: RequestOptions) -> Sent {
+    let authority = request.uri().authority().ok_or(Error::HttpRequestUriInvalid)?.clone();
+    let is_tls = request.uri().scheme() == Some(&Scheme::HTTPS);
+    let host = authority.host().trim_start_matches('[').trim_end_matches(']');
+    let port = authority.port_u16().unwrap_or(if is_tls { 443 } else { 80 });
+    if is_tls && !network.allows_unverified_tls() {
+        return Err(Error::HttpRequestDenied);
+    }
+
+    let connect = within(options.connect_timeout, connect(&network, host, port, is_tls));
+    let stream = connect.await.unwrap_or(Err(Error::ConnectionTimeout))?;
+    let (mut sender, connection) = http1::Builder::new()
+        .title_case_headers(true)
+        .max_buf_size(MAX_HEADERS_BYTES)
+        .handshake::<_, WasiBody>(TokioIo::new(stream))
+        .await
+        .map_err(explain)?;
+
+    let headers = request.headers_mut();
+    if !headers.contains_key(HOST) {
+        let host = HeaderValue::from_str(authority.as_str()).map_err(|_| Error::HttpRequestUriInvalid)?;
+        headers.insert(HOST, host);
+    }
+    headers.entry(CONNECTION).or_insert(HeaderValue::from_static("close"));
+    *request.uri_mut() = origin_form(request.uri())?;
+
+    let respond = within(
+        options.first_byte_timeout,
+        respond(sender.send_request(request), connection),
+    );
+    let (response, connection) = respond.await.unwrap_or(Err(Error::ConnectionReadTimeout))?;
+    let driver = async move {
+        // The run is not over while this holds its network.
+        let _network = network;
+        match connection {
+            Some(connection) => connection.await.map_err(explain),
+            None => Ok(()),
+        }
+    };
+    Ok((
+        response.map(|body| body.map_err(explain).boxed_unsync()),
+        Box::new(driver),
+    ))
+}
+
+/// None: the time was over first.
+async fn within<T>(limit: Option<Duration>, future: impl Future<Output = T>) -> Option<T> {
+    match limit {
+        Some(limit) => time::timeout(limit, future).await.ok(),
+        None => Some(future.await),
+    }
+}
+
+async fn connect(network: &Network, host: &str, port: u16, is_tls: bool) -> Result<Stream, Error> {
+    let stream = network.dial(host, port).await.map_err(explain_dial)?;
+    if is_tls {
+        let stream = tls::connect(host, stream).await.map_err(explain_tls)?;
+        return Ok(Box::pin(stream));
+    }
+    Ok(Box::pin(stream))
+}
+
+/// What goes into the request's first line of the whole URL.
+fn origin_form(uri: &Uri) -> Result<Uri, Error> {
+    let path = uri
+        .path_and_query()
+        .cloned()
+        .unwrap_or_else(|| PathAndQuery::from_static("/"));
+    Uri::builder()
+        .path_and_query(path)
+        .build()
+        .map_err(|_| Error::HttpRequestUriInvalid)
+}
+
+/// Waits for the response's headers, while driving the connection. It is given back unless it has ended.
+async fn respond<S: AsyncRead + AsyncWrite + Unpin>(
+    response: impl Future<Output = hyper::Result<Response<Incoming>>>,
+    mut connection: Connection<TokioIo<S>, WasiBody>,
+) -> Result<(Response<Incoming>, Option<Connection<TokioIo<S>, WasiBody>>), Error> {
+    tokio::pin!(response);
+    tokio::select! {
+        biased;
+        response = &mut response => Ok((response.map_err(explain)?, Some(connection))),
+        ended = &mut connection => {
+            ended.map_err(explain)?;
+            Ok((response.await.map_err(explain)?, None))
+        }
+    }
+}
+
+fn explain_dial(error: DialError) -> Error {
+    match error {
+        DialError::NotGranted => Error::DestinationIpProhibited,
+        DialError::NoSuchHost => Error::DestinationNotFound,
+        DialError::Io(error) => match error.kind() {
+            io::ErrorKind::ConnectionRefused => Error::ConnectionRefused,
+            io::ErrorKind::TimedOut => Error::ConnectionTimeout,
+            io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => Error::DestinationIpUnroutable,
+            _ => Error::InternalError(Some(format!("dial tcp: {error}"))),
+        },
+    }
+}
+
+fn explain_tls(error: io::Error) -> Error {
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof => Error::HttpResponseIncomplete,
+        io::ErrorKind::ConnectionReset => Error::ConnectionTerminated,
+        // Go's words: servers of the wrong kind are common, and this names the way out.
+        _ if tls::is_not_tls(&error) => {
+            Error::InternalError(Some("http: server gave HTTP response to HTTPS client".to_owned()))
+        }
+        _ => Error::InternalError(Some(format!("tls: {error}"))),
+    }
+}
+
+fn explain(error: hyper::Error) -> Error {
+    let source = std::error::Error::source(&error).and_then(|source| source.downcast_ref::<io::Error>());
+    match source.map(io::Error::kind) {
+        Some(io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe) => Error::ConnectionTerminated,
+        Some(io::ErrorKind::UnexpectedEof) => Error::HttpResponseIncomplete,
+        _ if error.is_incomplete_message() || error.is_canceled() => Error::HttpResponseIncomplete,
+        _ if error.is_parse() => Error::InternalError(Some(format!(
+            "net/http: HTTP/1.x transport connection broken: malformed HTTP response ({error})"
+        ))),
+        _ => Error::InternalError(Some(error.to_string())),
+    }
+}

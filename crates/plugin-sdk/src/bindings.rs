@@ -1,0 +1,37 @@
+//! Generated from `wit/`.
+
+#![allow(missing_docs, unsafe_code, unreachable_pub, clippy::all, clippy::undocumented_unsafe_blocks)]
+
+pub mod probe {
+    wit_bindgen::generate!({
+        path: "../../wit/0.1.0",
+        world: "probe-plugin",
+        pub_export_macro: true,
+        export_macro_name: "export_probe",
+        default_bindings_module: "probelet_plugin_sdk::bindings::probe",
+    });
+}
+
+pub mod hook {
+    wit_bindgen::generate!({
+        path: "../../wit/0.1.0",
+        world: "hook-plugin",
+        pub_export_macro: true,
+        export_macro_name: "export_hook",
+        default_bindings_module: "probelet_plugin_sdk::bindings::hook",
+        with: {
+            "probelet:plugin/context@0.1.0": super::probe::probelet::plugin::context,
+            "probelet:plugin/container-exec@0.1.0": super::probe::probelet::plugin::container_exec,
+        },
+    });
+}
+
+pub mod describe {
+    wit_bindgen::generate!({
+        path: "../../wit/0.1.0",
+        world: "described-plugin",
+        pub_export_macro: true,
+        export_macro_name: "export_description",
+        default_bindings_module: "probelet_plugin_sdk::bindings::describe",
+    });
+}
