@@ -50,16 +50,20 @@ pub(crate) fn install_cargo_deny(root: &Path) -> anyhow::Result<()> {
 /// Installs Debian packages. The lists of packages are fetched first where there are none, or where they have become
 /// too old to find the packages by.
 pub(crate) fn apt_install(packages: &[&str]) -> anyhow::Result<()> {
-    let apt = |arguments: &[&str]| process::run(apt_get().args(arguments));
-    let install = [&["install", "--yes", "--quiet", "--no-install-recommends"], packages].concat();
-    if !has_package_lists() {
-        apt(&["update", "--quiet"])?;
-        return apt(&install);
+    let install = || {
+        let options = ["install", "--yes", "--quiet", "--no-install-recommends"];
+        process::run(apt_get().args(options).args(packages))
+    };
+    if has_package_lists() && install().is_ok() {
+        return Ok(());
     }
-    apt(&install).or_else(|_| {
-        apt(&["update", "--quiet"])?;
-        apt(&install)
-    })
+    apt_update()?;
+    install()
+}
+
+/// Fetches the lists of Debian's packages.
+pub(crate) fn apt_update() -> anyhow::Result<()> {
+    process::run(apt_get().args(["update", "--quiet"]))
 }
 
 fn apt_get() -> Command {
