@@ -1,0 +1,231 @@
+//! The built-in components, and those that tests are driven with, built from source for wasm32-wasip2.
+//!
+//! Two toolchains can do it: rustup's own target where it is installed or can be added, else Debian's packages of a
+//! Rust for the web, unpacked into `~/.cache/probelet` and never installed, since they conflict with rustup. They bring
+//! a compiler and the standard library's source, but no linker: that is the one of rustup's toolchain.
+
+use std::{
+    collections::BTreeSet,
+    env::consts::ARCH,
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, bail};
+
+use crate::{process, tools};
+
+const TARGET: &str = "wasm32-wasip2";
+/// The guests' packages and what becomes of them: below `target/guests`.
+const GUESTS: &[(&str, &str)] = &[
+    ("exec", "exec.wasm"),
+    ("http", "http.wasm"),
+    ("tcp", "tcp.wasm"),
+    ("sleep", "sleep.wasm"),
+    ("unruly", "tests/unruly.wasm"),
+];
+/// Debian's packages by names without a version. What they depend on is asked for, because those names have one and
+/// move with Debian's security updates.
+const PACKAGES: &[&str] = &["rustc-web", "rust-web-src", "wasi-libc"];
+const LIBRARY_PACKAGE: &str = "libstd-rust-web-dev";
+/// Fetching the target takes seconds; without a way to the internet rustup may try for much longer.
+const RUSTUP_PATIENCE: Duration = Duration::from_secs(60);
+/// Set to `debian` to build as on a machine where rustup has no target.
+const CHOICE: &str = "PROBELET_GUEST_TOOLCHAIN";
+
+/// What builds the guests.
+enum Toolchain {
+    Rustup,
+    /// The folder that Debian's packages were unpacked into.
+    Debian(PathBuf),
+}
+
+/// What is missing for building the guests; nothing where they can be built.
+pub(crate) fn check(root: &Path) -> Vec<String> {
+    match find(root) {
+        Ok(Some(_)) => Vec::new(),
+        Ok(None) => vec![format!("a Rust toolchain for {TARGET}")],
+        Err(error) => vec![format!("{error:#}")],
+    }
+}
+
+/// Gets a toolchain, unless there is one.
+pub(crate) fn setup(root: &Path) -> anyhow::Result<()> {
+    if find(root)?.is_some() || (!is_debian_wanted() && add_target(root)?) {
+        return Ok(());
+    }
+    if process::find("apt-get").is_none() {
+        bail!(
+            "no toolchain for {TARGET}: `rustup target add {TARGET}` failed, and the other way takes Debian's packages; \
+             see that rustup can reach the internet and run this again"
+        );
+    }
+    unpack_packages(&debian_folder()?)
+}
+
+/// Builds the guests. Where nothing has changed this takes a second.
+pub(crate) fn run(root: &Path) -> anyhow::Result<()> {
+    let toolchain = match find(root)? {
+        Some(toolchain) => toolchain,
+        None => {
+            setup(root)?;
+            find(root)?.context("a toolchain was set up and then not found")?
+        }
+    };
+    let target = root.join("target/guest-build");
+    process::run(&mut build(root, &target, &toolchain)?)?;
+    let guests = root.join("target/guests");
+    for (name, file) in GUESTS {
+        let built = target.join(format!("{TARGET}/release/{name}.wasm"));
+        copy_if_different(&built, &guests.join(file))?;
+    }
+    Ok(())
+}
+
+fn build(root: &Path, target: &Path, toolchain: &Toolchain) -> anyhow::Result<Command> {
+    let mut command = process::cargo(&root.join("guest-probes"));
+    command
+        .args(["build", "--release", "--locked", "--quiet", "--target", TARGET])
+        .env("CARGO_TARGET_DIR", target)
+        // Flags for the host's programs are none for guests.
+        .env_remove("RUSTFLAGS")
+        .env_remove("CARGO_ENCODED_RUSTFLAGS");
+    if let Toolchain::Debian(folder) = toolchain {
+        let flags = format!("-Lnative={}", folder.join("root/usr/lib/wasm32-wasi").display());
+        command
+            .arg("-Zbuild-std=std,panic_abort")
+            .env("RUSTC", folder.join("rustc"))
+            .env("RUSTC_BOOTSTRAP", "1")
+            .env("PROBELET_RUST_BIN", rustlib(root)?.join(format!("{ARCH}-unknown-linux-gnu/bin")))
+            .env("CARGO_TARGET_WASM32_WASIP2_RUSTFLAGS", flags);
+    }
+    Ok(command)
+}
+
+fn find(root: &Path) -> anyhow::Result<Option<Toolchain>> {
+    if !is_debian_wanted() && rustlib(root)?.join(TARGET).is_dir() {
+        return Ok(Some(Toolchain::Rustup));
+    }
+    let folder = debian_folder()?;
+    Ok(folder.is_dir().then_some(Toolchain::Debian(folder)))
+}
+
+fn is_debian_wanted() -> bool {
+    std::env::var_os(CHOICE).is_some_and(|choice| choice == "debian")
+}
+
+/// Where the toolchain in use keeps its targets.
+fn rustlib(root: &Path) -> anyhow::Result<PathBuf> {
+    let sysroot = process::output(Command::new("rustc").args(["--print", "sysroot"]).current_dir(root))?;
+    Ok(Path::new(sysroot.trim()).join("lib/rustlib"))
+}
+
+fn debian_folder() -> anyhow::Result<PathBuf> {
+    Ok(tools::cache()?.join("guest-toolchain"))
+}
+
+/// Asks rustup for the target. False: it cannot, for whatever reason.
+fn add_target(root: &Path) -> anyhow::Result<bool> {
+    if process::find("rustup").is_none() {
+        return Ok(false);
+    }
+    println!("$ rustup target add {TARGET}");
+    let mut rustup = Command::new("rustup")
+        .args(["target", "add", TARGET])
+        .current_dir(root)
+        .stdin(Stdio::null())
+        .spawn()
+        .context("cannot run rustup")?;
+    let begin = Instant::now();
+    while begin.elapsed() < RUSTUP_PATIENCE {
+        if let Some(status) = rustup.try_wait().context("cannot wait for rustup")? {
+            return Ok(status.success());
+        }
+        thread::sleep(Duration::from_millis(100));
+    }
+    rustup.kill().context("cannot end rustup")?;
+    rustup.wait().context("cannot wait for rustup")?;
+    Ok(false)
+}
+
+/// Downloads and unpacks Debian's packages: all of it beside the place where it is looked for, which it gets to only
+/// when it is complete.
+fn unpack_packages(folder: &Path) -> anyhow::Result<()> {
+    let partial = folder.with_extension(format!("partial-{}", std::process::id()));
+    let archives = partial.join("archives");
+    fs::create_dir_all(&archives).with_context(|| format!("cannot make {}", archives.display()))?;
+    let packages = packages()?;
+    println!("fetching a Rust toolchain for {TARGET} from Debian: some 130 MB, then 850 MB unpacked");
+    process::run(Command::new("apt-get").args(["download", "--quiet"]).args(&packages).current_dir(&archives))?;
+    for entry in fs::read_dir(&archives)? {
+        process::output(Command::new("dpkg").arg("-x").arg(entry?.path()).arg(partial.join("root")))?;
+    }
+    fs::remove_dir_all(&archives)?;
+    write_wrapper(&partial.join("rustc"))?;
+    match fs::rename(&partial, folder) {
+        Ok(()) => Ok(()),
+        // Somebody else was faster.
+        Err(_) if folder.is_dir() => Ok(fs::remove_dir_all(&partial)?),
+        Err(error) => Err(error).with_context(|| format!("cannot make {}", folder.display())),
+    }
+}
+
+/// The packages to unpack: the compiler, the standard library, and of the libraries that these need those that are not
+/// installed.
+fn packages() -> anyhow::Result<BTreeSet<String>> {
+    let depends = |package| {
+        let mut command = Command::new("apt-cache");
+        command.args(["depends", "--recurse", "--no-recommends", "--no-suggests", "--no-conflicts", "--no-breaks"]);
+        process::output(command.args(["--no-replaces", "--no-enhances", package]))
+    };
+    let listing = match depends(LIBRARY_PACKAGE) {
+        Ok(listing) => listing,
+        Err(_) => {
+            // A bare machine has no lists of packages yet.
+            process::run(Command::new("apt-get").args(["update", "--quiet"]))?;
+            depends(LIBRARY_PACKAGE)?
+        }
+    };
+    // Packages stand at the beginning of a line, what they depend on is indented; `<name>` is a virtual one.
+    let names = listing.lines().filter(|line| !line.starts_with([' ', '<']));
+    let missing = names.filter(|name| !is_installed(name));
+    Ok(missing.chain(PACKAGES.iter().copied()).map(str::to_owned).collect())
+}
+
+fn is_installed(package: &str) -> bool {
+    let architecture = if ARCH == "aarch64" { "arm64" } else { "amd64" };
+    [format!("{package}.list"), format!("{package}:{architecture}.list")]
+        .iter()
+        .any(|name| Path::new("/var/lib/dpkg/info").join(name).exists())
+}
+
+/// The compiler's libraries lie beside it, and the linker in rustup's toolchain.
+fn write_wrapper(path: &Path) -> anyhow::Result<()> {
+    let script = format!(
+        "#!/bin/sh\n\
+         here=$(dirname \"$0\")\n\
+         export LD_LIBRARY_PATH=\"$here/root/usr/lib/{ARCH}-linux-gnu\"\n\
+         export PATH=\"$PROBELET_RUST_BIN/gcc-ld:$PROBELET_RUST_BIN:$PATH\"\n\
+         exec \"$here/root/usr/bin/rustc\" \"$@\"\n"
+    );
+    fs::write(path, script)?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755))?;
+    Ok(())
+}
+
+/// Leaves an unchanged file alone, so that what embeds it is not built again.
+fn copy_if_different(from: &Path, to: &Path) -> anyhow::Result<()> {
+    let bytes = fs::read(from).with_context(|| format!("cannot read {}", from.display()))?;
+    if fs::read(to).is_ok_and(|present| present == bytes) {
+        return Ok(());
+    }
+    let folder = to.parent().context("a guest's file lies in a folder")?;
+    fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    let temporary = to.with_extension(format!("{}.tmp", std::process::id()));
+    fs::write(&temporary, bytes).with_context(|| format!("cannot write {}", temporary.display()))?;
+    fs::rename(&temporary, to).with_context(|| format!("cannot write {}", to.display()))
+}
