@@ -1,1 +1,21 @@
-//! Not written yet.
+//! Pods' networks: a bridge on the machine, and for each pod a network namespace that is connected to it, with an IPC
+//! and a UTS namespace beside it.
+//!
+//! Invariants:
+//! - No process holds a namespace open: each is pinned by a mount in the network's folder, and so outlives the agent.
+//! - Every operation can be repeated, also after an earlier one was cut off in its middle.
+//! - A pod keeps its address as long as it lives; the records on disk say which addresses are taken.
+//! - A thread that enters a namespace comes back out of it, or the process ends.
+//!
+//! It does not do: routing or address translation to the outside (pods reach each other and the machine), port
+//! forwarding, DNS, policies. It sets no sysctl.
+
+mod addresses;
+mod error;
+mod links;
+mod namespace;
+mod network;
+
+pub use error::NetworkError;
+pub use namespace::{Entered, NamespaceHandle};
+pub use network::{Network, NetworkConfig, PodNetwork, host_address};

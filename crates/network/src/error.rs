@@ -1,0 +1,79 @@
+//! What can go wrong, by what the caller can do about it.
+
+use std::{io, path::PathBuf};
+
+use ipnet::Ipv4Net;
+
+/// A network that cannot be set up or changed.
+#[derive(Debug, thiserror::Error)]
+pub enum NetworkError {
+    /// Something else on this machine uses addresses of the range.
+    #[error("the address range {range} is in use already, by {by}; choose another one with --pod-cidr")]
+    RangeInUse {
+        /// The range.
+        range: Ipv4Net,
+        /// Who uses it: an interface's address or a route.
+        by: String,
+    },
+    /// The range has no room for the bridge and a pod.
+    #[error("the address range {range} is too small for a bridge and a pod; choose one of /29 or larger with --pod-cidr")]
+    RangeTooSmall {
+        /// The range.
+        range: Ipv4Net,
+    },
+    /// All addresses are taken.
+    #[error("no address of the range {range} is free; delete pods, or choose a larger range with --pod-cidr")]
+    Exhausted {
+        /// The range.
+        range: Ipv4Net,
+    },
+    /// The bridge's name cannot be an interface's, or is that of another interface.
+    #[error("\"{name}\" cannot be the pods' bridge: {reason}; choose another name with --bridge")]
+    Bridge {
+        /// The name.
+        name: String,
+        /// Why not.
+        reason: String,
+    },
+    /// The kernel refused a change of interfaces, addresses or routes.
+    #[error("cannot {action}: {source}")]
+    Netlink {
+        /// What was tried.
+        action: String,
+        /// The kernel's answer.
+        source: rtnetlink::Error,
+    },
+    /// A namespace could not be made, pinned or entered.
+    #[error("cannot {action}: {source}")]
+    Namespace {
+        /// What was tried.
+        action: String,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// A record or pin cannot be read or written.
+    #[error("{}: {source}", path.display())]
+    File {
+        /// The file or folder.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+}
+
+impl NetworkError {
+    pub(crate) fn netlink(action: impl Into<String>) -> impl FnOnce(rtnetlink::Error) -> Self {
+        let action = action.into();
+        move |source| Self::Netlink { action, source }
+    }
+
+    pub(crate) fn namespace<E: Into<io::Error>>(action: impl Into<String>) -> impl FnOnce(E) -> Self {
+        let action = action.into();
+        move |source| Self::Namespace { action, source: source.into() }
+    }
+
+    pub(crate) fn file<E: Into<io::Error>>(path: impl Into<PathBuf>) -> impl FnOnce(E) -> Self {
+        let path = path.into();
+        move |source| Self::File { path, source: source.into() }
+    }
+}

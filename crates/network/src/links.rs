@@ -1,0 +1,216 @@
+//! Interfaces, addresses and routes, by netlink.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use futures::TryStreamExt;
+use ipnet::Ipv4Net;
+use rtnetlink::{
+    Handle, LinkBridge, LinkUnspec, LinkVeth, RouteMessageBuilder, new_connection,
+    packet_route::{
+        address::AddressAttribute,
+        link::{InfoKind, LinkAttribute, LinkInfo, LinkMessage},
+        route::{RouteAddress, RouteAttribute},
+    },
+};
+use tokio::task::AbortHandle;
+
+use crate::NetworkError;
+
+/// A connection to the kernel, in the namespace of the thread that opened it.
+pub(crate) struct Links {
+    handle: Handle,
+    connection: AbortHandle,
+}
+
+impl Drop for Links {
+    fn drop(&mut self) {
+        self.connection.abort();
+    }
+}
+
+impl Links {
+    pub(crate) fn open() -> Result<Self, NetworkError> {
+        let (connection, handle, _) = new_connection().map_err(NetworkError::namespace("open a netlink socket"))?;
+        Ok(Self { handle, connection: tokio::spawn(connection).abort_handle() })
+    }
+
+    /// The interface of that name.
+    pub(crate) async fn find(&self, name: &str) -> Result<Option<LinkMessage>, NetworkError> {
+        let mut found = self.handle.link().get().match_name(name.to_owned()).execute();
+        match found.try_next().await {
+            Ok(link) => Ok(link),
+            Err(rtnetlink::Error::NetlinkError(message)) if is(&message, rustix::io::Errno::NODEV) => Ok(None),
+            Err(source) => Err(NetworkError::netlink(format!("look for interface {name}"))(source)),
+        }
+    }
+
+    /// Who uses addresses of the range, other than the interface called `except`.
+    pub(crate) async fn user_of(&self, range: Ipv4Net, except: &str) -> Result<Option<String>, NetworkError> {
+        let names: Vec<(u32, String)> = self
+            .handle
+            .link()
+            .get()
+            .execute()
+            .map_ok(|link| (link.header.index, name(&link)))
+            .try_collect()
+            .await
+            .map_err(NetworkError::netlink("list interfaces"))?;
+        let name_of = |index: u32| {
+            names.iter().find(|(known, _)| *known == index).map_or("?", |(_, name)| name.as_str())
+        };
+        let mut addresses = self.handle.address().get().execute();
+        while let Some(message) = addresses.try_next().await.map_err(NetworkError::netlink("list addresses"))? {
+            let interface = name_of(message.header.index);
+            for attribute in &message.attributes {
+                if let AddressAttribute::Address(IpAddr::V4(address)) = attribute
+                    && interface != except
+                    && overlap(range, *address, message.header.prefix_len)
+                {
+                    let prefix = message.header.prefix_len;
+                    return Ok(Some(format!("address {address}/{prefix} of interface {interface}")));
+                }
+            }
+        }
+        self.route_into(range, except, &name_of).await
+    }
+
+    async fn route_into<'a>(
+        &self,
+        range: Ipv4Net,
+        except: &str,
+        name_of: &impl Fn(u32) -> &'a str,
+    ) -> Result<Option<String>, NetworkError> {
+        let wanted = RouteMessageBuilder::<Ipv4Addr>::new().build();
+        let mut routes = self.handle.route().get(wanted).execute();
+        while let Some(route) = routes.try_next().await.map_err(NetworkError::netlink("list routes"))? {
+            let prefix = route.header.destination_prefix_length;
+            let (mut destination, mut interface) = (None, "?");
+            for attribute in &route.attributes {
+                match attribute {
+                    RouteAttribute::Destination(RouteAddress::Inet(address)) => destination = Some(*address),
+                    RouteAttribute::Oif(index) => interface = name_of(*index),
+                    _ => {}
+                }
+            }
+            // The default route leads everywhere and means nothing here.
+            let Some(destination) = destination.filter(|_| prefix > 0 && interface != except) else { continue };
+            if overlap(range, destination, prefix) {
+                return Ok(Some(format!("the route to {destination}/{prefix} over interface {interface}")));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Has a bridge of that name with that address, and gives its index.
+    pub(crate) async fn bridge(&self, name: &str, address: Ipv4Addr, prefix: u8) -> Result<u32, NetworkError> {
+        let index = match self.find(name).await? {
+            Some(link) if is_bridge(&link) => link.header.index,
+            Some(_) => {
+                let reason = "an interface of that name exists and is no bridge".to_owned();
+                return Err(NetworkError::Bridge { name: name.to_owned(), reason });
+            }
+            None => {
+                let bridge = self.handle.link().add(LinkBridge::new(name).build());
+                bridge.execute().await.map_err(NetworkError::netlink(format!("add the bridge {name}")))?;
+                self.index(name).await?
+            }
+        };
+        self.address(index, address, prefix).await?;
+        self.up(index).await?;
+        Ok(index)
+    }
+
+    /// Connects a namespace to the bridge: `outside` here, `eth0` in there.
+    pub(crate) async fn connect(
+        &self,
+        bridge: u32,
+        outside: &str,
+        namespace: std::os::fd::RawFd,
+    ) -> Result<(), NetworkError> {
+        self.remove(outside).await?;
+        // Named after the other end until it is inside, so that it meets no name here.
+        let inside = format!("{}p", &outside[..outside.len() - 1]);
+        self.remove(&inside).await?;
+        let pair = self.handle.link().add(LinkVeth::new(outside, &inside).build());
+        pair.execute().await.map_err(NetworkError::netlink(format!("add the interface {outside}")))?;
+        let inside_index = self.index(&inside).await?;
+        let moved = LinkUnspec::new_with_index(inside_index).name("eth0").setns_by_fd(namespace).build();
+        self.change(moved, "move an interface into the pod's namespace").await?;
+        let index = self.index(outside).await?;
+        let joined = LinkUnspec::new_with_index(index).controller(bridge).up().build();
+        self.change(joined, "connect an interface to the bridge").await
+    }
+
+    /// Sets up the inside of a namespace; this connection must have been opened there.
+    pub(crate) async fn set_up_inside(
+        &self,
+        address: Ipv4Addr,
+        prefix: u8,
+        gateway: Ipv4Addr,
+    ) -> Result<(), NetworkError> {
+        self.up(self.index("lo").await?).await?;
+        let index = self.index("eth0").await?;
+        self.address(index, address, prefix).await?;
+        self.up(index).await?;
+        let route = RouteMessageBuilder::<Ipv4Addr>::new().gateway(gateway).output_interface(index).build();
+        let added = self.handle.route().add(route).replace().execute().await;
+        added.map_err(NetworkError::netlink("add the pod's default route"))
+    }
+
+    /// Removes an interface, if it is there.
+    pub(crate) async fn remove(&self, name: &str) -> Result<(), NetworkError> {
+        let Some(link) = self.find(name).await? else { return Ok(()) };
+        match self.handle.link().del(link.header.index).execute().await {
+            Err(rtnetlink::Error::NetlinkError(message)) if is(&message, rustix::io::Errno::NODEV) => Ok(()),
+            other => other.map_err(NetworkError::netlink(format!("remove the interface {name}"))),
+        }
+    }
+
+    async fn index(&self, name: &str) -> Result<u32, NetworkError> {
+        match self.find(name).await? {
+            Some(link) => Ok(link.header.index),
+            None => Err(NetworkError::Namespace {
+                action: format!("find the interface {name}"),
+                source: std::io::ErrorKind::NotFound.into(),
+            }),
+        }
+    }
+
+    async fn address(&self, index: u32, address: Ipv4Addr, prefix: u8) -> Result<(), NetworkError> {
+        let added = self.handle.address().add(index, address.into(), prefix).replace().execute().await;
+        added.map_err(NetworkError::netlink(format!("give an interface the address {address}/{prefix}")))
+    }
+
+    async fn up(&self, index: u32) -> Result<(), NetworkError> {
+        self.change(LinkUnspec::new_with_index(index).up().build(), "set an interface up").await
+    }
+
+    async fn change(&self, link: LinkMessage, action: &str) -> Result<(), NetworkError> {
+        self.handle.link().set(link).execute().await.map_err(NetworkError::netlink(action))
+    }
+}
+
+fn is(message: &rtnetlink::packet_core::ErrorMessage, errno: rustix::io::Errno) -> bool {
+    message.raw_code() == -errno.raw_os_error()
+}
+
+fn is_bridge(link: &LinkMessage) -> bool {
+    link.attributes.iter().any(|attribute| match attribute {
+        LinkAttribute::LinkInfo(infos) => {
+            infos.iter().any(|info| matches!(info, LinkInfo::Kind(InfoKind::Bridge)))
+        }
+        _ => false,
+    })
+}
+
+fn name(link: &LinkMessage) -> String {
+    let names = link.attributes.iter().find_map(|attribute| match attribute {
+        LinkAttribute::IfName(name) => Some(name.clone()),
+        _ => None,
+    });
+    names.unwrap_or_default()
+}
+
+fn overlap(range: Ipv4Net, address: Ipv4Addr, prefix: u8) -> bool {
+    Ipv4Net::new(address, prefix).is_ok_and(|other| range.contains(&other.network()) || other.contains(&range.network()))
+}

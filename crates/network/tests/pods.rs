@@ -1,0 +1,186 @@
+//! Real bridges and namespaces; needs root.
+
+#![allow(clippy::unwrap_used)]
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    io::{Read, Write},
+    net::{IpAddr, SocketAddr, TcpListener, TcpStream},
+    path::PathBuf,
+};
+
+use probelet_network::{NamespaceHandle, Network, NetworkConfig, NetworkError, PodNetwork};
+
+struct Fixture {
+    network: Network,
+    folder: tempfile::TempDir,
+    before: Census,
+}
+
+/// What must be as before when all is removed.
+#[derive(Debug, PartialEq, Eq)]
+struct Census {
+    interfaces: BTreeSet<String>,
+    pins: usize,
+}
+
+impl Census {
+    fn of(folder: &std::path::Path, bridge: &str) -> Self {
+        let ours = |name: &String| name == bridge || (name.starts_with("pl") && name.len() == 15);
+        let entries = fs::read_dir("/sys/class/net").unwrap();
+        let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
+        let here = folder.to_str().unwrap();
+        Self {
+            interfaces: names.filter(ours).filter(|name| name == bridge || belongs(name, bridge)).collect(),
+            pins: mounts.lines().filter(|line| line.contains(here)).count(),
+        }
+    }
+}
+
+/// Whether an interface is connected to the bridge.
+fn belongs(name: &str, bridge: &str) -> bool {
+    let controller = fs::read_link(format!("/sys/class/net/{name}/master"));
+    controller.is_ok_and(|path| path.ends_with(bridge))
+}
+
+async fn open(bridge: &str, range: &str, directory: PathBuf) -> Result<Network, NetworkError> {
+    assert!(rustix_is_root(), "these tests make network namespaces: run them as root");
+    Network::open(NetworkConfig { bridge: bridge.into(), subnet: range.parse().unwrap(), directory }).await
+}
+
+fn rustix_is_root() -> bool {
+    fs::read_to_string("/proc/self/status").unwrap().contains("Uid:\t0\t")
+}
+
+async fn fixture(bridge: &str, range: &str) -> Fixture {
+    let folder = tempfile::tempdir().unwrap();
+    let before = Census::of(folder.path(), bridge);
+    let network = open(bridge, range, folder.path().join("network")).await.unwrap();
+    Fixture { network, folder, before }
+}
+
+impl Fixture {
+    async fn close(self, bridge: &str) {
+        self.network.close().await.unwrap();
+        assert_eq!(Census::of(self.folder.path(), bridge), self.before);
+    }
+}
+
+fn enter<T>(pod: &PodNetwork, section: impl FnOnce() -> T) -> T {
+    let handle = NamespaceHandle::open(pod.network_namespace.as_ref().unwrap()).unwrap();
+    let _entered = handle.enter().unwrap();
+    section()
+}
+
+/// Listens inside a pod and says its name to whoever connects.
+fn serve(pod: &PodNetwork, port: u16, name: &'static str) -> std::thread::JoinHandle<()> {
+    let listener = enter(pod, || TcpListener::bind(("0.0.0.0", port)).unwrap());
+    std::thread::spawn(move || listener.accept().unwrap().0.write_all(name.as_bytes()).unwrap())
+}
+
+fn ask(mut stream: TcpStream) -> String {
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    text
+}
+
+#[tokio::test]
+async fn two_pods_with_the_same_port_are_reached_apart() {
+    let fixture = fixture("pltest0", "10.211.10.0/24").await;
+    let one = fixture.network.create_pod("uid-one", "one", false).await.unwrap();
+    let two = fixture.network.create_pod("uid-two", "two", false).await.unwrap();
+    assert_eq!(one.addresses, ["10.211.10.2".parse::<IpAddr>().unwrap()]);
+    assert_eq!(two.addresses, ["10.211.10.3".parse::<IpAddr>().unwrap()]);
+
+    // By loopback inside each, where both have the same address.
+    let servers = [serve(&one, 80, "one"), serve(&two, 80, "two")];
+    let loopback = SocketAddr::from(([127, 0, 0, 1], 80));
+    assert_eq!(ask(enter(&two, || TcpStream::connect(loopback).unwrap())), "two");
+    assert_eq!(ask(enter(&one, || TcpStream::connect(loopback).unwrap())), "one");
+    for server in servers {
+        server.join().unwrap();
+    }
+    // From the machine, and from the other pod.
+    let address = SocketAddr::new(two.addresses[0], 81);
+    for from_pod in [false, true] {
+        let server = serve(&two, 81, "two");
+        let connect = || TcpStream::connect(address).unwrap();
+        assert_eq!(ask(if from_pod { enter(&one, connect) } else { connect() }), "two");
+        server.join().unwrap();
+    }
+    assert!(TcpStream::connect(loopback).is_err(), "this thread is back in the machine's namespace");
+
+    fixture.network.remove_pod("uid-one").await.unwrap();
+    fixture.network.remove_pod("uid-two").await.unwrap();
+    fixture.close("pltest0").await;
+}
+
+#[tokio::test]
+async fn everything_can_be_repeated_and_survives_the_agent() {
+    let fixture = fixture("pltest1", "10.211.11.0/24").await;
+    let first = fixture.network.create_pod("uid", "host", false).await.unwrap();
+    assert_eq!(fixture.network.create_pod("uid", "host", false).await.unwrap(), first);
+
+    let again = open("pltest1", "10.211.11.0/24", fixture.folder.path().join("network")).await.unwrap();
+    assert_eq!(again.list().unwrap(), ["uid"]);
+    assert_eq!(again.create_pod("uid", "host", false).await.unwrap(), first);
+
+    // As a crash in the middle leaves it: begun, not completed.
+    fs::remove_file(fixture.folder.path().join("network/uid/complete")).unwrap();
+    assert_eq!(again.create_pod("uid", "host", false).await.unwrap(), first);
+    let server = serve(&first, 80, "here");
+    assert_eq!(ask(TcpStream::connect((first.addresses[0], 80)).unwrap()), "here");
+    server.join().unwrap();
+
+    again.close().await.unwrap();
+    assert!(fs::exists("/sys/class/net/pltest1").unwrap(), "a bridge with pods stays");
+    again.remove_pod("uid").await.unwrap();
+    again.remove_pod("uid").await.unwrap();
+    fixture.close("pltest1").await;
+}
+
+#[tokio::test]
+async fn a_pod_on_the_machines_network_has_an_ipc_namespace_of_its_own_only() {
+    let fixture = fixture("pltest2", "10.211.12.0/24").await;
+    let pod = fixture.network.create_pod("uid", "ignored", true).await.unwrap();
+    assert_eq!((&pod.network_namespace, &pod.uts_namespace), (&None, &None));
+    assert_eq!(pod.addresses, [probelet_network::host_address()]);
+    assert!(pod.ipc_namespace.exists());
+    fixture.network.remove_pod("uid").await.unwrap();
+    fixture.close("pltest2").await;
+}
+
+#[tokio::test]
+async fn a_range_in_use_is_refused_and_its_user_named() {
+    let fixture = fixture("pltest3", "10.211.13.0/24").await;
+    for range in ["10.211.13.128/25", "10.211.0.0/16"] {
+        let error = open("pltest4", range, fixture.folder.path().join("other")).await.err().unwrap();
+        let text = error.to_string();
+        assert!(matches!(error, NetworkError::RangeInUse { .. }), "{text}");
+        assert!(text.contains("pltest3") && text.contains("--pod-cidr"), "{text}");
+    }
+    fixture.close("pltest3").await;
+}
+
+#[tokio::test]
+async fn too_small_full_and_misnamed_are_told_apart() {
+    let fixture = fixture("pltest5", "10.211.15.0/29").await;
+    for number in 2..=6 {
+        fixture.network.create_pod(&format!("uid-{number}"), "host", false).await.unwrap();
+    }
+    let full = fixture.network.create_pod("one-more", "host", false).await;
+    assert!(matches!(full, Err(NetworkError::Exhausted { .. })), "{full:?}");
+    for pod in fixture.network.list().unwrap() {
+        fixture.network.remove_pod(&pod).await.unwrap();
+    }
+    let directory = fixture.folder.path().join("other");
+    let small = open("pltest6", "10.211.16.0/30", directory.clone()).await;
+    assert!(matches!(small.err(), Some(NetworkError::RangeTooSmall { .. })));
+    for name in ["a-name-of-16-char", "with space", "", "lo"] {
+        let refused = open(name, "10.211.17.0/24", directory.clone()).await.err().unwrap();
+        assert!(matches!(refused, NetworkError::Bridge { .. }), "{refused}");
+    }
+    fixture.close("pltest5").await;
+}
