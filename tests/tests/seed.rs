@@ -1,20 +1,23 @@
 //! Every row of the table in `data/seed/README.md`, on real containers.
 //!
 //! The manifests are the ones that people gave us, unmodified. All rows run at once against one agent, so the suite
-//! takes about as long as its slowest row, two minutes. Times are taken as a user sees them, on the watch.
+//! takes about as long as its slowest row, five minutes. Times are taken as a user sees them, on the watch.
 
 use std::time::{Duration, Instant};
 
 use probelet_tests::{
     agent::{Agent, seed},
     namespace::Namespace,
-    pod::{address, condition, container, is_ready, restarts, runs_instance, termination, waiting_reason},
+    pod::{address, condition, container, is_ready, is_running, restarts, runs_instance, termination, waiting_reason},
     stream::Stream,
 };
 use serde_json::Value;
 
 /// What a shared machine may add to any of the times below.
 const NOISE: f64 = 2.0;
+
+/// Restarts until back-off is longer than a life of exec-health-pod: 10, 20, 40, then 80 s.
+const MAX_HIDDEN_WAITS: u64 = 6;
 
 const fn seconds(count: u64) -> Duration {
     Duration::from_secs(count)
@@ -103,23 +106,43 @@ fn a_command_that_cannot_be_executed_is_warned_of_and_restarts_the_container_wit
     let (again, _) = watch.until("the second instance runs", seconds(10), |pod| runs_instance(pod, 1));
     assert_took("the first restart, which waits for nothing,", ended, again, 0.0, 1.0);
 
-    let (ended, _) = watch.until("the second instance has ended and waits", seconds(60), |pod| {
-        restarts(pod) == 1 && waiting_reason(pod) == "CrashLoopBackOff"
-    });
-    assert_took("the second life", again, ended, 45.0, 46.0);
+    // From here on it goes round and round. How long a restart waits is counted from the end before the one just seen
+    // (B5.5, B5.10), and a life takes 45 s: the first waits hide behind it, the first to show is a longer one.
+    let mut started = again;
+    for instance in 1..=MAX_HIDDEN_WAITS {
+        let (ended, pod) = watch.until("an instance has ended", seconds(60), |pod| {
+            restarts(pod) > instance || !waiting_reason(pod).is_empty() || !is_running(pod)
+        });
+        assert_took("a life", started, ended, 45.0, 46.0);
+        let (next, _) = watch.until("the next instance runs", seconds(330), |pod| {
+            runs_instance(pod, instance + 1)
+        });
+        let waited = watch.has_seen(|pod| waiting_reason(pod) == "CrashLoopBackOff");
+        assert!(
+            waited || next.duration_since(ended) < seconds(3),
+            "it waits without saying so: {pod}"
+        );
+        if waited {
+            assert!(next.duration_since(ended) > seconds(3), "back-off is a wait: {pod}");
+            break;
+        }
+        started = next;
+    }
+    assert!(
+        watch.has_seen(|pod| waiting_reason(pod) == "CrashLoopBackOff"),
+        "back-off grows until it shows"
+    );
     event(
         &mut events,
         "BackOff",
         "Back-off restarting failed container busybox in pod exec-health-pod_default",
         5,
     );
-    let (third, _) = watch.until("the third instance runs", seconds(20), |pod| runs_instance(pod, 2));
-    assert_took("the second restart", ended, third, 10.0, 11.0);
-
-    let restarts = column(&namespace, "exec-health-pod", "RESTARTS");
+    let shown = column(&namespace, "exec-health-pod", "RESTARTS");
+    let count = restarts(&namespace.pod("exec-health-pod"));
     assert!(
-        restarts.starts_with("2 ("),
-        "RESTARTS names the count and the time of the last one: {restarts}"
+        shown.starts_with(&format!("{count} (")),
+        "the count and the time of the last one: {shown}"
     );
     let history = namespace.history("exec-health-pod");
     assert!(
