@@ -35,7 +35,13 @@ impl Container {
     ) -> Self {
         let (sender, exit) = watch::channel(None);
         tokio::spawn(async move { sender.send_replace(Some(end.await)) });
-        Self(Arc::new(Inner { id, directory, log, running, exit }))
+        Self(Arc::new(Inner {
+            id,
+            directory,
+            log,
+            running,
+            exit,
+        }))
     }
 
     /// Its id.
@@ -77,9 +83,14 @@ impl Container {
     /// Sends `signal` to its process 1, or to `all` of its processes.
     pub async fn signal(&self, signal: i32, all: bool) -> Result<(), RuntimeError> {
         let not_running = || RuntimeError::NotRunning { id: self.0.id.clone() };
-        let failed = |message: String| RuntimeError::Signal { id: self.0.id.clone(), message };
+        let failed = |message: String| RuntimeError::Signal {
+            id: self.0.id.clone(),
+            message,
+        };
         let connection = Connection::open(&self.0.directory, files::CONTROL_SOCKET).map_err(|_| not_running())?;
-        connection.send(&ControlRequest::Signal { signal, all }, &[]).map_err(|_| not_running())?;
+        connection
+            .send(&ControlRequest::Signal { signal, all }, &[])
+            .map_err(|_| not_running())?;
         match connection.receive().await.map_err(|error| failed(error.to_string()))? {
             Some((ControlReply::Done, _)) => Ok(()),
             Some((ControlReply::Failed(message), _)) => Err(failed(message)),

@@ -57,8 +57,11 @@ impl Container {
         let (stdout, stdout_end) = output_pipe().map_err(|error| self.exec_failed(error))?;
         let (stderr, stderr_end) = output_pipe().map_err(|error| self.exec_failed(error))?;
         let stdin = std::fs::File::open("/dev/null").map_err(|error| self.exec_failed(error))?;
-        let message =
-            protocol::ExecRequest { command: request.command, deadline: Some(monotonic_after(left)), terminal: None };
+        let message = protocol::ExecRequest {
+            command: request.command,
+            deadline: Some(monotonic_after(left)),
+            terminal: None,
+        };
         let connection = self.send_exec(&message, [stdin.into(), stdout_end, stderr_end].into_iter())?;
         let mut stdout = Capture::new(stdout, request.max_output_bytes);
         let mut stderr = Capture::new(stderr, request.max_output_bytes);
@@ -78,7 +81,12 @@ impl Container {
         stdout.take_rest();
         stderr.take_rest();
         let truncated = stdout.truncated || stderr.truncated;
-        Ok(ExecOutput { exit_code, stdout: stdout.kept, stderr: stderr.kept, truncated })
+        Ok(ExecOutput {
+            exit_code,
+            stdout: stdout.kept,
+            stderr: stderr.kept,
+            truncated,
+        })
     }
 
     /// Opens a connection for one command and sends the request. The descriptors are closed here afterwards.
@@ -88,18 +96,24 @@ impl Container {
         descriptors: impl Iterator<Item = OwnedFd>,
     ) -> Result<Connection, ExecError> {
         if request.command.first().is_none_or(String::is_empty) {
-            return Err(ExecError::Command { message: "there is no command to execute".to_owned() });
+            return Err(ExecError::Command {
+                message: "there is no command to execute".to_owned(),
+            });
         }
         let connection =
             Connection::open(self.directory(), files::EXEC_SOCKET).map_err(|error| match error.kind() {
-                io::ErrorKind::WouldBlock => ExecError::Busy { id: self.id().to_owned() },
+                io::ErrorKind::WouldBlock => ExecError::Busy {
+                    id: self.id().to_owned(),
+                },
                 _ => self.not_running(),
             })?;
         let descriptors: Vec<_> = descriptors.collect();
         let borrowed: Vec<_> = descriptors.iter().map(AsFd::as_fd).collect();
         match connection.send(request, &borrowed) {
             Ok(()) => Ok(connection),
-            Err(error @ SocketError::TooLong { .. }) => Err(ExecError::Command { message: error.to_string() }),
+            Err(error @ SocketError::TooLong { .. }) => Err(ExecError::Command {
+                message: error.to_string(),
+            }),
             Err(_) => Err(self.not_running()),
         }
     }
@@ -114,7 +128,10 @@ impl Container {
                 ExecEnd::Exited(code) => Ok(code),
                 ExecEnd::Signaled(signal) => Ok(128 + signal),
                 ExecEnd::DeadlinePassed => Err(ExecError::DeadlineExceeded),
-                ExecEnd::Failed(message) => Err(ExecError::Failed { id: self.id().to_owned(), message }),
+                ExecEnd::Failed(message) => Err(ExecError::Failed {
+                    id: self.id().to_owned(),
+                    message,
+                }),
             },
             Ok(Some((ExecReply::Terminal, _))) => Err(self.exec_failed("a terminal came unasked")),
             // The helper is gone: with its container, or alone.
@@ -127,11 +144,16 @@ impl Container {
     }
 
     pub(crate) fn exec_failed(&self, cause: impl ToString) -> ExecError {
-        ExecError::Failed { id: self.id().to_owned(), message: cause.to_string() }
+        ExecError::Failed {
+            id: self.id().to_owned(),
+            message: cause.to_string(),
+        }
     }
 
     fn not_running(&self) -> ExecError {
-        ExecError::NotRunning { id: self.id().to_owned() }
+        ExecError::NotRunning {
+            id: self.id().to_owned(),
+        }
     }
 }
 
@@ -158,7 +180,12 @@ struct Capture {
 
 impl Capture {
     fn new(pipe: pipe::Receiver, limit: usize) -> Self {
-        Self { pipe: Some(pipe), kept: Vec::new(), limit, truncated: false }
+        Self {
+            pipe: Some(pipe),
+            kept: Vec::new(),
+            limit,
+            truncated: false,
+        }
     }
 
     fn is_open(&self) -> bool {

@@ -40,7 +40,12 @@ const READ_ONLY_PATHS: [&str; 5] = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc
 const DEFAULT_MOUNTS: [(&str, &str, &str, &str); 6] = [
     ("/proc", "proc", "proc", "nosuid noexec nodev"),
     ("/dev", "tmpfs", "tmpfs", "nosuid strictatime mode=755 size=65536k"),
-    ("/dev/pts", "devpts", "devpts", "nosuid noexec newinstance ptmxmode=0666 mode=0620 gid=5"),
+    (
+        "/dev/pts",
+        "devpts",
+        "devpts",
+        "nosuid noexec newinstance ptmxmode=0666 mode=0620 gid=5",
+    ),
     ("/dev/shm", "tmpfs", "shm", "nosuid noexec nodev mode=1777 size=65536k"),
     ("/dev/mqueue", "mqueue", "mqueue", "nosuid noexec nodev"),
     ("/sys", "sysfs", "sysfs", "nosuid noexec nodev ro"),
@@ -71,7 +76,8 @@ pub(crate) fn configuration(spec: &ContainerSpec, cgroup: &str, hierarchies: &Hi
         capabilities.remove(&Capability::Mknod);
     }
     create_working_directory(spec)?;
-    build(spec, cgroup, hierarchies, &capabilities).map_err(|error| format!("cannot build the OCI configuration: {error}"))
+    build(spec, cgroup, hierarchies, &capabilities)
+        .map_err(|error| format!("cannot build the OCI configuration: {error}"))
 }
 
 fn check(spec: &ContainerSpec) -> Result<(), String> {
@@ -82,11 +88,17 @@ fn check(spec: &ContainerSpec) -> Result<(), String> {
         return Err(format!("the root file system {} is no folder", spec.root.display()));
     }
     if !spec.working_directory.is_absolute() {
-        return Err(format!("the working directory {} is no absolute path", spec.working_directory.display()));
+        return Err(format!(
+            "the working directory {} is no absolute path",
+            spec.working_directory.display()
+        ));
     }
     for mount in &spec.mounts {
         if !mount.destination.is_absolute() {
-            return Err(format!("the mount destination {} is no absolute path", mount.destination.display()));
+            return Err(format!(
+                "the mount destination {} is no absolute path",
+                mount.destination.display()
+            ));
         }
         if let MountKind::Bind { source } = &mount.kind
             && let Err(error) = source.symlink_metadata()
@@ -97,11 +109,18 @@ fn check(spec: &ContainerSpec) -> Result<(), String> {
     }
     let zero_byte = |text: &str| text.contains('\0');
     if spec.args.iter().any(|text| zero_byte(text))
-        || spec.environment.iter().any(|(name, value)| zero_byte(name) || zero_byte(value))
+        || spec
+            .environment
+            .iter()
+            .any(|(name, value)| zero_byte(name) || zero_byte(value))
     {
         return Err("the command or the environment contains a zero byte".to_owned());
     }
-    if let Some((name, _)) = spec.environment.iter().find(|(name, _)| name.is_empty() || name.contains('=')) {
+    if let Some((name, _)) = spec
+        .environment
+        .iter()
+        .find(|(name, _)| name.is_empty() || name.contains('='))
+    {
         return Err(format!("{name:?} cannot name an environment variable"));
     }
     Ok(())
@@ -111,7 +130,9 @@ fn check(spec: &ContainerSpec) -> Result<(), String> {
 fn create_working_directory(spec: &ContainerSpec) -> Result<(), String> {
     let mut place = (spec.root.as_path(), spec.working_directory.as_path(), 0);
     for mount in &spec.mounts {
-        let Ok(rest) = spec.working_directory.strip_prefix(&mount.destination) else { continue };
+        let Ok(rest) = spec.working_directory.strip_prefix(&mount.destination) else {
+            continue;
+        };
         let depth = mount.destination.components().count();
         if let MountKind::Bind { source } = &mount.kind
             && depth > place.2
@@ -120,8 +141,12 @@ fn create_working_directory(spec: &ContainerSpec) -> Result<(), String> {
             place = (source, rest, depth);
         }
     }
-    root::create_directory(place.0, place.1)
-        .map_err(|error| format!("cannot make the working directory {}: {error}", spec.working_directory.display()))
+    root::create_directory(place.0, place.1).map_err(|error| {
+        format!(
+            "cannot make the working directory {}: {error}",
+            spec.working_directory.display()
+        )
+    })
 }
 
 fn build(
@@ -131,10 +156,17 @@ fn build(
     capabilities: &Capabilities,
 ) -> Result<Spec, OciSpecError> {
     let namespaces = namespaces(spec, hierarchies.is_unified())?;
-    let linux = LinuxBuilder::default().cgroups_path(PathBuf::from(cgroup)).namespaces(namespaces);
+    let linux = LinuxBuilder::default()
+        .cgroups_path(PathBuf::from(cgroup))
+        .namespaces(namespaces);
     let mut configuration = SpecBuilder::default()
         .version("1.0.2")
-        .root(RootBuilder::default().path(spec.root.clone()).readonly(spec.read_only_root).build()?)
+        .root(
+            RootBuilder::default()
+                .path(spec.root.clone())
+                .readonly(spec.read_only_root)
+                .build()?,
+        )
         .mounts(mounts(spec, &cgroup_mounts(&hierarchies.cgroup(cgroup)))?)
         .process(process(spec, capabilities)?)
         .linux(restrictions(spec, linux.build()?, capabilities)?)
@@ -171,7 +203,12 @@ fn process(spec: &ContainerSpec, capabilities: &Capabilities) -> Result<Process,
         .terminal(false)
         .user(user)
         .args(spec.args.clone())
-        .env(environment.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>())
+        .env(
+            environment
+                .iter()
+                .map(|(name, value)| format!("{name}={value}"))
+                .collect::<Vec<_>>(),
+        )
         .cwd(spec.working_directory.clone())
         .capabilities(capabilities)
         .build()?;
@@ -214,7 +251,10 @@ fn namespaces(spec: &ContainerSpec, unified_cgroups: bool) -> Result<Vec<LinuxNa
 }
 
 fn resources(wanted: &Resources, privileged: bool) -> Result<LinuxResources, OciSpecError> {
-    let all_devices = LinuxDeviceCgroupBuilder::default().allow(privileged).access("rwm").build()?;
+    let all_devices = LinuxDeviceCgroupBuilder::default()
+        .allow(privileged)
+        .access("rwm")
+        .build()?;
     let (shares_min, shares_max) = CPU_SHARES;
     let shares = (wanted.cpu_request_millis.unwrap_or(0) * 1024 / 1000).clamp(shares_min, shares_max);
     let mut cpu = LinuxCpuBuilder::default().shares(shares);
@@ -229,9 +269,14 @@ fn resources(wanted: &Resources, privileged: bool) -> Result<LinuxResources, Oci
     if let Some(bytes) = wanted.memory_request {
         memory = memory.reservation(signed(bytes));
     }
-    let resources = LinuxResourcesBuilder::default().devices([all_devices]).cpu(cpu.build()?).memory(memory.build()?);
+    let resources = LinuxResourcesBuilder::default()
+        .devices([all_devices])
+        .cpu(cpu.build()?)
+        .memory(memory.build()?);
     match wanted.pids_limit {
-        Some(limit) => resources.pids(LinuxPidsBuilder::default().limit(signed(limit)).build()?).build(),
+        Some(limit) => resources
+            .pids(LinuxPidsBuilder::default().limit(signed(limit)).build()?)
+            .build(),
         None => resources.build(),
     }
 }
@@ -244,17 +289,24 @@ fn signed(number: u64) -> i64 {
 type DefaultMount = (String, &'static str, PathBuf, &'static str);
 
 fn mounts(spec: &ContainerSpec, cgroup: &[DefaultMount]) -> Result<Vec<OciMount>, OciSpecError> {
-    let defaults = DEFAULT_MOUNTS.map(|(destination, kind, source, options)| {
-        (destination.to_owned(), kind, PathBuf::from(source), options)
-    });
+    let defaults = DEFAULT_MOUNTS
+        .map(|(destination, kind, source, options)| (destination.to_owned(), kind, PathBuf::from(source), options));
     let mut mounts = Vec::new();
     for (destination, kind, source, options) in defaults.iter().chain(cgroup) {
-        if spec.mounts.iter().any(|mount| mount.destination == Path::new(destination)) {
+        if spec
+            .mounts
+            .iter()
+            .any(|mount| mount.destination == Path::new(destination))
+        {
             continue;
         }
         let wanted = |option: &&str| !(spec.privileged && *option == "ro");
         let options: Vec<_> = options.split(' ').filter(wanted).map(str::to_owned).collect();
-        let mount = MountBuilder::default().destination(destination).typ(*kind).source(source).options(options);
+        let mount = MountBuilder::default()
+            .destination(destination)
+            .typ(*kind)
+            .source(source)
+            .options(options);
         mounts.push(mount.build()?);
     }
     for mount in &spec.mounts {
@@ -270,12 +322,25 @@ fn cgroup_mounts(cgroup: &Cgroup) -> Vec<DefaultMount> {
     if version1.is_empty() {
         return vec![(CGROUP_DESTINATION.to_owned(), "cgroup", "cgroup".into(), CGROUP_OPTIONS)];
     }
-    let folder = (CGROUP_DESTINATION.to_owned(), "tmpfs", "tmpfs".into(), "nosuid noexec nodev mode=755 size=64k");
+    let folder = (
+        CGROUP_DESTINATION.to_owned(),
+        "tmpfs",
+        "tmpfs".into(),
+        "nosuid noexec nodev mode=755 size=64k",
+    );
     let hierarchy = |(name, directory): (&str, &Path)| {
         let destination = format!("{CGROUP_DESTINATION}/{name}");
-        (destination, "bind", directory.to_owned(), "bind nosuid noexec nodev relatime ro")
+        (
+            destination,
+            "bind",
+            directory.to_owned(),
+            "bind nosuid noexec nodev relatime ro",
+        )
     };
-    [folder].into_iter().chain(version1.into_iter().map(hierarchy)).collect()
+    [folder]
+        .into_iter()
+        .chain(version1.into_iter().map(hierarchy))
+        .collect()
 }
 
 fn user_mount(mount: &Mount) -> Result<OciMount, OciSpecError> {

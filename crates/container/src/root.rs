@@ -21,14 +21,19 @@ pub(crate) fn home_directory(root: &Path, uid: u32) -> String {
     let passwd = String::from_utf8_lossy(&passwd);
     let mut users = passwd.lines().map(|line| line.split(':').collect::<Vec<_>>());
     let user = users.find(|fields| fields.get(2).is_some_and(|field| field.parse() == Ok(uid)));
-    let home = user.and_then(|fields| fields.get(5).copied()).filter(|home| home.starts_with('/'));
+    let home = user
+        .and_then(|fields| fields.get(5).copied())
+        .filter(|home| home.starts_with('/'));
     home.unwrap_or("/").to_owned()
 }
 
 /// Makes the folder `path` below `root`, as far as it does not exist.
 pub(crate) fn create_directory(root: &Path, path: &Path) -> io::Result<()> {
     let mut made = PathBuf::from("/");
-    for component in path.components().filter(|component| !matches!(component, Component::RootDir)) {
+    for component in path
+        .components()
+        .filter(|component| !matches!(component, Component::RootDir))
+    {
         let next = made.join(component);
         match open_in(root, &next, OFlags::PATH | OFlags::DIRECTORY) {
             Err(Errno::NOENT) => {
@@ -49,6 +54,7 @@ fn open_in(root: &Path, path: &Path, flags: OFlags) -> rustix::io::Result<OwnedF
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use std::os::unix::fs::symlink;
@@ -77,7 +83,11 @@ mod tests {
     fn the_home_of_a_user_comes_from_the_container() {
         let scratch = scratch("home");
         let root = scratch.join("root");
-        std::fs::write(root.join("etc/passwd"), "root:x:0:0:root:/root:/bin/sh\nweb:x:33:33::/var/www:\n").unwrap();
+        std::fs::write(
+            root.join("etc/passwd"),
+            "root:x:0:0:root:/root:/bin/sh\nweb:x:33:33::/var/www:\n",
+        )
+        .unwrap();
         assert_eq!(home_directory(&root, 33), "/var/www");
         assert_eq!(home_directory(&root, 1000), "/");
         std::fs::remove_file(root.join("etc/passwd")).unwrap();

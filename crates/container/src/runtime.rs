@@ -76,33 +76,51 @@ impl Runtime {
     /// Opens the runtime in `config.root`, with what an earlier one has left there.
     pub fn new(config: RuntimeConfig) -> Result<Self, RuntimeError> {
         let hierarchies = Hierarchies::discover()?;
-        let shim =
-            sealed::copy(&config.shim).map_err(|source| RuntimeError::Shim { path: config.shim.clone(), source })?;
+        let shim = sealed::copy(&config.shim).map_err(|source| RuntimeError::Shim {
+            path: config.shim.clone(),
+            source,
+        })?;
         let root = &config.root;
         let made = create_private_directory(root).and_then(|()| std::path::absolute(root));
         let root = made.map_err(|source| file_error("cannot make", root, source))?;
         let cgroup_parent = format!("/{}", config.cgroup_parent.trim_matches('/'));
         let cgroup_parents = RwLock::new(());
-        Ok(Self(Arc::new(Inner { root, shim, cgroup_parent, hierarchies, cgroup_parents })))
+        Ok(Self(Arc::new(Inner {
+            root,
+            shim,
+            cgroup_parent,
+            hierarchies,
+            cgroup_parents,
+        })))
     }
 
     /// Starts a container; when it returns, the container's command has been executed. If it fails, nothing is left. If
     /// the future is dropped, the container may run nonetheless: [`Runtime::attach`] or [`Runtime::remove`] it.
     pub async fn start(&self, spec: ContainerSpec) -> Result<Container, StartError> {
         let config = |message| StartError::Config { message };
-        check_name("id", &spec.id).and_then(|()| check_name("pod_uid", &spec.pod_uid)).map_err(config)?;
+        check_name("id", &spec.id)
+            .and_then(|()| check_name("pod_uid", &spec.pod_uid))
+            .map_err(config)?;
         let directory = self.directory(&spec.id);
         let cgroup = format!("{}/{}/{}", self.0.cgroup_parent, spec.pod_uid, spec.id);
         let configuration = oci::configuration(&spec, &cgroup, &self.0.hierarchies).map_err(config)?;
         let log = spec.log_path.clone().unwrap_or_else(|| directory.join(files::LOG));
-        let shim_config = ShimConfig { id: spec.id.clone(), cgroup: cgroup.clone(), log: log.clone() };
+        let shim_config = ShimConfig {
+            id: spec.id.clone(),
+            cgroup: cgroup.clone(),
+            log: log.clone(),
+        };
         let prepare = || {
             create_private_directory(&directory)?;
             std::fs::write(directory.join(files::OCI_CONFIG), serde_json::to_vec(&configuration)?)?;
             std::fs::write(directory.join(files::SHIM_CONFIG), serde_json::to_vec(&shim_config)?)
         };
         if directory.exists() {
-            return Err(config(format!("a container {} exists already in {}", spec.id, directory.display())));
+            return Err(config(format!(
+                "a container {} exists already in {}",
+                spec.id,
+                directory.display()
+            )));
         }
         let report = match prepare() {
             Ok(()) => self.run_shim(&directory).await,
@@ -111,10 +129,18 @@ impl Runtime {
         let error = match report {
             Ok(StartReport::Running(running)) => match self.connect(&directory, &spec.id, log, running) {
                 Ok(container) => return Ok(container),
-                Err(error) => StartError::Create { message: format!("the shim of {} is gone: {error}", spec.id) },
+                Err(error) => StartError::Create {
+                    message: format!("the shim of {} is gone: {error}", spec.id),
+                },
             },
-            Ok(StartReport::Failed { stage: StartStage::Create, message }) => StartError::Create { message },
-            Ok(StartReport::Failed { stage: StartStage::Run, message }) => StartError::Run { message },
+            Ok(StartReport::Failed {
+                stage: StartStage::Create,
+                message,
+            }) => StartError::Create { message },
+            Ok(StartReport::Failed {
+                stage: StartStage::Run,
+                message,
+            }) => StartError::Run { message },
             Err(message) => StartError::Create { message },
         };
         if let Err(error) = self.remove(&spec.id).await {
@@ -125,7 +151,12 @@ impl Runtime {
 
     async fn run_shim(&self, directory: &Path) -> Result<StartReport, String> {
         let _cgroups = self.0.cgroup_parents.read().await;
-        let file = |name| std::fs::File::options().create(true).append(true).open(directory.join(name));
+        let file = |name| {
+            std::fs::File::options()
+                .create(true)
+                .append(true)
+                .open(directory.join(name))
+        };
         let diagnostics = file(files::DIAGNOSTICS).map_err(|error| format!("cannot keep diagnostics: {error}"))?;
         let mut shim = Command::new(format!("/proc/self/fd/{}", self.0.shim.as_raw_fd()))
             .arg0("probelet-shim")
@@ -138,27 +169,39 @@ impl Runtime {
             .spawn()
             .map_err(|error| format!("cannot run the shim: {error}"))?;
         let mut report = Vec::new();
-        let stdout = shim.stdout.take();
-        tokio::spawn(async move {
-            // For the sake of the zombie only; what matters is in the exit record.
-            let _ = shim.wait().await;
-        });
-        if let Some(stdout) = stdout {
+        if let Some(stdout) = shim.stdout.take() {
             let mut stdout = stdout.take(REPORT_BYTES_MAX);
             // A report that does not come, or not whole, is noticed below.
             let _ = tokio::time::timeout(START_PATIENCE, stdout.read_to_end(&mut report)).await;
         }
-        serde_json::from_slice(&report).map_err(|_| {
+        let report = serde_json::from_slice(&report).map_err(|_| {
             let said = std::fs::read_to_string(directory.join(files::DIAGNOSTICS)).unwrap_or_default();
-            format!("the shim ended, or hung for {START_PATIENCE:?}, without a report: {}", said.trim())
-        })
+            format!(
+                "the shim ended, or hung for {START_PATIENCE:?}, without a report: {}",
+                said.trim()
+            )
+        });
+        if let Ok(StartReport::Running(_)) = report {
+            tokio::spawn(async move {
+                // For the sake of the zombie only; what matters is in the exit record.
+                let _ = shim.wait().await;
+            });
+        } else {
+            // It has nothing left to do, and a failed start leaves nothing.
+            let _ = shim.kill().await;
+        }
+        report
     }
 
     /// Finds a container of an earlier agent again.
     pub async fn attach(&self, id: &str) -> Result<Attachment, RuntimeError> {
         let directory = self.directory(id);
         let Some(config) = read_json::<ShimConfig>(&directory.join(files::SHIM_CONFIG))? else {
-            return Ok(if directory.exists() { Attachment::Lost } else { Attachment::Unknown });
+            return Ok(if directory.exists() {
+                Attachment::Lost
+            } else {
+                Attachment::Unknown
+            });
         };
         if let Some(running) = ask_status(&directory).await
             && let Ok(container) = self.connect(&directory, id, config.log, running)
@@ -174,7 +217,9 @@ impl Runtime {
     fn connect(&self, directory: &Path, id: &str, log: PathBuf, running: Running) -> io::Result<Container> {
         let connection = Connection::open(directory, files::CONTROL_SOCKET)?;
         let directory = directory.to_owned();
-        let cgroup = read_json::<ShimConfig>(&directory.join(files::SHIM_CONFIG)).ok().flatten();
+        let cgroup = read_json::<ShimConfig>(&directory.join(files::SHIM_CONFIG))
+            .ok()
+            .flatten();
         let cgroup = cgroup.map(|config| self.0.hierarchies.cgroup(&config.cgroup));
         let end = {
             let directory = directory.clone();
@@ -195,7 +240,13 @@ impl Runtime {
         }
         if let Ok(connection) = Connection::open(&directory, files::CONTROL_SOCKET) {
             // A shim that cannot be told, or does not end, is left without a container below.
-            let _ = connection.send(&ControlRequest::Signal { signal: SIGKILL, all: true }, &[]);
+            let _ = connection.send(
+                &ControlRequest::Signal {
+                    signal: SIGKILL,
+                    all: true,
+                },
+                &[],
+            );
             let _ = tokio::time::timeout(END_PATIENCE, await_end(connection)).await;
         }
         if let Some(config) = read_json::<ShimConfig>(&directory.join(files::SHIM_CONFIG))? {
@@ -206,7 +257,9 @@ impl Runtime {
 
     async fn remove_cgroups(&self, path: &str) -> Result<(), RuntimeError> {
         let cgroup = self.0.hierarchies.cgroup(path);
-        destroy(cgroup.clone()).await.map_err(|source| file_error("cannot remove", cgroup.cgroup2(), source))?;
+        destroy(cgroup.clone())
+            .await
+            .map_err(|source| file_error("cannot remove", cgroup.cgroup2(), source))?;
         let _parents = self.0.cgroup_parents.write().await;
         for parent in Path::new(path).ancestors().skip(1) {
             match parent.to_str() {
@@ -220,7 +273,9 @@ impl Runtime {
     /// The ids of all containers that have a folder, running or not, in order.
     pub fn list(&self) -> Vec<String> {
         let entries = std::fs::read_dir(&self.0.root).into_iter().flatten().flatten();
-        let mut ids: Vec<_> = entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+        let mut ids: Vec<_> = entries
+            .filter_map(|entry| entry.file_name().into_string().ok())
+            .collect();
         ids.sort();
         ids
     }
@@ -269,7 +324,9 @@ pub(crate) async fn ask_status(directory: &Path) -> Option<Running> {
 fn check_name(field: &str, name: &str) -> Result<(), String> {
     let allowed = |character: char| character.is_ascii_alphanumeric() || "_-.".contains(character);
     if name.is_empty() || name.starts_with('.') || !name.chars().all(allowed) {
-        return Err(format!("{field} {name:?}: letters, digits, `_`, `-` and `.` only, and no `.` in front"));
+        return Err(format!(
+            "{field} {name:?}: letters, digits, `_`, `-` and `.` only, and no `.` in front"
+        ));
     }
     Ok(())
 }
@@ -291,5 +348,9 @@ fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<Option<T>, R
 }
 
 fn file_error(action: &'static str, path: &Path, source: io::Error) -> RuntimeError {
-    RuntimeError::File { action, path: path.to_owned(), source }
+    RuntimeError::File {
+        action,
+        path: path.to_owned(),
+        source,
+    }
 }

@@ -84,7 +84,10 @@ const WITH_CAPABILITY: [(Capability, &str); 14] = [
     (Capability::SysBoot, "reboot"),
     (Capability::SysChroot, "chroot"),
     (Capability::SysModule, "delete_module finit_module init_module"),
-    (Capability::SysNice, "get_mempolicy mbind set_mempolicy set_mempolicy_home_node"),
+    (
+        Capability::SysNice,
+        "get_mempolicy mbind set_mempolicy set_mempolicy_home_node",
+    ),
     (Capability::SysPacct, "acct"),
     (Capability::SysPtrace, "kcmp pidfd_getfd process_madvise"),
     (Capability::SysRawio, "ioperm iopl"),
@@ -108,17 +111,29 @@ const ENOSYS: u32 = 38;
 /// The default profile for a container with these capabilities.
 pub(crate) fn default_profile(capabilities: &Capabilities) -> Result<LinuxSeccomp, OciSpecError> {
     use LinuxSeccompAction::{ScmpActAllow, ScmpActErrno};
-    let opened = WITH_CAPABILITY.iter().filter(|(capability, _)| capabilities.contains(capability));
-    let tables = [ALLOWED, OF_ARCHITECTURE].into_iter().chain(opened.map(|(_, names)| *names));
+    let opened = WITH_CAPABILITY
+        .iter()
+        .filter(|(capability, _)| capabilities.contains(capability));
+    let tables = [ALLOWED, OF_ARCHITECTURE]
+        .into_iter()
+        .chain(opened.map(|(_, names)| *names));
     // Each name once: libseccomp refuses a rule that is there already.
     let names: BTreeSet<_> = tables.flat_map(str::split_whitespace).collect();
     let mut rules = vec![rule(names, ScmpActAllow).build()?];
     rules.push(rule(["socket"], ScmpActAllow).args([other_than(VSOCK)?]).build()?);
     for personality in PERSONALITIES {
-        rules.push(rule(["personality"], ScmpActAllow).args([equal_to(personality)?]).build()?);
+        rules.push(
+            rule(["personality"], ScmpActAllow)
+                .args([equal_to(personality)?])
+                .build()?,
+        );
     }
     if !capabilities.contains(&Capability::SysAdmin) {
-        rules.push(rule(["clone"], ScmpActAllow).args([without_bits(CLONE_NEW_NAMESPACE)?]).build()?);
+        rules.push(
+            rule(["clone"], ScmpActAllow)
+                .args([without_bits(CLONE_NEW_NAMESPACE)?])
+                .build()?,
+        );
         // A filter cannot see the flags of clone3; with this answer C libraries fall back to clone.
         rules.push(rule(["clone3"], ScmpActErrno).errno_ret(ENOSYS).build()?);
     }
@@ -146,7 +161,10 @@ fn other_than(value: u64) -> Result<LinuxSeccompArg, OciSpecError> {
 /// OCI's own meaning is that `value` is the mask and `value_two` the result; libcontainer 0.7 reads them the other way
 /// round, and would let every clone pass. The test of the shim that calls clone with a namespace flag notices a change.
 fn without_bits(mask: u64) -> Result<LinuxSeccompArg, OciSpecError> {
-    first_argument(LinuxSeccompOperator::ScmpCmpMaskedEq).value(0_u64).value_two(mask).build()
+    first_argument(LinuxSeccompOperator::ScmpCmpMaskedEq)
+        .value(0_u64)
+        .value_two(mask)
+        .build()
 }
 
 fn first_argument(operator: LinuxSeccompOperator) -> LinuxSeccompArgBuilder {
@@ -154,12 +172,18 @@ fn first_argument(operator: LinuxSeccompOperator) -> LinuxSeccompArgBuilder {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
     fn names_of(capabilities: &[Capability]) -> Vec<String> {
         let profile = default_profile(&capabilities.iter().copied().collect()).unwrap();
-        profile.syscalls().iter().flatten().flat_map(|rule| rule.names().clone()).collect()
+        profile
+            .syscalls()
+            .iter()
+            .flatten()
+            .flat_map(|rule| rule.names().clone())
+            .collect()
     }
 
     #[test]
@@ -168,7 +192,11 @@ mod tests {
         let with = names_of(&[Capability::SysChroot]);
         let opened: Vec<_> = with.iter().filter(|name| !without.contains(name)).collect();
         assert_eq!(opened, ["chroot"]);
-        assert!(!without.iter().any(|name| ["mount", "unshare", "bpf", "reboot"].contains(&name.as_str())));
+        assert!(
+            !without
+                .iter()
+                .any(|name| ["mount", "unshare", "bpf", "reboot"].contains(&name.as_str()))
+        );
     }
 
     #[test]

@@ -49,7 +49,11 @@ impl Container {
     /// Executes a command as [`Container::exec`] does, without a deadline and with its streams connected. What it leaves
     /// behind ends with it, here too.
     pub async fn exec_session(&self, request: ExecSessionRequest) -> Result<ExecSession, ExecError> {
-        if request.tty { self.terminal_session(request).await } else { self.pipe_session(request) }
+        if request.tty {
+            self.terminal_session(request).await
+        } else {
+            self.pipe_session(request)
+        }
     }
 
     fn pipe_session(&self, request: ExecSessionRequest) -> Result<ExecSession, ExecError> {
@@ -64,33 +68,61 @@ impl Container {
         };
         let (stdout, stdout_end) = session_output().map_err(failed)?;
         let (stderr, stderr_end) = session_output().map_err(failed)?;
-        let message = protocol::ExecRequest { command: request.command, deadline: None, terminal: None };
+        let message = protocol::ExecRequest {
+            command: request.command,
+            deadline: None,
+            terminal: None,
+        };
         let connection = self.send_exec(&message, [stdin_end, stdout_end, stderr_end].into_iter())?;
-        let status = SessionStatus { container: self.clone(), connection };
-        Ok(ExecSession { stdin, stdout, stderr: Some(stderr), terminal: None, status })
+        let status = SessionStatus {
+            container: self.clone(),
+            connection,
+        };
+        Ok(ExecSession {
+            stdin,
+            stdout,
+            stderr: Some(stderr),
+            terminal: None,
+            status,
+        })
     }
 
     async fn terminal_session(&self, request: ExecSessionRequest) -> Result<ExecSession, ExecError> {
-        let message =
-            protocol::ExecRequest { command: request.command, deadline: None, terminal: Some(DEFAULT_SIZE) };
+        let message = protocol::ExecRequest {
+            command: request.command,
+            deadline: None,
+            terminal: Some(DEFAULT_SIZE),
+        };
         let connection = self.send_exec(&message, std::iter::empty())?;
         let mut descriptors = match connection.receive::<ExecReply>().await {
             Ok(Some((ExecReply::Terminal, descriptors))) => descriptors,
             // The command failed before it had a terminal on which to say so.
             reply => {
-                let cause = self.exit_code(reply).await.map(|code| format!("no terminal, exit code {code}"));
+                let cause = self
+                    .exit_code(reply)
+                    .await
+                    .map(|code| format!("no terminal, exit code {code}"));
                 return Err(cause.map_or_else(|error| error, |cause| self.exec_failed(cause)));
             }
         };
-        let terminal = descriptors.pop().ok_or_else(|| self.exec_failed("the terminal is missing"))?;
+        let terminal = descriptors
+            .pop()
+            .ok_or_else(|| self.exec_failed("the terminal is missing"))?;
         let watched = rustix::io::ioctl_fionbio(&terminal, true).map_err(io::Error::from);
-        let terminal = Arc::new(watched.and_then(|()| watch(terminal)).map_err(|error| self.exec_failed(error))?);
+        let terminal = Arc::new(
+            watched
+                .and_then(|()| watch(terminal))
+                .map_err(|error| self.exec_failed(error))?,
+        );
         Ok(ExecSession {
             stdin: request.stdin.then(|| SessionInput(Some(terminal.clone()))),
             stdout: SessionOutput(terminal.clone()),
             stderr: None,
             terminal: Some(Terminal(terminal)),
-            status: SessionStatus { container: self.clone(), connection },
+            status: SessionStatus {
+                container: self.clone(),
+                connection,
+            },
         })
     }
 }
@@ -123,7 +155,12 @@ pub struct Terminal(Arc<AsyncFd<OwnedFd>>);
 impl Terminal {
     /// Tells it the size of the user's window.
     pub fn resize(&self, size: WindowSize) -> io::Result<()> {
-        let size = Winsize { ws_col: size.columns, ws_row: size.rows, ws_xpixel: 0, ws_ypixel: 0 };
+        let size = Winsize {
+            ws_col: size.columns,
+            ws_row: size.rows,
+            ws_xpixel: 0,
+            ws_ypixel: 0,
+        };
         Ok(rustix::termios::tcsetwinsize(&*self.0, size)?)
     }
 }
@@ -135,7 +172,9 @@ pub struct SessionInput(Option<Arc<AsyncFd<OwnedFd>>>);
 
 impl AsyncWrite for SessionInput {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let Some(descriptor) = &self.0 else { return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())) };
+        let Some(descriptor) = &self.0 else {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        };
         loop {
             let mut guard = ready!(descriptor.poll_write_ready(context))?;
             if let Ok(written) = guard.try_io(|inner| Ok(rustix::io::write(inner, bytes)?)) {

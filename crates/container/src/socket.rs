@@ -38,10 +38,12 @@ impl Connection {
     /// Waits for the next message; `None` when the other side has closed.
     pub(crate) async fn receive<T: DeserializeOwned>(&self) -> Result<Option<(T, Vec<OwnedFd>)>, SocketError> {
         let mut buffer = vec![0; REPLY_BYTES_MAX];
-        let received = self.0.async_io(Interest::READABLE, |inner| match socket::receive(inner, &mut buffer) {
-            Err(SocketError::System(error)) => Err(error),
-            other => Ok(other),
-        });
+        let received = self
+            .0
+            .async_io(Interest::READABLE, |inner| match socket::receive(inner, &mut buffer) {
+                Err(SocketError::System(error)) => Err(error),
+                other => Ok(other),
+            });
         match received.await {
             Ok(result) => result,
             // The other side was killed with our message unread: closed, by another name.

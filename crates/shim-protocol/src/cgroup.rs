@@ -15,8 +15,8 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use rustix::io::Errno;
 use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::io::Errno;
 use rustix::process::{Pid, Signal};
 
 /// Where libcontainer looks for cgroups, hence the only place that is of use.
@@ -77,8 +77,12 @@ impl Hierarchies {
         let mut cgroup2 = None;
         let mut version1 = Vec::new();
         for line in mountinfo.lines() {
-            let Some((mount, file_system)) = line.split_once(" - ") else { continue };
-            let Some(directory) = mount.split(' ').nth(4).filter(|path| path.starts_with(ROOT)) else { continue };
+            let Some((mount, file_system)) = line.split_once(" - ") else {
+                continue;
+            };
+            let Some(directory) = mount.split(' ').nth(4).filter(|path| path.starts_with(ROOT)) else {
+                continue;
+            };
             match file_system.split(' ').next() {
                 Some("cgroup2") => cgroup2 = Some(PathBuf::from(directory)),
                 Some("cgroup") => {
@@ -90,7 +94,10 @@ impl Hierarchies {
                 _ => {}
             }
         }
-        Ok(Self { cgroup2: cgroup2.ok_or(HierarchiesError::NoCgroup2)?, version1 })
+        Ok(Self {
+            cgroup2: cgroup2.ok_or(HierarchiesError::NoCgroup2)?,
+            version1,
+        })
     }
 
     /// Whether the cgroup2 is all there is.
@@ -101,15 +108,24 @@ impl Hierarchies {
     /// The cgroup at `path`, counted from the root of each hierarchy.
     pub fn cgroup(&self, path: &str) -> Cgroup {
         let below = |root: &PathBuf| root.join(path.trim_start_matches('/'));
-        let version1 = self.version1.iter().map(|(name, root)| (name.clone(), below(root))).collect();
-        Cgroup { cgroup2: below(&self.cgroup2), version1 }
+        let version1 = self
+            .version1
+            .iter()
+            .map(|(name, root)| (name.clone(), below(root)))
+            .collect();
+        Cgroup {
+            cgroup2: below(&self.cgroup2),
+            version1,
+        }
     }
 
     /// Moves process `pid` into the cgroups of version 1 that process `model` is in.
     pub fn join_version1(&self, pid: Pid, model: Pid) -> io::Result<()> {
         for line in fs::read_to_string(format!("/proc/{}/cgroup", model.as_raw_nonzero()))?.lines() {
             let mut fields = line.splitn(3, ':').skip(1);
-            let (Some(controllers), Some(path)) = (fields.next(), fields.next()) else { continue };
+            let (Some(controllers), Some(path)) = (fields.next(), fields.next()) else {
+                continue;
+            };
             if let Some((_, mount)) = self.version1.iter().find(|(name, _)| name == controllers) {
                 let procs = mount.join(path.trim_start_matches('/')).join("cgroup.procs");
                 fs::write(procs, pid.as_raw_nonzero().to_string())?;
@@ -134,7 +150,9 @@ impl Cgroup {
 
     /// Its folders in the hierarchies of version 1, with the names of those: `memory`, `cpu,cpuacct`.
     pub fn version1(&self) -> impl Iterator<Item = (&str, &Path)> {
-        self.version1.iter().map(|(name, directory)| (name.as_str(), directory.as_path()))
+        self.version1
+            .iter()
+            .map(|(name, directory)| (name.as_str(), directory.as_path()))
     }
 
     /// The processes in it and below.
@@ -146,9 +164,14 @@ impl Cgroup {
 
     /// How often the kernel has killed a process in it for want of memory.
     pub fn oom_kills(&self) -> u64 {
-        let version1 = self.version1().map(|(_, directory)| directory.join("memory.oom_control"));
+        let version1 = self
+            .version1()
+            .map(|(_, directory)| directory.join("memory.oom_control"));
         let files = version1.chain([self.cgroup2.join("memory.events")]);
-        files.filter_map(|file| fs::read_to_string(file).ok()).filter_map(|text| counter(&text, "oom_kill")).sum()
+        files
+            .filter_map(|file| fs::read_to_string(file).ok())
+            .filter_map(|text| counter(&text, "oom_kill"))
+            .sum()
     }
 
     /// Kills every process in it and below. It is no error if the cgroup does not exist.
@@ -192,7 +215,9 @@ pub fn kill_tree(directory: &Path) -> io::Result<()> {
 /// Removes the folder of a cgroup and those below it. It is no error if it does not exist; one that still has processes
 /// gives `ResourceBusy`.
 pub fn remove_tree(directory: &Path) -> io::Result<()> {
-    let Err(first) = ignore_missing(fs::remove_dir(directory)) else { return Ok(()) };
+    let Err(first) = ignore_missing(fs::remove_dir(directory)) else {
+        return Ok(());
+    };
     for child in child_directories(directory) {
         remove_tree(&child)?;
     }
@@ -221,11 +246,17 @@ fn wait_until_empty(directory: &Path, patience: Duration) -> io::Result<()> {
     while is_populated(&mut events)? {
         let left = end.saturating_duration_since(Instant::now());
         if left.is_zero() {
-            let text = format!("processes in {} do not end although they were killed", directory.display());
+            let text = format!(
+                "processes in {} do not end although they were killed",
+                directory.display()
+            );
             return Err(io::Error::new(io::ErrorKind::TimedOut, text));
         }
         let left = Timespec::try_from(left).map_err(io::Error::other)?;
-        rustix::event::poll(&mut [PollFd::from_borrowed_fd(events.as_fd(), PollFlags::PRI)], Some(&left))?;
+        rustix::event::poll(
+            &mut [PollFd::from_borrowed_fd(events.as_fd(), PollFlags::PRI)],
+            Some(&left),
+        )?;
     }
     Ok(())
 }
@@ -242,7 +273,12 @@ fn remove_patiently(directory: &Path) -> io::Result<()> {
 
 fn collect_processes(directory: &Path, processes: &mut Vec<Pid>) {
     let listed = fs::read_to_string(directory.join("cgroup.procs")).unwrap_or_default();
-    processes.extend(listed.lines().filter_map(|line| line.parse().ok()).filter_map(Pid::from_raw));
+    processes.extend(
+        listed
+            .lines()
+            .filter_map(|line| line.parse().ok())
+            .filter_map(Pid::from_raw),
+    );
     for child in child_directories(directory) {
         collect_processes(&child, processes);
     }
@@ -250,7 +286,9 @@ fn collect_processes(directory: &Path, processes: &mut Vec<Pid>) {
 
 fn child_directories(directory: &Path) -> impl Iterator<Item = PathBuf> {
     let entries = fs::read_dir(directory).into_iter().flatten().flatten();
-    entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())).map(|entry| entry.path())
+    entries
+        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+        .map(|entry| entry.path())
 }
 
 fn ignore_missing(result: io::Result<()>) -> io::Result<()> {
@@ -262,10 +300,12 @@ fn ignore_missing(result: io::Result<()>) -> io::Result<()> {
 }
 
 fn counter(text: &str, name: &str) -> Option<u64> {
-    text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.trim().parse().ok())
+    text.lines()
+        .find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.trim().parse().ok())
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
@@ -285,7 +325,13 @@ mod tests {
         assert_eq!(cgroup.cgroup2(), Path::new("/sys/fs/cgroup/unified/probelet/a/b"));
         let version1: Vec<_> = cgroup.version1().collect();
         let memory = ("memory", Path::new("/sys/fs/cgroup/memory/probelet/a/b"));
-        assert_eq!(version1, [memory, ("cpu,cpuacct", Path::new("/sys/fs/cgroup/cpu,cpuacct/probelet/a/b"))]);
+        assert_eq!(
+            version1,
+            [
+                memory,
+                ("cpu,cpuacct", Path::new("/sys/fs/cgroup/cpu,cpuacct/probelet/a/b"))
+            ]
+        );
     }
 
     #[test]
@@ -303,8 +349,14 @@ mod tests {
 
     #[test]
     fn counters_are_whole_words() {
-        assert_eq!(counter("oom_kill_disable 0\nunder_oom 0\noom_kill 3\n", "oom_kill"), Some(3));
-        assert_eq!(counter("low 0\noom 2\noom_kill 1\noom_group_kill 0\n", "oom_kill"), Some(1));
+        assert_eq!(
+            counter("oom_kill_disable 0\nunder_oom 0\noom_kill 3\n", "oom_kill"),
+            Some(3)
+        );
+        assert_eq!(
+            counter("low 0\noom 2\noom_kill 1\noom_group_kill 0\n", "oom_kill"),
+            Some(1)
+        );
         assert_eq!(counter("populated 0\nfrozen 0\n", "populated"), Some(0));
     }
 }

@@ -12,8 +12,10 @@ use std::path::Path;
 use rustix::fs::{MemfdFlags, SealFlags};
 
 /// The seals that together make a file immutable.
-const SEALS: SealFlags =
-    SealFlags::SEAL.union(SealFlags::SHRINK).union(SealFlags::GROW).union(SealFlags::WRITE);
+const SEALS: SealFlags = SealFlags::SEAL
+    .union(SealFlags::SHRINK)
+    .union(SealFlags::GROW)
+    .union(SealFlags::WRITE);
 
 /// Copies `program` into memory and seals the copy. It is closed on exec; execute it as `/proc/self/fd/<number>`.
 pub fn copy(program: &Path) -> io::Result<OwnedFd> {
@@ -37,6 +39,7 @@ pub fn runs_from_copy() -> io::Result<bool> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use std::os::fd::AsRawFd;

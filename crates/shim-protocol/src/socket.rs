@@ -93,11 +93,7 @@ fn with_address<T>(
 }
 
 /// Sends one message with `descriptors` attached.
-pub fn send(
-    socket: impl AsFd,
-    message: &impl Serialize,
-    descriptors: &[BorrowedFd<'_>],
-) -> Result<(), SocketError> {
+pub fn send(socket: impl AsFd, message: &impl Serialize, descriptors: &[BorrowedFd<'_>]) -> Result<(), SocketError> {
     let bytes = serde_json::to_vec(message)?;
     if bytes.len() > MESSAGE_BYTES_MAX {
         return Err(SocketError::TooLong { bytes: bytes.len() });

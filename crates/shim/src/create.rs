@@ -33,7 +33,10 @@ pub(crate) struct Failed {
 
 impl Failed {
     pub(crate) fn create(message: impl ToString) -> Self {
-        Self { stage: StartStage::Create, message: message.to_string() }
+        Self {
+            stage: StartStage::Create,
+            message: message.to_string(),
+        }
     }
 }
 
@@ -62,7 +65,9 @@ pub(crate) fn create(directory: &Path, config: &ShimConfig) -> Result<Created, F
         .with_root_path(directory.join(files::LIBCONTAINER))
         .map(|builder| {
             builder
-                .with_executor(FirstProgram { failure: Arc::new(failure_end) })
+                .with_executor(FirstProgram {
+                    failure: Arc::new(failure_end),
+                })
                 .with_stdin(stdin)
                 .with_stdout(stdout_end)
                 .with_stderr(stderr_end)
@@ -80,7 +85,13 @@ pub(crate) fn create(directory: &Path, config: &ShimConfig) -> Result<Created, F
     };
     let pid = container.pid().and_then(|pid| Pid::from_raw(pid.as_raw()));
     let init = pid.ok_or_else(|| Failed::create("libcontainer has created a container without a process"))?;
-    Ok(Created { container, failure, init, stdout, stderr })
+    Ok(Created {
+        container,
+        failure,
+        init,
+        stdout,
+        stderr,
+    })
 }
 
 impl Created {
@@ -94,14 +105,27 @@ impl Created {
 /// What process 1 says about its command. The pipe ends, with nothing in it, when the command is executed.
 fn said(failure: &mut File) -> Result<(), Failed> {
     let mut text = String::new();
-    failure.take(FAILURE_BYTES_MAX).read_to_string(&mut text).map_err(Failed::create)?;
-    if text.is_empty() { Ok(()) } else { Err(Failed { stage: StartStage::Run, message: text }) }
+    failure
+        .take(FAILURE_BYTES_MAX)
+        .read_to_string(&mut text)
+        .map_err(Failed::create)?;
+    if text.is_empty() {
+        Ok(())
+    } else {
+        Err(Failed {
+            stage: StartStage::Run,
+            message: text,
+        })
+    }
 }
 
 /// libcontainer's errors leave out what failed and why, which it only logs. The log needs a descriptor that stays what
 /// it is when process 1 puts the container's streams in the place of ours.
 fn collect_diagnostics(directory: &Path) -> io::Result<()> {
-    let file = File::options().create(true).append(true).open(directory.join(files::DIAGNOSTICS))?;
+    let file = File::options()
+        .create(true)
+        .append(true)
+        .open(directory.join(files::DIAGNOSTICS))?;
     tracing_subscriber::fmt()
         .with_writer(Arc::new(file))
         .with_max_level(tracing_subscriber::filter::LevelFilter::ERROR)
@@ -155,9 +179,15 @@ impl Executor for FirstProgram {
 
     fn exec(&self, spec: &Spec) -> Result<(), ExecutorError> {
         let (command, search) = command(spec);
-        let variables = spec.process().as_ref().and_then(|process| process.env().as_deref()).unwrap_or_default();
-        let environment: Vec<CString> =
-            variables.iter().filter_map(|variable| program::c_string(variable.as_ref()).ok()).collect();
+        let variables = spec
+            .process()
+            .as_ref()
+            .and_then(|process| process.env().as_deref())
+            .unwrap_or_default();
+        let environment: Vec<CString> = variables
+            .iter()
+            .filter_map(|variable| program::c_string(variable.as_ref()).ok())
+            .collect();
         system::reset_signals();
         let failure = program::execute(command, search, &environment);
         self.say(&failure.text);
@@ -168,7 +198,9 @@ impl Executor for FirstProgram {
 /// The command of a specification, and where its program is looked for.
 fn command(spec: &Spec) -> (&[String], &str) {
     let process: Option<&Process> = spec.process().as_ref();
-    let command = process.and_then(|process| process.args().as_deref()).unwrap_or_default();
+    let command = process
+        .and_then(|process| process.args().as_deref())
+        .unwrap_or_default();
     let variables = process.and_then(|process| process.env().as_deref()).unwrap_or_default();
     let search = variables.iter().find_map(|variable| variable.strip_prefix("PATH="));
     (command, search.unwrap_or_default())

@@ -75,9 +75,9 @@ fn build(profile: &LinuxSeccomp) -> Result<ScmpFilterContext, FilterError> {
 fn action(action: LinuxSeccompAction, errno: Option<u32>) -> Result<ScmpAction, FilterError> {
     match action {
         LinuxSeccompAction::ScmpActAllow => Ok(ScmpAction::Allow),
-        LinuxSeccompAction::ScmpActErrno => {
-            Ok(ScmpAction::Errno(errno.and_then(|errno| errno.try_into().ok()).unwrap_or(libc::EPERM)))
-        }
+        LinuxSeccompAction::ScmpActErrno => Ok(ScmpAction::Errno(
+            errno.and_then(|errno| errno.try_into().ok()).unwrap_or(libc::EPERM),
+        )),
         LinuxSeccompAction::ScmpActKill | LinuxSeccompAction::ScmpActKillThread => Ok(ScmpAction::KillThread),
         LinuxSeccompAction::ScmpActKillProcess => Ok(ScmpAction::KillProcess),
         LinuxSeccompAction::ScmpActLog => Ok(ScmpAction::Log),
@@ -95,7 +95,11 @@ fn condition(argument: &LinuxSeccompArg) -> ScmpArgCompare {
         LinuxSeccompOperator::ScmpCmpGt => ScmpCompareOp::Greater,
         LinuxSeccompOperator::ScmpCmpMaskedEq => ScmpCompareOp::MaskedEqual(argument.value_two().unwrap_or(0)),
     };
-    ScmpArgCompare::new(u32::try_from(argument.index()).unwrap_or(u32::MAX), operator, argument.value())
+    ScmpArgCompare::new(
+        u32::try_from(argument.index()).unwrap_or(u32::MAX),
+        operator,
+        argument.value(),
+    )
 }
 
 fn architecture_of(architecture: Arch) -> ScmpArch {

@@ -107,7 +107,11 @@ struct Ready {
 /// Waits until a connection comes, something happens to a command, or the next deadline.
 fn wait(listener: BorrowedFd<'_>, commands: &[Command]) -> io::Result<Ready> {
     let mut polled = Vec::with_capacity(1 + 2 * commands.len());
-    let wanted = if commands.len() < COMMANDS_MAX { PollFlags::IN } else { PollFlags::empty() };
+    let wanted = if commands.len() < COMMANDS_MAX {
+        PollFlags::IN
+    } else {
+        PollFlags::empty()
+    };
     polled.push(PollFd::from_borrowed_fd(listener, wanted));
     let mut owners = Vec::with_capacity(2 * commands.len());
     for (index, command) in commands.iter().enumerate() {
@@ -117,7 +121,11 @@ fn wait(listener: BorrowedFd<'_>, commands: &[Command]) -> io::Result<Ready> {
         }
     }
     let now = monotonic_now();
-    let left = commands.iter().filter_map(Command::wakes_at).min().map(|at| at.saturating_sub(now));
+    let left = commands
+        .iter()
+        .filter_map(Command::wakes_at)
+        .min()
+        .map(|at| at.saturating_sub(now));
     let left = left.map(|nanoseconds| Timespec {
         tv_sec: (nanoseconds / 1_000_000_000).try_into().unwrap_or(i64::MAX),
         tv_nsec: (nanoseconds % 1_000_000_000) as _,
@@ -127,12 +135,17 @@ fn wait(listener: BorrowedFd<'_>, commands: &[Command]) -> io::Result<Ready> {
         Err(error) => return Err(error.into()),
     }
     let now = monotonic_now();
-    let mut ready: Vec<_> =
-        commands.iter().map(|command| command.wakes_at().is_some_and(|at| at <= now)).collect();
+    let mut ready: Vec<_> = commands
+        .iter()
+        .map(|command| command.wakes_at().is_some_and(|at| at <= now))
+        .collect();
     for (descriptor, owner) in polled[1..].iter().zip(owners) {
         ready[owner] |= !descriptor.revents().is_empty();
     }
-    Ok(Ready { listener: !polled[0].revents().is_empty(), commands: ready })
+    Ok(Ready {
+        listener: !polled[0].revents().is_empty(),
+        commands: ready,
+    })
 }
 
 /// Nanoseconds of the clock that the agent's deadlines are on.
@@ -152,7 +165,11 @@ impl Leaves {
     fn new(parent: &Path) -> Self {
         // An earlier helper's leaves may still be there.
         let prefix = format!("exec-{}", rustix::process::getpid().as_raw_nonzero());
-        Self { parent: parent.to_owned(), prefix, made: 0 }
+        Self {
+            parent: parent.to_owned(),
+            prefix,
+            made: 0,
+        }
     }
 
     fn make(&mut self) -> io::Result<(PathBuf, OwnedFd)> {

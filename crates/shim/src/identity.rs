@@ -61,11 +61,17 @@ pub(crate) enum IdentityError {
 impl Identity {
     /// Reads what `process` is, and from `spec` what cannot be read there.
     pub(crate) fn of(process: Pid, spec: &Spec) -> Result<Self, IdentityError> {
-        let status = Status(fs::read_to_string(format!("/proc/{}/status", process.as_raw_nonzero()))?);
+        let status = Status(fs::read_to_string(format!(
+            "/proc/{}/status",
+            process.as_raw_nonzero()
+        ))?);
         let configured = spec.process().as_ref().ok_or(IdentityError::Section("process"))?;
         let linux = spec.linux().as_ref().ok_or(IdentityError::Section("linux"))?;
         let environment = configured.env().clone().unwrap_or_default();
-        let search = environment.iter().find_map(|variable| variable.strip_prefix("PATH=")).unwrap_or_default();
+        let search = environment
+            .iter()
+            .find_map(|variable| variable.strip_prefix("PATH="))
+            .unwrap_or_default();
         Ok(Self {
             uid: Uid::from_raw(status.number("Uid:", 10)?),
             gid: Gid::from_raw(status.number("Gid:", 10)?),
@@ -79,11 +85,17 @@ impl Identity {
             ambient: status.capabilities("CapAmb:")?,
             no_new_privileges: status.number("NoNewPrivs:", 10)? != 0,
             umask: Mode::from_raw_mode(status.number("Umask:", 8)?),
-            limits: limits(&fs::read_to_string(format!("/proc/{}/limits", process.as_raw_nonzero()))?)?,
+            limits: limits(&fs::read_to_string(format!(
+                "/proc/{}/limits",
+                process.as_raw_nonzero()
+            ))?)?,
             filter: linux.seccomp().as_ref().map(Filter::compile).transpose()?,
             working_directory: c_string(configured.cwd().as_os_str())?,
             search: search.to_owned(),
-            environment: environment.iter().map(|variable| c_string(variable.as_ref())).collect::<Result<_, _>>()?,
+            environment: environment
+                .iter()
+                .map(|variable| c_string(variable.as_ref()))
+                .collect::<Result<_, _>>()?,
         })
     }
 
@@ -112,7 +124,13 @@ impl Identity {
         rustix::thread::set_thread_res_gid(self.gid, self.gid, self.gid)?;
         rustix::thread::set_thread_res_uid(self.uid, self.uid, self.uid)?;
         // The change of user has cleared the effective set. A filter without no_new_privs needs CAP_SYS_ADMIN.
-        rustix::thread::set_capabilities(None, CapabilitySets { effective: own.permitted, ..own })?;
+        rustix::thread::set_capabilities(
+            None,
+            CapabilitySets {
+                effective: own.permitted,
+                ..own
+            },
+        )?;
         if !self.no_new_privileges {
             self.load_filter()?;
         }
@@ -149,12 +167,22 @@ impl Identity {
 /// The limits in `/proc/<pid>/limits`, a table in the order of their numbers; prlimit(2) would need CAP_SYS_RESOURCE.
 fn limits(table: &str) -> Result<Vec<Limit>, IdentityError> {
     let error = || IdentityError::Limits;
-    let number = |field: &str| if field == "unlimited" { Ok(u64::MAX) } else { field.parse().map_err(|_| error()) };
+    let number = |field: &str| {
+        if field == "unlimited" {
+            Ok(u64::MAX)
+        } else {
+            field.parse().map_err(|_| error())
+        }
+    };
     let lines = (0..).zip(table.lines().skip(1));
     let limits = lines.map(|(resource, line)| {
         let mut fields = line.get(LIMIT_NAME_BYTES..).ok_or_else(error)?.split_whitespace();
         let mut next = || fields.next().ok_or_else(error).and_then(number);
-        Ok(Limit { resource, soft: next()?, hard: next()? })
+        Ok(Limit {
+            resource,
+            soft: next()?,
+            hard: next()?,
+        })
     });
     limits.collect()
 }
@@ -175,7 +203,9 @@ impl Status {
     }
 
     fn numbers(&self, name: &'static str) -> Result<Vec<u32>, IdentityError> {
-        self.fields(name)?.map(|field| field.parse().map_err(|_| IdentityError::Status(name))).collect()
+        self.fields(name)?
+            .map(|field| field.parse().map_err(|_| IdentityError::Status(name)))
+            .collect()
     }
 
     fn capabilities(&self, name: &'static str) -> Result<CapabilitySet, IdentityError> {
@@ -186,6 +216,7 @@ impl Status {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
@@ -193,7 +224,10 @@ mod tests {
     fn limits_are_read_in_their_order() {
         let limits = limits(&fs::read_to_string("/proc/self/limits").unwrap()).unwrap();
         let files = rustix::process::getrlimit(rustix::process::Resource::Nofile);
-        let read = limits.iter().find(|limit| limit.resource == libc::RLIMIT_NOFILE).unwrap();
+        let read = limits
+            .iter()
+            .find(|limit| limit.resource == libc::RLIMIT_NOFILE)
+            .unwrap();
         assert_eq!((Some(read.soft), Some(read.hard)), (files.current, files.maximum));
         assert_eq!(limits.len(), 16);
     }

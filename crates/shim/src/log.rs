@@ -35,7 +35,11 @@ impl Log {
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
         let file = File::options().create(true).append(true).open(path)?;
         let bytes = file.metadata()?.len();
-        Ok(Self { path: path.to_owned(), file, bytes })
+        Ok(Self {
+            path: path.to_owned(),
+            file,
+            bytes,
+        })
     }
 
     /// Writes whole records. What cannot be written, for want of room on the disk mostly, is lost: the container is not
@@ -76,7 +80,11 @@ pub(crate) struct Stream {
 impl Stream {
     /// `pipe` must not block.
     pub(crate) fn new(name: &'static str, pipe: OwnedFd) -> Self {
-        Self { name, pipe: Some(pipe), line: Vec::new() }
+        Self {
+            name,
+            pipe: Some(pipe),
+            line: Vec::new(),
+        }
     }
 
     /// The pipe, until it has come to its end.
@@ -158,11 +166,16 @@ fn timestamp() -> String {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
     fn stream() -> Stream {
-        Stream { name: "stdout", pipe: None, line: Vec::new() }
+        Stream {
+            name: "stdout",
+            pipe: None,
+            line: Vec::new(),
+        }
     }
 
     fn text(records: Vec<u8>) -> String {
@@ -186,7 +199,10 @@ mod tests {
         let mut input = vec![b'x'; LINE_BYTES_MAX];
         input.extend_from_slice(b"yz\n");
         let records = text(stream.records(&input, "T"));
-        assert!(records.starts_with("T stdout P xx") && records.ends_with("xx\nT stdout F yz\n"), "{records}");
+        assert!(
+            records.starts_with("T stdout P xx") && records.ends_with("xx\nT stdout F yz\n"),
+            "{records}"
+        );
         let records = text(stream.records(&[b'x'; 2 * LINE_BYTES_MAX + 1], "T"));
         assert_eq!(records.matches("T stdout P ").count(), 2);
         assert_eq!(stream.line, b"x");
@@ -201,10 +217,20 @@ mod tests {
         for _ in 0..2 * FILES_MAX + 4 {
             log.write(&half);
         }
-        let mut files: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap()).collect();
+        let mut files: Vec<_> = std::fs::read_dir(folder.path())
+            .unwrap()
+            .map(|entry| entry.unwrap())
+            .collect();
         files.sort_by_key(|entry| entry.file_name());
-        let names: Vec<_> = files.iter().map(|entry| entry.file_name().into_string().unwrap()).collect();
+        let names: Vec<_> = files
+            .iter()
+            .map(|entry| entry.file_name().into_string().unwrap())
+            .collect();
         assert_eq!(names, ["log", "log.1", "log.2", "log.3", "log.4"]);
-        assert!(files.iter().all(|entry| entry.metadata().unwrap().len() <= FILE_BYTES_MAX));
+        assert!(
+            files
+                .iter()
+                .all(|entry| entry.metadata().unwrap().len() <= FILE_BYTES_MAX)
+        );
     }
 }

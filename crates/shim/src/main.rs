@@ -47,7 +47,9 @@ fn main() -> ExitCode {
 
 fn prepare() -> std::io::Result<()> {
     if !sealed::runs_from_copy()? {
-        return Err(std::io::Error::other("not started from a sealed copy; the agent's container runtime makes one"));
+        return Err(std::io::Error::other(
+            "not started from a sealed copy; the agent's container runtime makes one",
+        ));
     }
     system::close_all_but(&[])?;
     for signal in NOT_MEANT {

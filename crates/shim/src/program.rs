@@ -29,7 +29,10 @@ impl Failure {
     /// The container has removed or closed the folder in which its commands run.
     pub(crate) fn working_directory(directory: &CStr, error: Errno) -> Self {
         let text = format!("chdir to cwd ({:?}): {}", directory.to_string_lossy(), words(error));
-        Self { code: NOT_EXECUTABLE, text }
+        Self {
+            code: NOT_EXECUTABLE,
+            text,
+        }
     }
 }
 
@@ -39,16 +42,25 @@ pub(crate) fn find(name: &str, search: &str) -> Result<PathBuf, Failure> {
         let path = Path::new(name);
         return match executable(path) {
             Ok(()) => Ok(path.to_owned()),
-            Err(Errno::NOENT | Errno::NOTDIR) => {
-                Err(Failure { code: NOT_FOUND, text: format!("exec: {name:?}: stat {name}: no such file or directory") })
-            }
-            Err(error) => Err(Failure { code: NOT_EXECUTABLE, text: format!("exec: {name:?}: {}", words(error)) }),
+            Err(Errno::NOENT | Errno::NOTDIR) => Err(Failure {
+                code: NOT_FOUND,
+                text: format!("exec: {name:?}: stat {name}: no such file or directory"),
+            }),
+            Err(error) => Err(Failure {
+                code: NOT_EXECUTABLE,
+                text: format!("exec: {name:?}: {}", words(error)),
+            }),
         };
     }
-    let candidates = search.split(':').map(|folder| Path::new(if folder.is_empty() { "." } else { folder }).join(name));
+    let candidates = search
+        .split(':')
+        .map(|folder| Path::new(if folder.is_empty() { "." } else { folder }).join(name));
     let mut found = candidates.filter(|path| executable(path).is_ok());
     let text = || format!("exec: {name:?}: executable file not found in $PATH");
-    found.next().ok_or_else(|| Failure { code: NOT_FOUND, text: text() })
+    found.next().ok_or_else(|| Failure {
+        code: NOT_FOUND,
+        text: text(),
+    })
 }
 
 fn executable(path: &Path) -> Result<(), Errno> {
@@ -58,7 +70,11 @@ fn executable(path: &Path) -> Result<(), Errno> {
     }
     rustix::fs::accessat(CWD, path, Access::EXEC_OK, AtFlags::empty())?;
     // Root may search everything, but execute only what has an x for somebody.
-    if status.st_mode & 0o111 == 0 { Err(Errno::ACCESS) } else { Ok(()) }
+    if status.st_mode & 0o111 == 0 {
+        Err(Errno::ACCESS)
+    } else {
+        Ok(())
+    }
 }
 
 /// Executes a command in this process. Comes back only to say why not.
@@ -68,14 +84,27 @@ pub(crate) fn execute(command: &[String], search: &str, environment: &[CString])
         Ok(path) => path,
         Err(failure) => return failure,
     };
-    let arguments = command.iter().map(|argument| c_string(argument.as_ref())).collect::<Result<Vec<_>, _>>();
+    let arguments = command
+        .iter()
+        .map(|argument| c_string(argument.as_ref()))
+        .collect::<Result<Vec<_>, _>>();
     let (Ok(program), Ok(arguments)) = (c_string(path.as_os_str()), arguments) else {
-        return Failure { code: NOT_EXECUTABLE, text: format!("exec: {name:?}: invalid argument") };
+        return Failure {
+            code: NOT_EXECUTABLE,
+            text: format!("exec: {name:?}: invalid argument"),
+        };
     };
     let error = system::execute(&program, &arguments, environment);
-    let code = if error.kind() == io::ErrorKind::NotFound { NOT_FOUND } else { NOT_EXECUTABLE };
+    let code = if error.kind() == io::ErrorKind::NotFound {
+        NOT_FOUND
+    } else {
+        NOT_EXECUTABLE
+    };
     let errno = Errno::from_io_error(&error).unwrap_or(Errno::IO);
-    Failure { code, text: format!("exec {}: {}", path.display(), words(errno)) }
+    Failure {
+        code,
+        text: format!("exec {}: {}", path.display(), words(errno)),
+    }
 }
 
 /// A string as the kernel takes it.
@@ -88,10 +117,16 @@ pub(crate) fn words(error: Errno) -> String {
     let text = io::Error::from(error).to_string();
     let text = text.split(" (os error").next().unwrap_or_default();
     let mut characters = text.chars();
-    characters.next().map(|first| first.to_ascii_lowercase()).into_iter().chain(characters).collect()
+    characters
+        .next()
+        .map(|first| first.to_ascii_lowercase())
+        .into_iter()
+        .chain(characters)
+        .collect()
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
@@ -99,7 +134,13 @@ mod tests {
     fn a_line_as_one_word_is_no_file() {
         let failure = find("cat /tmp/health", "/bin").unwrap_err();
         let text = r#"exec: "cat /tmp/health": stat cat /tmp/health: no such file or directory"#;
-        assert_eq!(failure, Failure { code: 127, text: text.to_owned() });
+        assert_eq!(
+            failure,
+            Failure {
+                code: 127,
+                text: text.to_owned()
+            }
+        );
     }
 
     #[test]
@@ -112,9 +153,15 @@ mod tests {
     #[test]
     fn what_is_there_may_still_not_be_executable() {
         let failure = find("/etc/passwd", "").unwrap_err();
-        assert_eq!((failure.code, failure.text.as_str()), (126, r#"exec: "/etc/passwd": permission denied"#));
+        assert_eq!(
+            (failure.code, failure.text.as_str()),
+            (126, r#"exec: "/etc/passwd": permission denied"#)
+        );
         let failure = find("/etc", "").unwrap_err();
-        assert_eq!((failure.code, failure.text.as_str()), (126, r#"exec: "/etc": is a directory"#));
+        assert_eq!(
+            (failure.code, failure.text.as_str()),
+            (126, r#"exec: "/etc": is a directory"#)
+        );
     }
 
     #[test]

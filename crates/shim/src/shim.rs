@@ -9,9 +9,7 @@ use std::time::SystemTime;
 use libcontainer::oci_spec::runtime::Spec;
 use probelet_shim_protocol::cgroup::{Cgroup, Hierarchies};
 use probelet_shim_protocol::socket::{self, MESSAGE_BYTES_MAX};
-use probelet_shim_protocol::{
-    ControlReply, ControlRequest, ExitRecord, Running, ShimConfig, StartReport, files,
-};
+use probelet_shim_protocol::{ControlReply, ControlRequest, ExitRecord, Running, ShimConfig, StartReport, files};
 use rustix::event::{PollFd, PollFlags};
 use rustix::process::{Pid, WaitOptions, WaitStatus};
 
@@ -87,7 +85,10 @@ impl Shim {
         let pid = init.as_raw_nonzero().get().unsigned_abs();
         Ok(Self {
             directory: directory.to_owned(),
-            running: Running { pid, started_at: SystemTime::now() },
+            running: Running {
+                pid,
+                started_at: SystemTime::now(),
+            },
             init,
             init_descriptor,
             mount_namespace: mount_namespace.into(),
@@ -95,7 +96,10 @@ impl Shim {
             hierarchies,
             cgroup,
             log,
-            streams: [Stream::new("stdout", created.stdout), Stream::new("stderr", created.stderr)],
+            streams: [
+                Stream::new("stdout", created.stdout),
+                Stream::new("stderr", created.stderr),
+            ],
             children,
             control,
             connections: Vec::new(),
@@ -156,14 +160,25 @@ impl Shim {
         let room = self.connections.len() < CONNECTIONS_MAX;
         polled.push(if room { input(self.control.as_fd()) } else { nothing() });
         // While a helper lives, it accepts its connections itself.
-        polled.push(if self.helper.is_none() { input(self.exec.as_fd()) } else { nothing() });
-        polled.extend(self.streams.iter().map(|stream| stream.pipe().map_or_else(nothing, input)));
+        polled.push(if self.helper.is_none() {
+            input(self.exec.as_fd())
+        } else {
+            nothing()
+        });
+        polled.extend(
+            self.streams
+                .iter()
+                .map(|stream| stream.pipe().map_or_else(nothing, input)),
+        );
         polled.extend(self.connections.iter().map(|connection| input(connection.as_fd())));
         match rustix::event::poll(&mut polled, None) {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(error) => return Err(error.into()),
         }
-        let ready: Vec<_> = polled.iter().map(|descriptor| !descriptor.revents().is_empty()).collect();
+        let ready: Vec<_> = polled
+            .iter()
+            .map(|descriptor| !descriptor.revents().is_empty())
+            .collect();
         Ok(Ready {
             children: ready[0],
             control: ready[1],
@@ -268,7 +283,10 @@ struct Ready {
 /// On a hybrid host libcontainer knows nothing of the cgroup2.
 fn join_cgroup2(cgroup: &Cgroup, process: Pid) -> io::Result<()> {
     std::fs::create_dir_all(cgroup.cgroup2())?;
-    std::fs::write(cgroup.cgroup2().join("cgroup.procs"), process.as_raw_nonzero().to_string())
+    std::fs::write(
+        cgroup.cgroup2().join("cgroup.procs"),
+        process.as_raw_nonzero().to_string(),
+    )
 }
 
 /// Writes a file that is there whole, or not at all, even if the power fails.

@@ -86,7 +86,11 @@ pub(crate) fn execute(program: &CStr, arguments: &[CString], environment: &[CStr
 }
 
 fn pointers(strings: &[CString]) -> Vec<*const libc::c_char> {
-    strings.iter().map(|string| string.as_ptr()).chain([ptr::null()]).collect()
+    strings
+        .iter()
+        .map(|string| string.as_ptr())
+        .chain([ptr::null()])
+        .collect()
 }
 
 /// Gives every signal its default effect and lets all of them through, as a new program expects it. Rust's runtime
@@ -97,13 +101,27 @@ pub(crate) fn reset_signals() {
     let default = [0_u64; 4];
     for signal in 1..SIGNALS {
         // SAFETY: sets a default disposition; the two signals that cannot be changed are refused, which is as good.
-        unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, default.as_ptr(), ptr::null::<u64>(), SIGNAL_SET_BYTES) };
+        unsafe {
+            libc::syscall(
+                libc::SYS_rt_sigaction,
+                signal,
+                default.as_ptr(),
+                ptr::null::<u64>(),
+                SIGNAL_SET_BYTES,
+            )
+        };
     }
     let none = 0_u64;
     let mask = ptr::from_ref(&none);
     // SAFETY: makes an empty set the mask of the only thread.
     unsafe {
-        libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, mask, ptr::null::<u64>(), SIGNAL_SET_BYTES);
+        libc::syscall(
+            libc::SYS_rt_sigprocmask,
+            libc::SIG_SETMASK,
+            mask,
+            ptr::null::<u64>(),
+            SIGNAL_SET_BYTES,
+        );
     }
 }
 
@@ -134,7 +152,10 @@ pub(crate) fn kill(pid: Pid, signal: i32) -> io::Result<()> {
 
 /// Closes every descriptor from 3 on that is not in `kept`.
 pub(crate) fn close_all_but(kept: &[RawFd]) -> io::Result<()> {
-    let mut kept: Vec<_> = kept.iter().filter_map(|descriptor| libc::c_uint::try_from(*descriptor).ok()).collect();
+    let mut kept: Vec<_> = kept
+        .iter()
+        .filter_map(|descriptor| libc::c_uint::try_from(*descriptor).ok())
+        .collect();
     kept.sort_unstable();
     let mut first = 3;
     for descriptor in kept {
@@ -164,7 +185,10 @@ pub(crate) struct Limit {
 
 /// Makes `limit` this process's own.
 pub(crate) fn set_limit(limit: &Limit) -> io::Result<()> {
-    let value = libc::rlimit { rlim_cur: limit.soft, rlim_max: limit.hard };
+    let value = libc::rlimit {
+        rlim_cur: limit.soft,
+        rlim_max: limit.hard,
+    };
     // SAFETY: passes a value that outlives the call.
     check(unsafe { libc::setrlimit(limit.resource as _, &raw const value) }).map(drop)
 }
@@ -175,15 +199,27 @@ pub(crate) const FILTER_INSTRUCTION_BYTES: usize = size_of::<libc::sock_filter>(
 /// Puts a compiled seccomp filter on this process. Needs CAP_SYS_ADMIN or no_new_privs.
 pub(crate) fn load_filter(instructions: &[[u8; FILTER_INSTRUCTION_BYTES]]) -> io::Result<()> {
     let length = libc::c_ushort::try_from(instructions.len()).map_err(io::Error::other)?;
-    let program = libc::sock_fprog { len: length, filter: instructions.as_ptr().cast_mut().cast() };
+    let program = libc::sock_fprog {
+        len: length,
+        filter: instructions.as_ptr().cast_mut().cast(),
+    };
     const NO_FLAGS: libc::c_ulong = 0;
     // SAFETY: the kernel copies `len` instructions of this size, byte by byte, and checks them itself.
     let result = unsafe {
-        libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER as libc::c_ulong, NO_FLAGS, &raw const program)
+        libc::syscall(
+            libc::SYS_seccomp,
+            libc::SECCOMP_SET_MODE_FILTER as libc::c_ulong,
+            NO_FLAGS,
+            &raw const program,
+        )
     };
     check(result as libc::c_int).map(drop)
 }
 
 fn check(result: libc::c_int) -> io::Result<libc::c_int> {
-    if result == -1 { Err(io::Error::last_os_error()) } else { Ok(result) }
+    if result == -1 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(result)
+    }
 }

@@ -1,5 +1,7 @@
 //! A command executed in a container is what the container's own process is, and may do no more.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use std::path::PathBuf;
@@ -21,13 +23,24 @@ const WHO_AM_I: &str = r"
 
 /// Runs the same script as process 1 and as a command in it, and returns what both have said.
 async fn who_is_who(world: &World, mut spec: ContainerSpec, script: &str) -> (Vec<String>, Vec<String>) {
-    spec.args = ["/bin/sh", "-c", &format!("{script}\n{IDLE}")].map(str::to_owned).to_vec();
+    spec.args = ["/bin/sh", "-c", &format!("{script}\n{IDLE}")]
+        .map(str::to_owned)
+        .to_vec();
     let container = world.runtime.start(spec).await.expect("the container starts");
     let log = container.log_path().to_owned();
-    eventually("process 1 has spoken", || log_lines(&log).last().is_some_and(|line| line == "stdout F end")).await;
-    let first = log_lines(&log).iter().map(|line| line.trim_start_matches("stdout F ").to_owned()).collect();
+    eventually("process 1 has spoken", || {
+        log_lines(&log).last().is_some_and(|line| line == "stdout F end")
+    })
+    .await;
+    let first = log_lines(&log)
+        .iter()
+        .map(|line| line.trim_start_matches("stdout F ").to_owned())
+        .collect();
     let output = exec(&container, &["/bin/sh", "-c", script]).await;
-    assert_eq!((output.exit_code, String::from_utf8_lossy(&output.stderr).as_ref()), (0, ""));
+    assert_eq!(
+        (output.exit_code, String::from_utf8_lossy(&output.stderr).as_ref()),
+        (0, "")
+    );
     (first, text(&output).lines().map(str::to_owned).collect())
 }
 
@@ -43,8 +56,14 @@ async fn an_ordinary_container() {
     assert_eq!(first, command);
     // containerd's 14 default capabilities.
     assert_eq!(line(&command, "CapEff"), "00000000a80425fb");
-    assert_eq!((line(&command, "Seccomp"), line(&command, "Seccomp_filters")), ("2", "1"));
-    assert_eq!((line(&command, "SigIgn"), line(&command, "SigBlk")), ("0000000000000000", "0000000000000000"));
+    assert_eq!(
+        (line(&command, "Seccomp"), line(&command, "Seccomp_filters")),
+        ("2", "1")
+    );
+    assert_eq!(
+        (line(&command, "SigIgn"), line(&command, "SigBlk")),
+        ("0000000000000000", "0000000000000000")
+    );
     assert_eq!(line(&command, "NoNewPrivs"), "0");
     assert!(command.contains(&"GREETING=hello world".to_owned()));
     assert!(command.contains(&"HOME=/root".to_owned()));
@@ -54,9 +73,16 @@ async fn an_ordinary_container() {
 async fn a_user_without_rights() {
     let world = World::new();
     let spec = ContainerSpec {
-        user: User { uid: 1000, gid: 1001, additional_gids: vec![7, 8] },
+        user: User {
+            uid: 1000,
+            gid: 1001,
+            additional_gids: vec![7, 8],
+        },
         allow_privilege_escalation: false,
-        capabilities: Capabilities { add: Vec::new(), drop: vec!["ALL".to_owned()] },
+        capabilities: Capabilities {
+            add: Vec::new(),
+            drop: vec!["ALL".to_owned()],
+        },
         working_directory: PathBuf::from("/made/for/me"),
         read_only_root: true,
         ..world.shell("a", "")
@@ -75,8 +101,15 @@ async fn a_user_without_rights() {
 async fn a_user_who_may_regain_rights() {
     let world = World::new();
     let spec = ContainerSpec {
-        user: User { uid: 1000, gid: 1000, additional_gids: Vec::new() },
-        capabilities: Capabilities { add: vec!["NET_ADMIN".to_owned()], drop: vec!["CHOWN".to_owned()] },
+        user: User {
+            uid: 1000,
+            gid: 1000,
+            additional_gids: Vec::new(),
+        },
+        capabilities: Capabilities {
+            add: vec!["NET_ADMIN".to_owned()],
+            drop: vec!["CHOWN".to_owned()],
+        },
         ..world.shell("a", "")
     };
     let (first, command) = who_is_who(&world, spec, WHO_AM_I).await;
@@ -88,12 +121,20 @@ async fn a_user_who_may_regain_rights() {
 #[tokio::test]
 async fn a_privileged_container() {
     let world = World::new();
-    let spec = ContainerSpec { privileged: true, ..world.shell("a", "") };
+    let spec = ContainerSpec {
+        privileged: true,
+        ..world.shell("a", "")
+    };
     let (first, command) = who_is_who(&world, spec, WHO_AM_I).await;
     assert_eq!(first, command);
     assert_eq!(line(&command, "Seccomp"), "0");
     let own = std::fs::read_to_string("/proc/self/status").unwrap();
-    let own = own.lines().find_map(|line| line.strip_prefix("CapBnd:")).unwrap().trim().to_owned();
+    let own = own
+        .lines()
+        .find_map(|line| line.strip_prefix("CapBnd:"))
+        .unwrap()
+        .trim()
+        .to_owned();
     assert_eq!(line(&command, "CapBnd"), own);
 }
 
@@ -159,7 +200,10 @@ const CALLS: &str = r#"
 async fn the_same_system_calls_are_denied() {
     let world = World::new();
     for (id, escalation) in [("a", true), ("b", false)] {
-        let spec = ContainerSpec { allow_privilege_escalation: escalation, ..world.shell(id, "") };
+        let spec = ContainerSpec {
+            allow_privilege_escalation: escalation,
+            ..world.shell(id, "")
+        };
         install_program(&spec.root, "calls", CALLS);
         let (first, command) = who_is_who(&world, spec, "calls; echo end").await;
         assert_eq!(first, command);

@@ -36,16 +36,30 @@ enum Phase {
     /// The request has not come yet.
     Connected,
     /// The command runs; `process` is readable when it has ended.
-    Running { process: OwnedFd, failure: File, leaf: PathBuf, end: Option<ExecEnd> },
+    Running {
+        process: OwnedFd,
+        failure: File,
+        leaf: PathBuf,
+        end: Option<ExecEnd>,
+    },
     /// It has ended, and its leaf is being emptied. `retry_at` is set when only the kernel is waited for.
-    Emptying { leaf: PathBuf, events: File, retry_at: Option<u64>, end: ExecEnd },
+    Emptying {
+        leaf: PathBuf,
+        events: File,
+        retry_at: Option<u64>,
+        end: ExecEnd,
+    },
     /// Nothing is left.
     Over,
 }
 
 impl Command {
     pub(super) fn new(connection: OwnedFd) -> Self {
-        Self { connection: Some(connection), deadline: None, phase: Phase::Connected }
+        Self {
+            connection: Some(connection),
+            deadline: None,
+            phase: Phase::Connected,
+        }
     }
 
     pub(super) fn is_over(&self) -> bool {
@@ -63,7 +77,10 @@ impl Command {
 
     /// What may happen to it.
     pub(super) fn polled(&self) -> impl Iterator<Item = PollFd<'_>> {
-        let connection = self.connection.as_ref().map(|connection| PollFd::new(connection, PollFlags::IN));
+        let connection = self
+            .connection
+            .as_ref()
+            .map(|connection| PollFd::new(connection, PollFlags::IN));
         let progress = match &self.phase {
             Phase::Running { process, .. } => Some(PollFd::new(process, PollFlags::IN)),
             Phase::Emptying { events, .. } => Some(PollFd::new(events, PollFlags::PRI)),
@@ -73,14 +90,7 @@ impl Command {
     }
 
     /// Does what has become possible.
-    pub(super) fn advance(
-        &mut self,
-        ready: bool,
-        now: u64,
-        start: &Start<'_>,
-        leaves: &mut Leaves,
-        buffer: &mut [u8],
-    ) {
+    pub(super) fn advance(&mut self, ready: bool, now: u64, start: &Start<'_>, leaves: &mut Leaves, buffer: &mut [u8]) {
         if !ready {
             return;
         }
@@ -118,14 +128,29 @@ impl Command {
         start: &Start<'_>,
         leaves: &mut Leaves,
     ) -> io::Result<()> {
-        let connection = self.connection.as_ref().map(AsFd::as_fd).ok_or(io::ErrorKind::NotConnected)?;
+        let connection = self
+            .connection
+            .as_ref()
+            .map(AsFd::as_fd)
+            .ok_or(io::ErrorKind::NotConnected)?;
         let (failure, failure_end) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
         let (leaf, folder) = leaves.make()?;
-        let child = Child { request, descriptors: &descriptors, connection, failure: failure_end.as_fd(), start };
+        let child = Child {
+            request,
+            descriptors: &descriptors,
+            connection,
+            failure: failure_end.as_fd(),
+            start,
+        };
         match system::clone_into(folder.as_fd()) {
             Ok(Cloned::Child) => child.run(),
             Ok(Cloned::Parent(process)) => {
-                self.phase = Phase::Running { process, failure: failure.into(), leaf, end: None };
+                self.phase = Phase::Running {
+                    process,
+                    failure: failure.into(),
+                    leaf,
+                    end: None,
+                };
                 Ok(())
             }
             Err(error) => {
@@ -149,7 +174,10 @@ impl Command {
 
     /// Kills the command and notes why, if it still runs.
     fn kill(&mut self, because: ExecEnd) {
-        if let Phase::Running { leaf, end: end @ None, .. } = &mut self.phase {
+        if let Phase::Running {
+            leaf, end: end @ None, ..
+        } = &mut self.phase
+        {
             *end = Some(because);
             // Should it fail, `remove_leaf` tries again.
             let _ = cgroup::kill_tree(leaf);
@@ -157,11 +185,19 @@ impl Command {
     }
 
     fn reap(&mut self) {
-        let Phase::Running { process, .. } = &self.phase else { return };
+        let Phase::Running { process, .. } = &self.phase else {
+            return;
+        };
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
-        let Ok(Some(status)) = rustix::process::waitid(WaitId::PidFd(process.as_fd()), options) else { return };
-        let Phase::Running { failure, leaf, end, .. } = std::mem::replace(&mut self.phase, Phase::Over) else { return };
-        let end = end.or_else(|| said(failure).map(ExecEnd::Failed)).unwrap_or_else(|| own_end(&status));
+        let Ok(Some(status)) = rustix::process::waitid(WaitId::PidFd(process.as_fd()), options) else {
+            return;
+        };
+        let Phase::Running { failure, leaf, end, .. } = std::mem::replace(&mut self.phase, Phase::Over) else {
+            return;
+        };
+        let end = end
+            .or_else(|| said(failure).map(ExecEnd::Failed))
+            .unwrap_or_else(|| own_end(&status));
         // Without children it is empty already, and no more needs to be opened or killed.
         if std::fs::remove_dir(&leaf).is_ok() {
             self.finish(end);
@@ -169,13 +205,28 @@ impl Command {
         }
         let emptying = cgroup::kill_tree(&leaf).and_then(|()| cgroup::open_events(&leaf));
         match emptying {
-            Ok(events) => self.phase = Phase::Emptying { leaf, events, retry_at: None, end },
+            Ok(events) => {
+                self.phase = Phase::Emptying {
+                    leaf,
+                    events,
+                    retry_at: None,
+                    end,
+                }
+            }
             Err(error) => self.finish(ExecEnd::Failed(format!("cannot end the command's cgroup: {error}"))),
         }
     }
 
     fn remove_leaf(&mut self, now: u64) {
-        let Phase::Emptying { leaf, events, retry_at, end } = &mut self.phase else { return };
+        let Phase::Emptying {
+            leaf,
+            events,
+            retry_at,
+            end,
+        } = &mut self.phase
+        else {
+            return;
+        };
         if cgroup::is_populated(events).unwrap_or(false) {
             *retry_at = None;
         } else if cgroup::remove_tree(leaf).is_ok() {
@@ -254,7 +305,9 @@ impl Child<'_> {
         let kind = Some(LinkNameSpaceType::Mount);
         let entered = rustix::thread::move_into_link_name_space(self.start.mount_namespace, kind);
         entered.map_err(io::Error::from).map_err(step("mount namespace"))?;
-        rustix::process::setsid().map_err(io::Error::from).map_err(step("session"))?;
+        rustix::process::setsid()
+            .map_err(io::Error::from)
+            .map_err(step("session"))?;
         match self.request.terminal {
             Some(size) => terminal::open(size, self.start.identity.uid(), self.connection).map_err(step("terminal"))?,
             None => self.take_streams().map_err(step("streams"))?,
@@ -263,7 +316,9 @@ impl Child<'_> {
     }
 
     fn take_streams(&self) -> io::Result<()> {
-        let [stdin, stdout, stderr] = self.descriptors else { return Err(io::ErrorKind::InvalidInput.into()) };
+        let [stdin, stdout, stderr] = self.descriptors else {
+            return Err(io::ErrorKind::InvalidInput.into());
+        };
         rustix::stdio::dup2_stdin(stdin)?;
         rustix::stdio::dup2_stdout(stdout)?;
         rustix::stdio::dup2_stderr(stderr)?;

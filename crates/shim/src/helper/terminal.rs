@@ -16,7 +16,12 @@ const MULTIPLEXER: (u32, u32) = (5, 2);
 pub(super) fn open(size: WindowSize, owner: Uid, agent: BorrowedFd<'_>) -> io::Result<()> {
     let controller = open_multiplexer()?;
     rustix::pty::unlockpt(&controller)?;
-    let size = Winsize { ws_col: size.columns, ws_row: size.rows, ws_xpixel: 0, ws_ypixel: 0 };
+    let size = Winsize {
+        ws_col: size.columns,
+        ws_row: size.rows,
+        ws_xpixel: 0,
+        ws_ypixel: 0,
+    };
     rustix::termios::tcsetwinsize(&controller, size)?;
     let terminal = rustix::pty::ioctl_tiocgptpeer(&controller, OpenptFlags::RDWR | OpenptFlags::NOCTTY)?;
     // The container's user may open it by name, as others do that they are logged in with.
