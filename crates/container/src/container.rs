@@ -5,11 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use probelet_shim_protocol::{ControlReply, ControlRequest, ExitRecord, Running, files};
+use probelet_shim_protocol::{ControlReply, ControlRequest, ExitRecord, Running};
 use tokio::sync::watch;
 
-use crate::RuntimeError;
-use crate::socket::Connection;
+use crate::{RuntimeError, shim};
 
 /// A container that was started. A clone is another handle to the same; dropping all of them leaves it running.
 #[derive(Clone, Debug)]
@@ -87,10 +86,10 @@ impl Container {
             id: self.0.id.clone(),
             message,
         };
-        let connection = Connection::open(&self.0.directory, files::CONTROL_SOCKET).map_err(|_| not_running())?;
-        connection
-            .send(&ControlRequest::Signal { signal, all }, &[])
-            .map_err(|_| not_running())?;
+        let connection = shim::open(&self.0.directory).map_err(|error| failed(error.to_string()))?;
+        let connection = connection.ok_or_else(not_running)?;
+        let request = ControlRequest::Signal { signal, all };
+        connection.send(&request, &[]).map_err(|_| not_running())?;
         match connection.receive().await.map_err(|error| failed(error.to_string()))? {
             Some((ControlReply::Done, _)) => Ok(()),
             Some((ControlReply::Failed(message), _)) => Err(failed(message)),
@@ -102,9 +101,4 @@ impl Container {
     pub(crate) fn directory(&self) -> &Path {
         &self.0.directory
     }
-}
-
-/// Waits until the shim closes the connection, which it does by ending.
-pub(crate) async fn await_end(connection: Connection) {
-    while let Ok(Some(_)) = connection.receive::<ControlReply>().await {}
 }

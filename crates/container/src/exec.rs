@@ -8,9 +8,8 @@ use probelet_shim_protocol::socket::SocketError;
 use probelet_shim_protocol::{self as protocol, ExecEnd, ExecReply, files};
 use tokio::net::unix::pipe;
 
-use crate::runtime::ask_status;
 use crate::socket::Connection;
-use crate::{Container, ExecError};
+use crate::{Container, ExecError, shim};
 
 /// How long after the deadline the helper may still need to end everything. It needs some 10 ms; a process that hangs in
 /// the kernel may take for ever, and the caller is not to.
@@ -100,13 +99,14 @@ impl Container {
                 message: "there is no command to execute".to_owned(),
             });
         }
-        let connection =
-            Connection::open(self.directory(), files::EXEC_SOCKET).map_err(|error| match error.kind() {
-                io::ErrorKind::WouldBlock => ExecError::Busy {
-                    id: self.id().to_owned(),
-                },
-                _ => self.not_running(),
-            })?;
+        let connection = Connection::open(self.directory(), files::EXEC_SOCKET);
+        let connection = connection.map_err(|error| match error.kind() {
+            io::ErrorKind::WouldBlock => ExecError::Busy {
+                id: self.id().to_owned(),
+            },
+            _ if shim::is_gone(&error) => self.not_running(),
+            _ => self.exec_failed(error),
+        })?;
         let descriptors: Vec<_> = descriptors.collect();
         let borrowed: Vec<_> = descriptors.iter().map(AsFd::as_fd).collect();
         match connection.send(request, &borrowed) {
@@ -128,6 +128,7 @@ impl Container {
                 ExecEnd::Exited(code) => Ok(code),
                 ExecEnd::Signaled(signal) => Ok(128 + signal),
                 ExecEnd::DeadlinePassed => Err(ExecError::DeadlineExceeded),
+                ExecEnd::NotRunning => Err(self.not_running()),
                 ExecEnd::Failed(message) => Err(ExecError::Failed {
                     id: self.id().to_owned(),
                     message,
@@ -135,9 +136,10 @@ impl Container {
             },
             Ok(Some((ExecReply::Terminal, _))) => Err(self.exec_failed("a terminal came unasked")),
             // The helper is gone: with its container, or alone.
-            Ok(None) => match ask_status(self.directory()).await {
-                Some(_) => Err(self.exec_failed("the helper in the container was killed, and the command with it")),
-                None => Err(self.not_running()),
+            Ok(None) => match shim::ask_status(self.directory()).await {
+                Ok(Some(_)) => Err(self.exec_failed("the helper in the container was killed, and the command with it")),
+                Ok(None) => Err(self.not_running()),
+                Err(error) => Err(self.exec_failed(error)),
             },
             Err(error) => Err(self.exec_failed(error)),
         }

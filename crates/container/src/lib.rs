@@ -21,6 +21,7 @@ mod root;
 mod runtime;
 mod seccomp;
 mod session;
+mod shim;
 mod socket;
 mod spec;
 

@@ -1,32 +1,19 @@
 //! Starting, finding again and removing containers.
 
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use probelet_shim_protocol::cgroup::{Cgroup, Hierarchies};
-use probelet_shim_protocol::{
-    ControlReply, ControlRequest, ExitRecord, Running, ShimConfig, StartReport, StartStage, files, sealed,
-};
-use tokio::io::AsyncReadExt;
-use tokio::process::Command;
+use probelet_shim_protocol::{ControlRequest, ExitRecord, Running, ShimConfig, StartReport, StartStage, files, sealed};
 use tokio::sync::RwLock;
 
-use crate::container::{Container, await_end};
-use crate::socket::Connection;
-use crate::{ContainerSpec, RuntimeError, StartError, oci};
-
-/// How long a shim may take to start a container or to say why it cannot. It takes 40 ms on an idle machine.
-const START_PATIENCE: Duration = Duration::from_secs(60);
+use crate::{Container, ContainerSpec, RuntimeError, StartError, oci, shim};
 
 /// How long killed processes may take to go. Longer means that one hangs in the kernel, which the caller must hear of.
 const END_PATIENCE: Duration = Duration::from_secs(10);
-
-/// The longest report of a start, and the most that is quoted of the shim's diagnostics.
-const REPORT_BYTES_MAX: u64 = 8 * 1024;
 
 /// The signal that cannot be caught.
 const SIGKILL: i32 = 9;
@@ -127,10 +114,10 @@ impl Runtime {
             Err(error) => Err(format!("cannot prepare {}: {error}", directory.display())),
         };
         let error = match report {
-            Ok(StartReport::Running(running)) => match self.connect(&directory, &spec.id, log, running) {
+            Ok(StartReport::Running(running)) => match self.container(&directory, &shim_config, running) {
                 Ok(container) => return Ok(container),
                 Err(error) => StartError::Create {
-                    message: format!("the shim of {} is gone: {error}", spec.id),
+                    message: format!("cannot watch the shim: {error}"),
                 },
             },
             Ok(StartReport::Failed {
@@ -150,47 +137,9 @@ impl Runtime {
     }
 
     async fn run_shim(&self, directory: &Path) -> Result<StartReport, String> {
+        // The shim makes the cgroups.
         let _cgroups = self.0.cgroup_parents.read().await;
-        let file = |name| {
-            std::fs::File::options()
-                .create(true)
-                .append(true)
-                .open(directory.join(name))
-        };
-        let diagnostics = file(files::DIAGNOSTICS).map_err(|error| format!("cannot keep diagnostics: {error}"))?;
-        let mut shim = Command::new(format!("/proc/self/fd/{}", self.0.shim.as_raw_fd()))
-            .arg0("probelet-shim")
-            .arg(directory)
-            .env_clear()
-            .current_dir("/")
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(diagnostics)
-            .spawn()
-            .map_err(|error| format!("cannot run the shim: {error}"))?;
-        let mut report = Vec::new();
-        if let Some(stdout) = shim.stdout.take() {
-            let mut stdout = stdout.take(REPORT_BYTES_MAX);
-            // A report that does not come, or not whole, is noticed below.
-            let _ = tokio::time::timeout(START_PATIENCE, stdout.read_to_end(&mut report)).await;
-        }
-        let report = serde_json::from_slice(&report).map_err(|_| {
-            let said = std::fs::read_to_string(directory.join(files::DIAGNOSTICS)).unwrap_or_default();
-            format!(
-                "the shim ended, or hung for {START_PATIENCE:?}, without a report: {}",
-                said.trim()
-            )
-        });
-        if let Ok(StartReport::Running(_)) = report {
-            tokio::spawn(async move {
-                // For the sake of the zombie only; what matters is in the exit record.
-                let _ = shim.wait().await;
-            });
-        } else {
-            // It has nothing left to do, and a failed start leaves nothing.
-            let _ = shim.kill().await;
-        }
-        report
+        shim::run(&self.0.shim, directory).await
     }
 
     /// Finds a container of an earlier agent again.
@@ -203,9 +152,9 @@ impl Runtime {
                 Attachment::Unknown
             });
         };
-        if let Some(running) = ask_status(&directory).await
-            && let Ok(container) = self.connect(&directory, id, config.log, running)
-        {
+        let unreachable = |source| file_error("cannot ask the shim in", &directory, source);
+        if let Some(running) = shim::ask_status(&directory).await.map_err(unreachable)? {
+            let container = self.container(&directory, &config, running).map_err(unreachable)?;
             return Ok(Attachment::Running(container));
         }
         Ok(match read_json(&directory.join(files::EXIT_RECORD))? {
@@ -214,21 +163,26 @@ impl Runtime {
         })
     }
 
-    fn connect(&self, directory: &Path, id: &str, log: PathBuf, running: Running) -> io::Result<Container> {
-        let connection = Connection::open(directory, files::CONTROL_SOCKET)?;
-        let directory = directory.to_owned();
-        let cgroup = read_json::<ShimConfig>(&directory.join(files::SHIM_CONFIG))
-            .ok()
-            .flatten();
-        let cgroup = cgroup.map(|config| self.0.hierarchies.cgroup(&config.cgroup));
+    fn container(&self, directory: &Path, config: &ShimConfig, running: Running) -> io::Result<Container> {
+        // A container may end before anybody can look at it.
+        let connection = shim::open(directory)?;
+        let cgroup = self.0.hierarchies.cgroup(&config.cgroup);
         let end = {
-            let directory = directory.clone();
+            let directory = directory.to_owned();
             async move {
-                await_end(connection).await;
-                exit_record(directory, cgroup, running).await
+                if let Some(connection) = connection {
+                    shim::await_end(connection).await;
+                }
+                exit_record(&directory, cgroup, running).await
             }
         };
-        Ok(Container::new(id.to_owned(), directory, log, running, end))
+        Ok(Container::new(
+            config.id.clone(),
+            directory.to_owned(),
+            config.log.clone(),
+            running,
+            end,
+        ))
     }
 
     /// Kills what is left of a container and removes its cgroups and its folder. A log elsewhere stays. It is no error if
@@ -238,7 +192,7 @@ impl Runtime {
         if !directory.exists() {
             return Ok(());
         }
-        if let Ok(connection) = Connection::open(&directory, files::CONTROL_SOCKET) {
+        if let Ok(Some(connection)) = shim::open(&directory) {
             // A shim that cannot be told, or does not end, is left without a container below.
             let _ = connection.send(
                 &ControlRequest::Signal {
@@ -247,7 +201,7 @@ impl Runtime {
                 },
                 &[],
             );
-            let _ = tokio::time::timeout(END_PATIENCE, await_end(connection)).await;
+            let _ = tokio::time::timeout(END_PATIENCE, shim::await_end(connection)).await;
         }
         if let Some(config) = read_json::<ShimConfig>(&directory.join(files::SHIM_CONFIG))? {
             self.remove_cgroups(&config.cgroup).await?;
@@ -292,13 +246,11 @@ async fn destroy(cgroup: Cgroup) -> io::Result<()> {
 
 /// Reads the record of a container whose shim is gone. Without one the container is lost; nobody watches it any more, so
 /// it is ended before it is reported as ended.
-async fn exit_record(directory: PathBuf, cgroup: Option<Cgroup>, running: Running) -> ExitRecord {
+async fn exit_record(directory: &Path, cgroup: Cgroup, running: Running) -> ExitRecord {
     if let Ok(Some(record)) = read_json(&directory.join(files::EXIT_RECORD)) {
         return record;
     }
-    if let Some(cgroup) = cgroup
-        && let Err(error) = destroy(cgroup).await
-    {
+    if let Err(error) = destroy(cgroup).await {
         tracing::warn!(directory = %directory.display(), %error, "a container whose shim was lost could not be ended");
     }
     ExitRecord {
@@ -308,15 +260,6 @@ async fn exit_record(directory: PathBuf, cgroup: Option<Cgroup>, running: Runnin
         lost: true,
         started_at: Some(running.started_at),
         finished_at: SystemTime::now(),
-    }
-}
-
-pub(crate) async fn ask_status(directory: &Path) -> Option<Running> {
-    let connection = Connection::open(directory, files::CONTROL_SOCKET).ok()?;
-    connection.send(&ControlRequest::Status, &[]).ok()?;
-    match connection.receive().await {
-        Ok(Some((ControlReply::Status(running), _))) => Some(running),
-        _ => None,
     }
 }
 

@@ -130,6 +130,8 @@ pub enum ExecEnd {
     Signaled(i32),
     /// The deadline passed.
     DeadlinePassed,
+    /// The container has ended, before or while the command ran.
+    NotRunning,
     /// The command could not be brought into the container, which is no fault of the command.
     Failed(String),
 }

@@ -43,6 +43,13 @@ pub(crate) struct Start<'a> {
     pub(crate) identity: &'a Identity,
 }
 
+impl Start<'_> {
+    fn container_has_ended(&self) -> bool {
+        let mut ended = [PollFd::from_borrowed_fd(self.init_descriptor, PollFlags::IN)];
+        rustix::event::poll(&mut ended, Some(&Timespec::default())).is_ok_and(|count| count > 0)
+    }
+}
+
 /// Runs the helper in this process, which was forked for it. Ends with the shim or by it.
 pub(crate) fn run(start: &Start<'_>) -> ! {
     let result = prepare(start).and_then(|()| serve(start));

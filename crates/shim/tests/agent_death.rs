@@ -93,6 +93,8 @@ async fn an_end_that_no_agent_saw_is_recorded() {
 async fn a_lost_shim_is_noticed_and_its_container_ended() {
     let world = World::new();
     let container = world.idle("a").await;
+    // The helper has been forked, and given its name, when it answers.
+    exec(&container, &["true"]).await;
     let shims = world.processes_named("probelet-shim");
     assert_eq!(shims.len(), 1);
     rustix::process::kill_process(shims[0], Signal::KILL).unwrap();
@@ -111,6 +113,8 @@ async fn a_lost_shim_is_noticed_and_its_container_ended() {
 async fn a_signal_for_the_agents_terminal_does_not_end_a_shim() {
     let world = World::new();
     let container = world.idle("a").await;
+    // The helper has been forked, and given its name, when it answers.
+    exec(&container, &["true"]).await;
     let shims = world.processes_named("probelet-shim");
     for signal in [Signal::HUP, Signal::INT, Signal::TERM] {
         rustix::process::kill_process(shims[0], signal).unwrap();

@@ -112,7 +112,14 @@ impl Command {
             Ok(Some((request, descriptors))) => {
                 self.deadline = request.deadline;
                 if let Err(error) = self.launch(&request, descriptors, start, leaves) {
-                    self.finish(ExecEnd::Failed(error.to_string()));
+                    // What fails after the container's end fails for that reason; no process can be made in its
+                    // namespace any more.
+                    let ended = start.container_has_ended();
+                    self.finish(if ended {
+                        ExecEnd::NotRunning
+                    } else {
+                        ExecEnd::Failed(error.to_string())
+                    });
                 }
             }
             Err(socket::SocketError::System(error)) if error.kind() == io::ErrorKind::WouldBlock => {}
