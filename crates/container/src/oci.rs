@@ -156,9 +156,11 @@ fn build(
     capabilities: &Capabilities,
 ) -> Result<Spec, OciSpecError> {
     let namespaces = namespaces(spec, hierarchies.is_unified())?;
+    let resources = resources(&spec.resources, spec.privileged, hierarchies.has_controller("cpu"))?;
     let linux = LinuxBuilder::default()
         .cgroups_path(PathBuf::from(cgroup))
-        .namespaces(namespaces);
+        .namespaces(namespaces)
+        .resources(resources);
     let mut configuration = SpecBuilder::default()
         .version("1.0.2")
         .root(
@@ -219,7 +221,6 @@ fn process(spec: &ContainerSpec, capabilities: &Capabilities) -> Result<Process,
 }
 
 fn restrictions(spec: &ContainerSpec, mut linux: Linux, capabilities: &Capabilities) -> Result<Linux, OciSpecError> {
-    linux.set_resources(Some(resources(&spec.resources, spec.privileged)?));
     linux.set_masked_paths(None).set_readonly_paths(None).set_seccomp(None);
     if !spec.privileged {
         linux.set_masked_paths(Some(MASKED_PATHS.map(str::to_owned).to_vec()));
@@ -250,14 +251,18 @@ fn namespaces(spec: &ContainerSpec, unified_cgroups: bool) -> Result<Vec<LinuxNa
     Ok(namespaces)
 }
 
-fn resources(wanted: &Resources, privileged: bool) -> Result<LinuxResources, OciSpecError> {
+fn resources(wanted: &Resources, privileged: bool, cpu_controller: bool) -> Result<LinuxResources, OciSpecError> {
     let all_devices = LinuxDeviceCgroupBuilder::default()
         .allow(privileged)
         .access("rwm")
         .build()?;
-    let (shares_min, shares_max) = CPU_SHARES;
-    let shares = (wanted.cpu_request_millis.unwrap_or(0) * 1024 / 1000).clamp(shares_min, shares_max);
-    let mut cpu = LinuxCpuBuilder::default().shares(shares);
+    let mut cpu = LinuxCpuBuilder::default();
+    // A weight that nobody asked for is no reason to fail where there are none.
+    if wanted.cpu_request_millis.is_some() || cpu_controller {
+        let (shares_min, shares_max) = CPU_SHARES;
+        let shares = wanted.cpu_request_millis.unwrap_or(0) * 1024 / 1000;
+        cpu = cpu.shares(shares.clamp(shares_min, shares_max));
+    }
     if let Some(millis) = wanted.cpu_limit_millis {
         let quota = (millis * CPU_PERIOD / 1000).max(CPU_QUOTA_MIN);
         cpu = cpu.period(CPU_PERIOD).quota(signed(quota));

@@ -105,6 +105,13 @@ impl Hierarchies {
         self.cgroup2 == Path::new(ROOT)
     }
 
+    /// Whether a controller, by its kernel name, can be used here.
+    pub fn has_controller(&self, name: &str) -> bool {
+        let unified = fs::read_to_string(self.cgroup2.join("cgroup.controllers")).unwrap_or_default();
+        let mut version1 = self.version1.iter().flat_map(|(names, _)| names.split(','));
+        version1.any(|other| other == name) || unified.split_whitespace().any(|other| other == name)
+    }
+
     /// The cgroup at `path`, counted from the root of each hierarchy.
     pub fn cgroup(&self, path: &str) -> Cgroup {
         let below = |root: &PathBuf| root.join(path.trim_start_matches('/'));

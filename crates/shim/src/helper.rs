@@ -28,6 +28,13 @@ use command::Command;
 /// probes and hooks are a handful per container.
 const COMMANDS_MAX: usize = 64;
 
+/// How long process 1 may take to end from the moment when no process can be made in its namespace any more. Only when
+/// that fails is it waited for; other commands wait with it.
+const END_PATIENCE: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: 100_000_000,
+};
+
 /// What the helper is started with.
 pub(crate) struct Start<'a> {
     /// Where the agent connects for a command.
@@ -44,9 +51,10 @@ pub(crate) struct Start<'a> {
 }
 
 impl Start<'_> {
-    fn container_has_ended(&self) -> bool {
+    /// Whether the container has ended, or does within [`END_PATIENCE`].
+    fn container_ends(&self) -> bool {
         let mut ended = [PollFd::from_borrowed_fd(self.init_descriptor, PollFlags::IN)];
-        rustix::event::poll(&mut ended, Some(&Timespec::default())).is_ok_and(|count| count > 0)
+        rustix::event::poll(&mut ended, Some(&END_PATIENCE)).is_ok_and(|count| count > 0)
     }
 }
 

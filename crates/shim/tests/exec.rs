@@ -274,3 +274,8 @@ async fn a_user_without_rights_cannot_end_the_helper() {
     exec(&container, &["sh", "-c", "kill -9 -1"]).await;
     assert_eq!(exec(&container, &["id", "-u"]).await.stdout, b"1000\n");
 }
+
+#[test]
+fn all_of_this_with_unified_cgroups() {
+    again_with_unified_cgroups("all_of_this_with_unified_cgroups", &[]);
+}

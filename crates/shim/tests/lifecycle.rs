@@ -427,3 +427,9 @@ async fn starts_and_removals_side_by_side() {
         task.await.unwrap();
     }
 }
+
+#[test]
+fn all_of_this_with_unified_cgroups() {
+    let need_controllers = ["limits_hold", "an_end_for_want_of_memory"];
+    again_with_unified_cgroups("all_of_this_with_unified_cgroups", &need_controllers);
+}

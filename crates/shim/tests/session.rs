@@ -157,3 +157,8 @@ async fn a_false_terminal_device_is_not_believed() {
         "{error}"
     );
 }
+
+#[test]
+fn all_of_this_with_unified_cgroups() {
+    again_with_unified_cgroups("all_of_this_with_unified_cgroups", &[]);
+}

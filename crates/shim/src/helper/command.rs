@@ -112,9 +112,8 @@ impl Command {
             Ok(Some((request, descriptors))) => {
                 self.deadline = request.deadline;
                 if let Err(error) = self.launch(&request, descriptors, start, leaves) {
-                    // What fails after the container's end fails for that reason; no process can be made in its
-                    // namespace any more.
-                    let ended = start.container_has_ended();
+                    // What fails while the container ends fails for that reason.
+                    let ended = start.container_ends();
                     self.finish(if ended {
                         ExecEnd::NotRunning
                     } else {

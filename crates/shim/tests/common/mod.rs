@@ -238,6 +238,40 @@ pub fn log_lines(path: &Path) -> Vec<String> {
         .collect()
 }
 
+/// Runs the other tests of this suite once more as on a host that has nothing but a cgroup2, which most have. On a
+/// hybrid host that is a matter of mounts, though the controllers stay where they are: `without` are tests that need them.
+pub fn again_with_unified_cgroups(this_test: &str, without: &[&str]) {
+    if is_unified() {
+        return;
+    }
+    let mounts = "umount -l /sys/fs/cgroup/* && umount -l /sys/fs/cgroup && mount -t cgroup2 none /sys/fs/cgroup";
+    let mut command = Command::new("unshare");
+    command.args([
+        "--mount",
+        "--propagation",
+        "private",
+        "sh",
+        "-c",
+        &format!("{mounts} && exec \"$0\" \"$@\""),
+    ]);
+    command.arg(std::env::current_exe().expect("this suite"));
+    for skipped in without.iter().chain([&this_test]) {
+        command.args(["--skip", skipped]);
+    }
+    let output = command.output().expect("unshare");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success(),
+        "{said}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+/// Whether the host has nothing but a cgroup2.
+pub fn is_unified() -> bool {
+    Path::new("/sys/fs/cgroup/cgroup.controllers").exists()
+}
+
 /// Puts a small program, compiled from `source` without need of libraries, into a container's root as `/bin/<name>`.
 pub fn install_program(root: &Path, name: &str, source: &str) {
     let scratch = tempfile::tempdir().expect("a temporary folder");
