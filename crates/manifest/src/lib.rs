@@ -1,1 +1,36 @@
-//! Not written yet.
+//! Kubernetes Pod manifests: from YAML or JSON to checked, defaulted views of the original document.
+//!
+//! Invariants:
+//! - No field is ignored in silence: each is supported, warned of, or refused, as one table says (`docs/fields.md`), and
+//!   a name that the table does not know is refused with the nearest one that it does.
+//! - All faults of a document are reported together, each with its path, and from a file with its line and column.
+//! - The document that comes out is the one that went in, with Kubernetes' defaults filled in; it can go in again.
+//! - Nothing that is read makes this crate panic, or use more than a bounded multiple of its size.
+//!
+//! It does not do: anything that needs the machine, such as looking for images, paths or names.
+
+mod check;
+mod command;
+mod container;
+mod defaults;
+mod describe;
+mod diagnostic;
+mod expand;
+mod fields;
+mod names;
+mod pod;
+mod probe;
+mod quantity;
+mod types;
+mod yaml;
+
+pub use describe::describe_probe;
+pub use diagnostic::{Diagnostic, Severity};
+pub use expand::{expand_all, expanded_environment};
+pub use fields::documentation;
+pub use pod::{parse_json, parse_yaml};
+pub use types::{
+    Container, ContainerPort, EnvVar, Handler, Header, HostPathType, HttpGet, ImagePullPolicy, Metadata, Pod, PodSpec,
+    PortReference, Probe, Protocol, Resources, RestartPolicy, Scheme, SecurityContext, TcpSocket, Volume, VolumeMount,
+    VolumeSource,
+};

@@ -1,0 +1,272 @@
+//! One container.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use crate::{
+    Container, ContainerPort, EnvVar, Handler, ImagePullPolicy, Probe, Protocol, Resources, SecurityContext,
+    VolumeMount,
+    check::{Object, describe},
+    fields, names, probe, quantity,
+};
+
+const MAX_ID: i64 = u32::MAX as i64 - 1;
+
+/// Reads a container. `volumes` are the names of the pod's volumes, `user` and `group` its defaults.
+pub(crate) fn container(
+    object: &Object<'_>,
+    volumes: &BTreeSet<String>,
+    user: Option<u32>,
+    group: Option<u32>,
+) -> Option<Container> {
+    let name = object.required("name");
+    if let Some(name) = name.filter(|name| !names::is_label(name)) {
+        let message = format!("Invalid value: \"{name}\": {LABEL_RULE}");
+        object.report.error(&object.at("name"), message);
+    }
+    let image = object.required("image");
+    let policy = object.word(
+        "imagePullPolicy",
+        &[
+            ("Always", ImagePullPolicy::Always),
+            ("IfNotPresent", ImagePullPolicy::IfNotPresent),
+            ("Never", ImagePullPolicy::Never),
+        ],
+    );
+    let command = object.texts("command");
+    probe::warn_of_one_word(object.report, &object.at("command"), &command);
+    let ports = ports(object);
+    let probe = |name, role| -> Option<Option<Probe>> {
+        match object.get(name) {
+            None => Some(None),
+            Some(_) => probe::probe(&object.object(name, &fields::PROBE)?, role, &ports).map(Some),
+        }
+    };
+    let startup_probe = probe("startupProbe", probe::Role::Other);
+    let liveness_probe = probe("livenessProbe", probe::Role::Other);
+    let readiness_probe = probe("readinessProbe", probe::Role::Readiness);
+    let lifecycle = object.object("lifecycle", &fields::LIFECYCLE);
+    let hook = |name: &str| -> Option<Option<Handler>> {
+        match lifecycle.as_ref().filter(|lifecycle| lifecycle.get(name).is_some()) {
+            None => Some(None),
+            Some(lifecycle) => {
+                let hook = lifecycle.object(name, &fields::LIFECYCLE_HANDLER)?;
+                probe::handler(&hook, &["exec", "httpGet", "tcpSocket", "sleep"], &ports).map(Some)
+            }
+        }
+    };
+    let (post_start, pre_stop) = (hook("postStart"), hook("preStop"));
+    let (env, resources, volume_mounts) = (env(object), resources(object), volume_mounts(object, volumes));
+    let security_context = security_context(object, user, group);
+    let (args, working_dir) = (object.texts("args"), object.text("workingDir").map(str::to_owned));
+    Some(Container {
+        name: name?.to_owned(),
+        image: image?.to_owned(),
+        image_pull_policy: policy?,
+        command,
+        args,
+        working_dir: working_dir.filter(|folder| !folder.is_empty()),
+        env,
+        resources,
+        volume_mounts,
+        startup_probe: startup_probe?,
+        liveness_probe: liveness_probe?,
+        readiness_probe: readiness_probe?,
+        post_start: post_start?,
+        pre_stop: pre_stop?,
+        security_context,
+        ports,
+    })
+}
+
+pub(crate) const LABEL_RULE: &str = "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or \
+                                     '-', must start and end with an alphanumeric character, and has at most 63";
+
+fn ports(object: &Object<'_>) -> Vec<ContainerPort> {
+    let mut ports: Vec<ContainerPort> = Vec::new();
+    for (path, item) in object.list("ports") {
+        let Some(port) = Object::new(item, path, &fields::CONTAINER_PORT, object.report) else {
+            continue;
+        };
+        let name = port.text("name").filter(|name| !name.is_empty());
+        if let Some(name) = name {
+            if !names::is_port_name(name) {
+                let rule = "a port's name has at most 15 lower-case letters, digits and '-', and at least one letter";
+                port.report
+                    .error(&port.at("name"), format!("Invalid value: \"{name}\": {rule}"));
+            }
+            if ports.iter().any(|other| other.name.as_deref() == Some(name)) {
+                port.report
+                    .error(&port.at("name"), format!("Duplicate value: \"{name}\""));
+            }
+        }
+        if port.get("containerPort").is_none() {
+            port.report.error(&port.at("containerPort"), "Required value");
+        }
+        let number = port.number("containerPort", 1, i64::from(u16::MAX));
+        let protocol = port.word(
+            "protocol",
+            &[("TCP", Protocol::Tcp), ("UDP", Protocol::Udp), ("SCTP", Protocol::Sctp)],
+        );
+        if let (Some(number), Some(protocol)) = (number.and_then(|number| u16::try_from(number).ok()), protocol) {
+            ports.push(ContainerPort {
+                name: name.map(str::to_owned),
+                container_port: number,
+                protocol,
+            });
+        }
+    }
+    ports
+}
+
+fn env(object: &Object<'_>) -> Vec<EnvVar> {
+    let mut variables = Vec::new();
+    for (path, item) in object.list("env") {
+        let Some(variable) = Object::new(item, path, &fields::ENV_VAR, object.report) else {
+            continue;
+        };
+        let Some(name) = variable.required("name") else {
+            continue;
+        };
+        if !names::is_variable(name) {
+            let message = format!("Invalid value: \"{name}\": a variable's name has printable characters but '='");
+            variable.report.error(&variable.at("name"), message);
+        }
+        let value = variable.text("value").unwrap_or_default();
+        if value.contains('\0') {
+            variable.report.error(
+                &variable.at("value"),
+                "Invalid value: a variable's value has no NUL character",
+            );
+        }
+        variables.push(EnvVar {
+            name: name.to_owned(),
+            value: value.to_owned(),
+        });
+    }
+    variables
+}
+
+fn resources(object: &Object<'_>) -> Resources {
+    let Some(resources) = object.object("resources", &fields::RESOURCES) else {
+        return Resources::default();
+    };
+    let read = |list: &str, name: &str, divisor: u64| -> Option<u64> {
+        let amounts = resources.object(list, &fields::RESOURCE_LIST)?;
+        let value = amounts.get(name)?;
+        let text = match value {
+            Value::String(text) => text.clone(),
+            Value::Number(number) => number.to_string(),
+            other => {
+                let message = format!("expected a quantity such as 100m or 64Mi, found {}", describe(other));
+                resources.report.error(&amounts.at(name), message);
+                return None;
+            }
+        };
+        let amount = quantity::thousandths(&text).map(|amount| amount.div_ceil(divisor));
+        if amount.is_none() {
+            let message = format!("Invalid value: \"{text}\": no quantity; write 100m, 0.5, 64Mi or 1Gi");
+            resources.report.error(&amounts.at(name), message);
+        }
+        amount
+    };
+    let found = Resources {
+        memory_limit: read("limits", "memory", 1000),
+        memory_request: read("requests", "memory", 1000),
+        cpu_limit_millis: read("limits", "cpu", 1),
+        cpu_request_millis: read("requests", "cpu", 1),
+    };
+    let pairs = [
+        ("memory", found.memory_request, found.memory_limit),
+        ("cpu", found.cpu_request_millis, found.cpu_limit_millis),
+    ];
+    for (name, request, limit) in pairs {
+        if let (Some(request), Some(limit)) = (request, limit)
+            && request > limit
+        {
+            let message = format!("Invalid value: must be less than or equal to {name} limit");
+            resources
+                .report
+                .error(&format!("{}.{name}", resources.at("requests")), message);
+        }
+    }
+    found
+}
+
+fn volume_mounts(object: &Object<'_>, volumes: &BTreeSet<String>) -> Vec<VolumeMount> {
+    let mut mounts: Vec<VolumeMount> = Vec::new();
+    for (path, item) in object.list("volumeMounts") {
+        let Some(mount) = Object::new(item, path, &fields::VOLUME_MOUNT, object.report) else {
+            continue;
+        };
+        let (name, destination) = (mount.required("name"), mount.required("mountPath"));
+        if let Some(name) = name.filter(|name| !volumes.contains(*name)) {
+            let known: Vec<_> = volumes.iter().map(String::as_str).collect();
+            let known = if known.is_empty() {
+                "none".to_owned()
+            } else {
+                known.join(", ")
+            };
+            mount.report.error(
+                &mount.at("name"),
+                format!("Not found: \"{name}\"; the pod's volumes are: {known}"),
+            );
+        }
+        if let Some(destination) = destination {
+            // Mounts are put below the container's root, out of which no path may lead.
+            if !destination.starts_with('/') || destination.split('/').any(|part| part == "..") {
+                let message = format!("Invalid value: \"{destination}\": must be an absolute path without \"..\"");
+                mount.report.error(&mount.at("mountPath"), message);
+            }
+            if mounts.iter().any(|other| other.mount_path == destination) {
+                mount
+                    .report
+                    .error(&mount.at("mountPath"), "Invalid value: must be unique");
+            }
+        }
+        let read_only = mount.switch("readOnly").unwrap_or(false);
+        if let (Some(name), Some(destination)) = (name, destination) {
+            mounts.push(VolumeMount {
+                name: name.to_owned(),
+                mount_path: destination.to_owned(),
+                read_only,
+            });
+        }
+    }
+    mounts
+}
+
+/// A user or group of a security context.
+pub(crate) fn id(object: &Object<'_>, name: &str) -> Option<u32> {
+    object.number(name, 0, MAX_ID).and_then(|id| u32::try_from(id).ok())
+}
+
+fn security_context(object: &Object<'_>, user: Option<u32>, group: Option<u32>) -> SecurityContext {
+    let mut context = SecurityContext {
+        run_as_user: user,
+        run_as_group: group,
+        capabilities_add: Vec::new(),
+        capabilities_drop: Vec::new(),
+        privileged: false,
+        allow_privilege_escalation: true,
+        read_only_root_filesystem: false,
+    };
+    let Some(own) = object.object("securityContext", &fields::SECURITY_CONTEXT) else {
+        return context;
+    };
+    context.run_as_user = id(&own, "runAsUser").or(user);
+    context.run_as_group = id(&own, "runAsGroup").or(group);
+    if let Some(capabilities) = own.object("capabilities", &fields::CAPABILITIES) {
+        context.capabilities_add = capabilities.texts("add");
+        context.capabilities_drop = capabilities.texts("drop");
+    }
+    context.privileged = own.switch("privileged").unwrap_or(false);
+    context.allow_privilege_escalation = own.switch("allowPrivilegeEscalation").unwrap_or(true);
+    context.read_only_root_filesystem = own.switch("readOnlyRootFilesystem").unwrap_or(false);
+    if context.privileged && !context.allow_privilege_escalation {
+        let message = "Invalid value: cannot set `allowPrivilegeEscalation` to false and `privileged` to true";
+        own.report.error(&own.path, message);
+    }
+    context
+}

@@ -1,0 +1,101 @@
+//! Kubernetes' defaults, filled into the document as an API server does (A1.1 to A1.3).
+
+use serde_json::{Map, Value, json};
+
+/// Fills in what is missing. Whatever has the wrong type is left for the check to find.
+pub(crate) fn fill(document: &mut Value) {
+    let Some(document) = document.as_object_mut() else {
+        return;
+    };
+    document.remove("status");
+    if let Some(metadata) = object(document.get_mut("metadata")) {
+        default(metadata, "namespace", json!("default"));
+    }
+    let Some(spec) = object(document.get_mut("spec")) else {
+        return;
+    };
+    default(spec, "restartPolicy", json!("Always"));
+    default(spec, "terminationGracePeriodSeconds", json!(30));
+    for container in items(spec.get_mut("containers")) {
+        fill_container(container);
+    }
+}
+
+fn fill_container(container: &mut Map<String, Value>) {
+    let policy = container.get("image").and_then(Value::as_str).map(pull_policy);
+    if let Some(policy) = policy {
+        default(container, "imagePullPolicy", json!(policy));
+    }
+    for port in items(container.get_mut("ports")) {
+        default(port, "protocol", json!("TCP"));
+    }
+    for name in ["startupProbe", "livenessProbe", "readinessProbe"] {
+        if let Some(probe) = container.get_mut(name) {
+            fill_probe(probe);
+        }
+    }
+    let Some(lifecycle) = object(container.get_mut("lifecycle")) else {
+        return;
+    };
+    for name in ["postStart", "preStop"] {
+        if let Some(hook) = object(lifecycle.get_mut(name)) {
+            fill_handler(hook);
+        }
+    }
+}
+
+/// A probe's own defaults.
+pub(crate) fn fill_probe(probe: &mut Value) {
+    let Some(probe) = probe.as_object_mut() else { return };
+    for (field, value) in [
+        ("timeoutSeconds", 1),
+        ("periodSeconds", 10),
+        ("successThreshold", 1),
+        ("failureThreshold", 3),
+    ] {
+        // Zero means the default, too.
+        if probe.get(field).and_then(Value::as_i64) == Some(0) {
+            probe.remove(field);
+        }
+        default(probe, field, json!(value));
+    }
+    fill_handler(probe);
+}
+
+fn fill_handler(handler: &mut Map<String, Value>) {
+    if let Some(http) = object(handler.get_mut("httpGet")) {
+        default(http, "path", json!("/"));
+        default(http, "scheme", json!("HTTP"));
+    }
+}
+
+/// `Always` for a tag that moves, as Kubernetes has it.
+fn pull_policy(image: &str) -> &'static str {
+    let tag = image
+        .rsplit_once(':')
+        .map(|(_, tag)| tag)
+        .filter(|tag| !tag.contains('/'));
+    if image.contains('@') || tag.is_some_and(|tag| tag != "latest") {
+        "IfNotPresent"
+    } else {
+        "Always"
+    }
+}
+
+fn default(map: &mut Map<String, Value>, name: &str, value: Value) {
+    if map.get(name).is_none_or(Value::is_null) {
+        map.insert(name.to_owned(), value);
+    }
+}
+
+fn object(value: Option<&mut Value>) -> Option<&mut Map<String, Value>> {
+    value.and_then(Value::as_object_mut)
+}
+
+fn items(value: Option<&mut Value>) -> impl Iterator<Item = &mut Map<String, Value>> {
+    value
+        .and_then(Value::as_array_mut)
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_object_mut)
+}

@@ -1,0 +1,79 @@
+//! What names may look like.
+
+/// `a-z`, `0-9` and `-`, at most 63, a letter or digit at both ends (RFC 1123).
+pub(crate) fn is_label(name: &str) -> bool {
+    let inner = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '-';
+    name.len() <= 63 && name.chars().all(inner) && !name.is_empty() && !name.starts_with('-') && !name.ends_with('-')
+}
+
+/// Labels with dots between them, at most 253.
+pub(crate) fn is_subdomain(name: &str) -> bool {
+    name.len() <= 253 && name.split('.').all(is_label)
+}
+
+/// The name of a port (A1.12).
+pub(crate) fn is_port_name(name: &str) -> bool {
+    is_label(name) && name.len() <= 15 && !name.contains("--") && name.chars().any(|letter| letter.is_ascii_lowercase())
+}
+
+/// The name of an environment variable: any printable characters but `=`.
+pub(crate) fn is_variable(name: &str) -> bool {
+    !name.is_empty()
+        && name
+            .chars()
+            .all(|letter| letter != '=' && (' '..='~').contains(&letter))
+}
+
+/// The known name that is nearest to one that is not, if any is near.
+pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    // Names in manifests are short; a long one is no typing error.
+    const LONGEST: usize = 64;
+    if name.len() > LONGEST {
+        return None;
+    }
+    let distances = known
+        .into_iter()
+        .map(|candidate| (distance(&name.to_lowercase(), &candidate.to_lowercase()), candidate));
+    let most = if name.len() <= 4 { 1 } else { 3 };
+    distances
+        .filter(|(distance, _)| *distance <= most)
+        .min()
+        .map(|(_, candidate)| candidate)
+}
+
+/// How many letters must be changed, added or left out.
+fn distance(one: &str, other: &str) -> usize {
+    let other: Vec<char> = other.chars().collect();
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    for (line, letter) in one.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = line + 1;
+        for (column, wanted) in other.iter().enumerate() {
+            let changed = diagonal + usize::from(letter != *wanted);
+            diagonal = row[column + 1];
+            row[column + 1] = changed.min(row[column] + 1).min(diagonal + 1);
+        }
+    }
+    row[other.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_name_is_found_and_a_far_one_is_not() {
+        let known = ["periodSeconds", "timeoutSeconds", "exec"];
+        assert_eq!(nearest("periodSecond", known), Some("periodSeconds"));
+        assert_eq!(nearest("periodseconds", known), Some("periodSeconds"));
+        assert_eq!(nearest("exce", known), None);
+        assert_eq!(nearest("somethingElse", known), None);
+    }
+
+    #[test]
+    fn names_follow_kubernetes() {
+        assert!(is_label("a-1") && !is_label("-a") && !is_label("A") && !is_label("") && !is_label(&"a".repeat(64)));
+        assert!(is_subdomain("a.b-c") && !is_subdomain("a..b"));
+        assert!(is_port_name("http") && is_port_name("p80") && !is_port_name("80") && !is_port_name("a--b"));
+    }
+}

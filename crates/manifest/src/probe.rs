@@ -1,0 +1,239 @@
+//! Probes and hooks (A1, B1).
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::{
+    ContainerPort, Handler, Header, HttpGet, PortReference, Probe, Scheme, TcpSocket,
+    check::{Object, Report, describe},
+    command, fields, names,
+};
+
+const MAX: i64 = i32::MAX as i64;
+
+/// Which probe it is; liveness and startup have rules of their own (A1.6, A1.7).
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    Readiness,
+    Other,
+}
+
+pub(crate) fn probe(object: &Object<'_>, role: Role, ports: &[ContainerPort]) -> Option<Probe> {
+    let seconds = |name, least| {
+        object
+            .number(name, least, MAX)
+            .and_then(|seconds| u64::try_from(seconds).ok())
+    };
+    let count = |name| object.number(name, 1, MAX).and_then(|count| u32::try_from(count).ok());
+    let handler = handler(object, &["exec", "httpGet", "tcpSocket", "grpc"], ports);
+    let (delay, period, timeout) = (
+        seconds("initialDelaySeconds", 0),
+        seconds("periodSeconds", 1),
+        seconds("timeoutSeconds", 1),
+    );
+    let (success, failure) = (count("successThreshold"), count("failureThreshold"));
+    let grace = object
+        .get("terminationGracePeriodSeconds")
+        .and_then(|_| grace_period(object, role));
+    if role == Role::Other && success.is_some_and(|success| success != 1) {
+        let message = format!("Invalid value: {}: must be 1", success.unwrap_or_default());
+        object.report.error(&object.at("successThreshold"), message);
+    }
+    Some(Probe {
+        handler: handler?,
+        initial_delay: Duration::from_secs(delay.unwrap_or(0)),
+        period: Duration::from_secs(period?),
+        timeout: Duration::from_secs(timeout?),
+        success_threshold: success?,
+        failure_threshold: failure?,
+        termination_grace_period: grace.map(Duration::from_secs),
+    })
+}
+
+fn grace_period(object: &Object<'_>, role: Role) -> Option<u64> {
+    let name = "terminationGracePeriodSeconds";
+    if role == Role::Readiness {
+        object
+            .report
+            .error(&object.at(name), "Invalid value: must not be set for readinessProbes");
+        return None;
+    }
+    let seconds = object.number(name, i64::MIN, i64::MAX)?;
+    if seconds < 1 {
+        object.report.error(
+            &object.at(name),
+            format!("Invalid value: {seconds}: must be greater than 0"),
+        );
+    }
+    u64::try_from(seconds).ok()
+}
+
+/// The one handler of a probe or hook (A1.9).
+pub(crate) fn handler(object: &Object<'_>, kinds: &[&str], ports: &[ContainerPort]) -> Option<Handler> {
+    let mut found: Vec<&str> = kinds
+        .iter()
+        .copied()
+        .filter(|kind| object.get(kind).is_some())
+        .collect();
+    // Named by the table already.
+    let refused = ["grpc", "wasm"].iter().any(|kind| object.get(kind).is_some());
+    found.retain(|kind| *kind != "grpc");
+    match found[..] {
+        [] if refused => None,
+        [] => {
+            object
+                .report
+                .error(&object.path, "Required value: must specify a handler type");
+            None
+        }
+        [kind] if !refused => one_handler(object, kind, ports),
+        _ => {
+            let message = "Forbidden: may not specify more than 1 handler type";
+            for kind in &found[1..] {
+                object.report.error(&object.at(kind), message);
+            }
+            None
+        }
+    }
+}
+
+fn one_handler(object: &Object<'_>, kind: &str, ports: &[ContainerPort]) -> Option<Handler> {
+    match kind {
+        "exec" => exec(&object.object("exec", &fields::EXEC)?),
+        "httpGet" => http(&object.object("httpGet", &fields::HTTP_GET)?, ports).map(Handler::HttpGet),
+        "tcpSocket" => {
+            let tcp = object.object("tcpSocket", &fields::TCP_SOCKET)?;
+            Some(Handler::TcpSocket(TcpSocket {
+                host: host(&tcp),
+                port: port(&tcp, ports)?,
+            }))
+        }
+        _ => {
+            let sleep = object.object("sleep", &fields::SLEEP)?;
+            let seconds = sleep.number("seconds", 0, MAX);
+            if sleep.get("seconds").is_none() {
+                sleep.report.error(&sleep.at("seconds"), "Required value");
+            }
+            Some(Handler::Sleep {
+                seconds: u64::try_from(seconds?).ok()?,
+            })
+        }
+    }
+}
+
+fn exec(object: &Object<'_>) -> Option<Handler> {
+    let command = object.texts("command");
+    if command.is_empty() {
+        object.report.error(&object.at("command"), "Required value");
+        return None;
+    }
+    warn_of_one_word(object.report, &object.at("command"), &command);
+    Some(Handler::Exec { command })
+}
+
+pub(crate) fn warn_of_one_word(report: &Report, path: &str, words: &[String]) {
+    if let Some((message, help)) = command::one_word(words) {
+        report.warn(path, message, Some(help));
+    }
+}
+
+fn http(object: &Object<'_>, ports: &[ContainerPort]) -> Option<HttpGet> {
+    let port = port(object, ports);
+    let scheme = object.word("scheme", &[("HTTP", Scheme::Http), ("HTTPS", Scheme::Https)]);
+    let mut headers = Vec::new();
+    for (path, item) in object.list("httpHeaders") {
+        let Some(header) = Object::new(item, path, &fields::HTTP_HEADER, object.report) else {
+            continue;
+        };
+        let name = header.required("name");
+        if let Some(name) = name.filter(|name| {
+            !name
+                .chars()
+                .all(|letter| letter.is_ascii_alphanumeric() || letter == '-')
+        }) {
+            let message = format!("Invalid value: \"{name}\": a header's name has letters, digits and '-' only");
+            header.report.error(&header.at("name"), message);
+        }
+        let value = header.text("value").unwrap_or_default();
+        // What no HTTP message can carry, and what would smuggle a second header in.
+        if value.contains(|letter: char| letter.is_control() && letter != '\t') {
+            header.report.error(
+                &header.at("value"),
+                "Invalid value: a header's value has no control characters",
+            );
+        }
+        headers.extend(name.map(|name| Header {
+            name: name.to_owned(),
+            value: value.to_owned(),
+        }));
+    }
+    Some(HttpGet {
+        host: host(object),
+        port: port?,
+        path: object.text("path")?.to_owned(),
+        scheme: scheme?,
+        headers,
+    })
+}
+
+fn host(object: &Object<'_>) -> Option<String> {
+    object.text("host").filter(|host| !host.is_empty()).map(str::to_owned)
+}
+
+/// A port by number or name (A1.12). A name that no port of the container has is admitted as Kubernetes does, but
+/// warned of (F4).
+fn port(object: &Object<'_>, ports: &[ContainerPort]) -> Option<PortReference> {
+    let path = object.at("port");
+    match object.get("port") {
+        None => {
+            object.report.error(&path, "Required value");
+            None
+        }
+        Some(Value::Number(number)) => {
+            let port = number
+                .as_u64()
+                .and_then(|number| u16::try_from(number).ok())
+                .filter(|port| *port > 0);
+            if port.is_none() {
+                let message = format!("Invalid value: {number}: must be between 1 and 65535, inclusive");
+                object.report.error(&path, message);
+            }
+            port.map(PortReference::Number)
+        }
+        Some(Value::String(name)) => named_port(object, &path, name, ports),
+        Some(other) => {
+            object.report.error(
+                &path,
+                format!("expected a port's number or name, found {}", describe(other)),
+            );
+            None
+        }
+    }
+}
+
+fn named_port(object: &Object<'_>, path: &str, name: &str, ports: &[ContainerPort]) -> Option<PortReference> {
+    if !names::is_port_name(name) {
+        let rule = "a port's name has at most 15 lower-case letters, digits and '-', and at least one letter";
+        let help = if name.parse::<u16>().is_ok() {
+            "; write the number without quotes"
+        } else {
+            ""
+        };
+        object
+            .report
+            .error(path, format!("Invalid value: \"{name}\": {rule}{help}"));
+        return None;
+    }
+    if !ports.iter().any(|port| port.name.as_deref() == Some(name)) {
+        let known: Vec<_> = ports.iter().filter_map(|port| port.name.as_deref()).collect();
+        let known = if known.is_empty() {
+            "none of its ports has a name".to_owned()
+        } else {
+            format!("its ports are named {}", known.join(", "))
+        };
+        let message = format!("the container has no port named \"{name}\", so the check cannot be run");
+        object.report.warn(path, message, Some(known));
+    }
+    Some(PortReference::Name(name.to_owned()))
+}
