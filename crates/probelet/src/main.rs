@@ -1,2 +1,77 @@
-//! Not written yet.
-fn main() {}
+//! The `probelet` binary: an agent for pods on one machine, and its command line, with kubectl's words and flags.
+//!
+//! Invariants:
+//! - Results go to stdout, everything else to stderr. Whatever a script may want to read can be had as JSON.
+//! - A command ends with 0 if it did what it was asked, 1 with a line `error: …` that says what to do if it could not, 2 if
+//!   it was not understood. `exec` ends with the code of the command that it ran.
+//! - Commands other than `run`, `node` and `image` only speak to an agent, by the API that kubectl speaks too.
+
+mod arguments;
+mod commands;
+mod failure;
+mod output;
+#[cfg(test)]
+mod reference;
+
+use std::{path::Path, process::ExitCode};
+
+use arguments::{Arguments, Command};
+use clap::Parser;
+use probelet_api::client::Client;
+use tracing_subscriber::EnvFilter;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    log_to_stderr(arguments.verbose);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return failure::report(&anyhow::Error::new(error).context("cannot start")),
+    };
+    let result = runtime.block_on(run(arguments));
+    // A thread that still waits for input would hold the end up for ever.
+    runtime.shutdown_background();
+    result.unwrap_or_else(|error| failure::report(&error))
+}
+
+async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    let socket = arguments.socket();
+    let state_dir: &Path = &arguments.state_dir;
+    let client = Client::new(&socket);
+    match arguments.command {
+        Command::Run(command) => return commands::run::run(command, state_dir, &socket).await,
+        Command::Node(command) => commands::node::run(&command, state_dir, &socket).await,
+        Command::Apply(command) => commands::apply::run(command, &client).await,
+        Command::Get(command) => commands::get::run(command, &client).await,
+        Command::Describe(command) => commands::describe::run(command, &client).await,
+        Command::Delete(command) => commands::delete::run(command, &client).await,
+        Command::Exec(command) => return commands::exec::run(command, &client).await,
+        Command::Logs(command) => commands::logs::run(command, &client).await,
+        Command::Events(command) => commands::events::run(command, &client).await,
+        Command::History(command) => commands::history::run(command, &client).await,
+        Command::Image(command) => commands::image::run(command, state_dir),
+        Command::Version(command) => commands::version::run(&command, &client).await,
+        Command::Completion(command) => commands::completion::run(&command),
+    }
+    .map(|()| ExitCode::SUCCESS)
+}
+
+/// Warnings and errors; more with `-v`, or as `PROBELET_LOG` says.
+fn log_to_stderr(verbose: u8) {
+    let level = match verbose {
+        0 => "warn",
+        1 => "info",
+        2 => "debug",
+        _ => "trace",
+    };
+    // Other crates' details drown our own.
+    let default = if verbose < 3 {
+        format!("warn,probelet={level}")
+    } else {
+        level.to_owned()
+    };
+    let filter = EnvFilter::try_from_env("PROBELET_LOG").unwrap_or_else(|_| EnvFilter::new(default));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
+}

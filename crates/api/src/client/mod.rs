@@ -74,6 +74,11 @@ impl ClientError {
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::Refused(status) if status.code == Some(404))
     }
+
+    /// Whether a watch has missed changes, and is to begin anew with what is there.
+    pub fn is_expired(&self) -> bool {
+        matches!(self, Self::Refused(status) if status.code == Some(410))
+    }
 }
 
 impl Client {

@@ -16,7 +16,7 @@ pub use table::{Column, Include, Row, RowCondition, Table};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Event, Pod};
 use probelet_node::handle::{Collection, Document};
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::de::DeserializeOwned;
 
 /// The Table of some documents of one collection.
 pub fn table(

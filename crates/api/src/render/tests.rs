@@ -2,6 +2,8 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use serde::Deserialize;
+
 use super::*;
 
 fn now() -> Timestamp {

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use axum::{
     extract::{
         Path, State,
-        ws::{Message, WebSocket, WebSocketUpgrade, rejection::WebSocketUpgradeRejection},
+        ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code, rejection::WebSocketUpgradeRejection},
     },
     response::Response,
 };
@@ -140,7 +140,12 @@ async fn send(mut frames: mpsc::Receiver<Frame>, mut sink: impl Sink<Message, Er
             return;
         }
     }
-    let _ = sink.close().await;
+    // kubectl takes anything but a regular end for a failure of the connection.
+    let end = CloseFrame {
+        code: close_code::NORMAL,
+        reason: "".into(),
+    };
+    let _ = sink.send(Message::Close(Some(end))).await;
 }
 
 /// Hands the client's messages on until it is gone.

@@ -158,8 +158,8 @@ fn unless_changed(key: &PodKey, present: Document, is_same: impl Fn(&Value) -> b
     if is_same(&present) {
         return Ok(Json(&*present).into_response());
     }
-    let message = "a pod cannot be changed while it is there, neither its spec nor its labels and annotations: delete it, \
-                   then apply it again";
+    let message = "spec: Forbidden: a pod cannot be changed while it is there, its labels and annotations neither: \
+                   delete it, then apply it again";
     Err(Refusal::invalid(&key.name, vec![message.to_owned()]))
 }
 

@@ -101,11 +101,7 @@ impl Refusal {
             [fault] => fault.clone(),
             faults => format!("[{}]", faults.join(", ")),
         };
-        let causes = faults.into_iter().map(|fault| StatusCause {
-            reason: Some("FieldValueInvalid".to_owned()),
-            message: Some(fault),
-            ..StatusCause::default()
-        });
+        let causes = faults.into_iter().map(cause);
         let mut refusal = Self::new(
             StatusCode::UNPROCESSABLE_ENTITY,
             "Invalid",
@@ -189,5 +185,18 @@ impl IntoResponse for Refusal {
                 .insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER));
         }
         response
+    }
+}
+
+/// A fault, which mostly begins with the path of its field.
+fn cause(fault: String) -> StatusCause {
+    let (field, message) = match fault.split_once(": ") {
+        Some((field, message)) if !field.contains(' ') => (Some(field.to_owned()), message.to_owned()),
+        _ => (None, fault),
+    };
+    StatusCause {
+        field,
+        message: Some(message),
+        reason: Some("FieldValueInvalid".to_owned()),
     }
 }

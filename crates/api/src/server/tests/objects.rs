@@ -140,7 +140,11 @@ async fn a_pod_is_created_once_and_only_if_it_is_valid() {
         invalid["message"],
         "Pod \"b\" is invalid: [spec: is required, metadata.name: is odd]"
     );
-    assert_eq!(invalid["details"]["causes"][1]["message"], "metadata.name: is odd");
+    let cause = &invalid["details"]["causes"][1];
+    assert_eq!(
+        (&cause["field"], &cause["message"]),
+        (&json!("metadata.name"), &json!("is odd"))
+    );
 
     let (status, elsewhere) = send(&router, "POST", "/api/v1/namespaces/other/pods", &pod("a")).await;
     assert_eq!((status.as_u16(), &elsewhere["reason"]), (400, &json!("BadRequest")));

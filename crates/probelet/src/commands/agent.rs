@@ -1,0 +1,59 @@
+//! What `run` and `node` have in common: an agent that serves its socket.
+
+use std::{path::Path, sync::Arc};
+
+use anyhow::Context;
+use probelet_api::{server, unix::OwnerSocket};
+use probelet_node::{Node, NodeConfig};
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    sync::oneshot,
+    task::JoinHandle,
+};
+
+use crate::arguments;
+
+/// A running agent.
+pub(super) struct RunningAgent {
+    /// Its pods.
+    pub(super) node: Node,
+    end: oneshot::Sender<()>,
+    server: JoinHandle<()>,
+}
+
+impl RunningAgent {
+    /// Starts it, and then lets clients in.
+    pub(super) async fn start(arguments: &arguments::Agent, state_dir: &Path, socket: &Path) -> anyhow::Result<Self> {
+        let node = Node::start(NodeConfig {
+            state_directory: state_dir.to_owned(),
+            pod_cidr: arguments.pod_cidr.clone(),
+            bridge: arguments.bridge.clone(),
+            shim: arguments.shim.clone(),
+        })
+        .await?;
+        let listener = OwnerSocket::bind(socket).with_context(|| format!("cannot listen on {}", socket.display()))?;
+        let (end, ends) = oneshot::channel::<()>();
+        let router = server::router(Arc::new(node.clone()));
+        let server = tokio::spawn(server::serve(listener, router, async { drop(ends.await) }));
+        Ok(Self { node, end, server })
+    }
+
+    /// Lets no more clients in, and leaves the pods to the next agent.
+    pub(super) async fn shutdown(self) {
+        drop(self.end);
+        if let Err(error) = self.server.await {
+            tracing::error!(%error, "the server has ended badly");
+        }
+        self.node.shutdown().await;
+    }
+}
+
+/// Ctrl-C.
+pub(super) fn interrupts() -> anyhow::Result<Signal> {
+    signal(SignalKind::interrupt()).context("cannot watch for Ctrl-C")
+}
+
+/// `systemctl stop`.
+pub(super) fn terminations() -> anyhow::Result<Signal> {
+    signal(SignalKind::terminate()).context("cannot watch for SIGTERM")
+}

@@ -1,0 +1,83 @@
+//! Reading manifests.
+
+use std::{io::Read, path::Path};
+
+use anyhow::Context;
+use probelet_manifest::{Diagnostic, Pod, parse_yaml};
+
+use crate::{
+    failure::{Faults, located},
+    output::style,
+};
+
+/// The largest manifest file: a thousand pods of a few KiB each are less.
+const MAX_FILE: u64 = 16 * 1024 * 1024;
+
+/// The pods of all files. Nothing is returned unless all of them can be taken; all faults are told at once.
+pub(super) fn read(files: &[impl AsRef<Path>]) -> anyhow::Result<Vec<Pod>> {
+    let (mut pods, mut faults) = (Vec::new(), Vec::new());
+    for file in files {
+        let file = file.as_ref();
+        match parse_yaml(&text(file)?, &file.display().to_string()) {
+            Ok(read) => pods.extend(read),
+            Err(found) => faults.extend(found),
+        }
+    }
+    if !faults.is_empty() {
+        return Err(Faults(faults).into());
+    }
+    anyhow::ensure!(!pods.is_empty(), "there is no pod in {}", names(files));
+    Ok(pods)
+}
+
+/// Puts a pod into the namespace of the command line, unless it names another one itself. A manifest that names the
+/// default namespace cannot be told from one that names none.
+pub(super) fn set_namespace(pod: &mut Pod, namespace: Option<&str>) -> anyhow::Result<()> {
+    let Some(namespace) = namespace else { return Ok(()) };
+    anyhow::ensure!(
+        pod.metadata.namespace == namespace || pod.metadata.namespace == "default",
+        "the namespace from the provided object {:?} does not match the namespace {namespace:?}. You must pass \
+         '--namespace={}' to perform this operation.",
+        pod.metadata.namespace,
+        pod.metadata.namespace,
+    );
+    pod.metadata.namespace = namespace.to_owned();
+    pod.document["metadata"]["namespace"] = namespace.into();
+    Ok(())
+}
+
+/// Prints what is odd about pods.
+pub(super) fn warn(warnings: &[Diagnostic]) {
+    for warning in warnings {
+        style::warn(&located(warning));
+    }
+}
+
+fn text(file: &Path) -> anyhow::Result<String> {
+    let read = if file == Path::new("-") {
+        read_text(std::io::stdin().lock())
+    } else {
+        std::fs::File::open(file).and_then(read_text)
+    };
+    read.with_context(|| format!("cannot read {}", file.display()))
+}
+
+fn read_text(from: impl Read) -> std::io::Result<String> {
+    let mut text = String::new();
+    let length = from.take(MAX_FILE + 1).read_to_string(&mut text)?;
+    if length as u64 > MAX_FILE {
+        return Err(std::io::Error::new(
+            std::io::ErrorKind::FileTooLarge,
+            format!("it is larger than {} MiB; split it", MAX_FILE >> 20),
+        ));
+    }
+    Ok(text)
+}
+
+fn names(files: &[impl AsRef<Path>]) -> String {
+    files
+        .iter()
+        .map(|file| file.as_ref().display().to_string())
+        .collect::<Vec<_>>()
+        .join(", ")
+}

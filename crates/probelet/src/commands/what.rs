@@ -1,0 +1,103 @@
+//! What a command is about, in kubectl's forms: `pods`, `pod NAME…`, `pod/NAME…`.
+
+use anyhow::bail;
+use probelet_node::handle::Collection;
+
+/// Objects of one kind.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct What {
+    /// Their kind.
+    pub(super) collection: Collection,
+    /// Their names; none is all of them.
+    pub(super) names: Vec<String>,
+}
+
+impl What {
+    /// Reads the words of a command line.
+    pub(super) fn parse(words: &[String]) -> anyhow::Result<Self> {
+        let Some((first, rest)) = words.split_first() else {
+            bail!("say what: pods, or pod NAME")
+        };
+        if !first.contains('/') {
+            return Ok(Self {
+                collection: collection(first)?,
+                names: rest.to_vec(),
+            });
+        }
+        let mut names = Vec::with_capacity(words.len());
+        let mut kinds = Vec::with_capacity(words.len());
+        for word in words {
+            let Some((kind, name)) = word.split_once('/') else {
+                bail!("there is no need to say {word:?} where others are said as KIND/NAME: use one of the two forms")
+            };
+            kinds.push(collection(kind)?);
+            names.push(name.to_owned());
+        }
+        kinds.dedup();
+        let &[collection] = kinds.as_slice() else {
+            bail!("only objects of one kind can be asked for at once")
+        };
+        Ok(Self { collection, names })
+    }
+
+    /// Reads the words of a command that takes pods only, by name.
+    pub(super) fn pods(words: &[String]) -> anyhow::Result<Vec<String>> {
+        let what = Self::parse(words)?;
+        if what.collection != Collection::Pods {
+            bail!("only pods can be asked for here");
+        }
+        if what.names.is_empty() {
+            bail!("name at least one pod");
+        }
+        Ok(what.names)
+    }
+}
+
+/// The name of a pod that may be written as `pod/NAME`.
+pub(super) fn pod_name(word: &str) -> anyhow::Result<&str> {
+    match word.split_once('/') {
+        None => Ok(word),
+        Some((kind, name)) if collection(kind)? == Collection::Pods => Ok(name),
+        Some(_) => bail!("{word} is no pod"),
+    }
+}
+
+fn collection(kind: &str) -> anyhow::Result<Collection> {
+    match kind.to_lowercase().as_str() {
+        "pods" | "pod" | "po" => Ok(Collection::Pods),
+        "events" | "event" | "ev" => Ok(Collection::Events),
+        _ => bail!("the server doesn't have a resource type {kind:?}: there are pods and events"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> anyhow::Result<What> {
+        What::parse(&line.split(' ').map(str::to_owned).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn kubectls_forms_are_understood() {
+        for (line, collection, names) in [
+            ("pods", Collection::Pods, &[][..]),
+            ("po a", Collection::Pods, &["a"]),
+            ("pod/a pods/b", Collection::Pods, &["a", "b"]),
+            ("ev", Collection::Events, &[]),
+        ] {
+            let names = names.iter().map(|&name| name.to_owned()).collect();
+            assert_eq!(parse(line).unwrap(), What { collection, names }, "{line}");
+        }
+        assert_eq!(pod_name("pod/a").unwrap(), "a");
+    }
+
+    #[test]
+    fn other_forms_are_refused() {
+        for line in ["secrets", "pod/a b", "pod/a event/b"] {
+            assert!(parse(line).is_err(), "{line}");
+        }
+        assert!(What::pods(&["pods".to_owned()]).is_err());
+        assert!(pod_name("event/a").is_err());
+    }
+}
