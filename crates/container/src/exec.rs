@@ -11,8 +11,8 @@ use tokio::net::unix::pipe;
 use crate::socket::Connection;
 use crate::{Container, ExecError, shim};
 
-/// How long after the deadline the helper may still need to end everything. It needs some 10 ms; a process that hangs in
-/// the kernel may take for ever, and the caller is not to.
+/// How long after the deadline the helper may still need to end everything. It needs some 10 ms; a process that hangs
+/// in the kernel may take for ever, and the caller is not to.
 const KILL_PATIENCE: Duration = Duration::from_secs(1);
 
 /// How much is read at once.

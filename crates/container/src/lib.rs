@@ -2,15 +2,15 @@
 //! the container.
 //!
 //! Invariants:
-//! - Nothing of a container depends on this process: the shim owns its output and records its end, so that an agent that
-//!   was killed finds everything again with [`Runtime::attach`].
+//! - Nothing of a container depends on this process: the shim owns its output and records its end, so that an agent
+//!   that was killed finds everything again with [`Runtime::attach`].
 //! - A command executed with [`Container::exec`] is gone, with all that it started, when its answer is here, however it
 //!   ended; dropping the future ends it too.
 //! - Whatever a container writes is bounded before it is kept.
 //! - Waiting is for events (sockets, pipes, cgroup notifications), never by asking again and again.
 //!
-//! It does not do: images, pod namespaces, and any decision about when a container is to run. libcontainer is not linked
-//! here; it clones and changes the calling process, which an agent with threads cannot bear.
+//! It does not do: images, pod namespaces, and any decision about when a container is to run. libcontainer is not
+//! linked here; it clones and changes the calling process, which an agent with threads cannot bear.
 
 mod capabilities;
 mod container;

@@ -185,8 +185,8 @@ impl Runtime {
         ))
     }
 
-    /// Kills what is left of a container and removes its cgroups and its folder. A log elsewhere stays. It is no error if
-    /// there is no such container.
+    /// Kills what is left of a container and removes its cgroups and its folder. A log elsewhere stays. It is no
+    /// error if there is no such container.
     pub async fn remove(&self, id: &str) -> Result<(), RuntimeError> {
         let directory = self.directory(id);
         if !directory.exists() {
@@ -244,8 +244,8 @@ async fn destroy(cgroup: Cgroup) -> io::Result<()> {
     destroyed.map_err(io::Error::other)?
 }
 
-/// Reads the record of a container whose shim is gone. Without one the container is lost; nobody watches it any more, so
-/// it is ended before it is reported as ended.
+/// Reads the record of a container whose shim is gone. Without one the container is lost; nobody watches it any more,
+/// so it is ended before it is reported as ended.
 async fn exit_record(directory: &Path, cgroup: Cgroup, running: Running) -> ExitRecord {
     if let Ok(Some(record)) = read_json(&directory.join(files::EXIT_RECORD)) {
         return record;
@@ -279,12 +279,11 @@ fn create_private_directory(directory: &Path) -> io::Result<()> {
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)
 }
 
+/// Reads a file that may not be there. Half of one is what a crash of the machine leaves, and then nothing has come
+/// of it.
 fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<Option<T>, RuntimeError> {
     match std::fs::read(path) {
-        Ok(text) => match serde_json::from_slice(&text) {
-            Ok(value) => Ok(Some(value)),
-            Err(error) => Err(file_error("cannot understand", path, error.into())),
-        },
+        Ok(text) => Ok(serde_json::from_slice(&text).ok()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(source) => Err(file_error("cannot read", path, source)),
     }

@@ -46,8 +46,8 @@ pub struct ExecSession {
 }
 
 impl Container {
-    /// Executes a command as [`Container::exec`] does, without a deadline and with its streams connected. What it leaves
-    /// behind ends with it, here too.
+    /// Executes a command as [`Container::exec`] does, without a deadline and with its streams connected. What it
+    /// leaves behind ends with it, here too.
     pub async fn exec_session(&self, request: ExecSessionRequest) -> Result<ExecSession, ExecError> {
         if request.tty {
             self.terminal_session(request).await

@@ -39,8 +39,8 @@ pub struct ContainerSpec {
     pub resources: Resources,
     /// Recorded in the OCI configuration, for other tools.
     pub annotations: Vec<(String, String)>,
-    /// Where the container's output goes, in CRI log format; the file outlives [`Runtime::remove`](crate::Runtime::remove).
-    /// Without one it lies in the container's folder and goes with it.
+    /// Where the container's output goes, in CRI log format; the file outlives
+    /// [`Runtime::remove`](crate::Runtime::remove). Without one it lies in the container's folder and goes with it.
     pub log_path: Option<PathBuf>,
 }
 

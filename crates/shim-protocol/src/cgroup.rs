@@ -38,8 +38,8 @@ const CONTROLLERS: [&str; 12] = [
     "pids",
 ];
 
-/// How often a cgroup whose last process was just seen to end is asked to go. Only hierarchies of version 1 need it: the
-/// kernel tells of no event there, and takes a moment after the last process.
+/// How often a cgroup whose last process was just seen to end is asked to go. Only hierarchies of version 1 need it:
+/// the kernel tells of no event there, and takes a moment after the last process.
 const REMOVE_ATTEMPTS: u32 = 200;
 
 /// The pause between two such attempts.
@@ -186,8 +186,8 @@ impl Cgroup {
         kill_tree(&self.cgroup2)
     }
 
-    /// Kills all that is left, waits until it is gone, for `patience` at most, and removes the cgroup in every hierarchy
-    /// with all below it. Blocks.
+    /// Kills all that is left, waits until it is gone, for `patience` at most, and removes the cgroup in every
+    /// hierarchy with all below it. Blocks.
     pub fn destroy(&self, patience: Duration) -> io::Result<()> {
         self.kill()?;
         wait_until_empty(&self.cgroup2, patience)?;

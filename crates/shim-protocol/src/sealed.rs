@@ -1,8 +1,8 @@
 //! A copy of a program that nobody can write to.
 //!
-//! A process that enters a container can be seen from inside it, and through `/proc/<pid>/exe` so can the file that it
-//! runs from (CVE-2019-5736). The shim and its helper therefore run from a sealed copy in memory: a container that opens
-//! it can change neither this copy nor the file on disk.
+//! A process that enters a container can be seen from inside it, and through `/proc/<pid>/exe` so can the file that
+//! it runs from (CVE-2019-5736). The shim and its helper therefore run from a sealed copy in memory: a container that
+//! opens it can change neither this copy nor the file on disk.
 
 use std::fs::File;
 use std::io;

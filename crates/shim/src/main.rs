@@ -1,12 +1,12 @@
 //! `probelet-shim`: the process that stays with one container from before its first to after its last moment.
 //!
-//! It creates the container with libcontainer, owns its output and writes it to a log, sends it signals, keeps the helper
-//! that executes commands in it, and records its end in a file. The agent may be killed meanwhile; it finds the shim again by the
-//! socket in the container's folder (`probelet_shim_protocol::files`).
+//! It creates the container with libcontainer, owns its output and writes it to a log, sends it signals, keeps the
+//! helper that executes commands in it, and records its end in a file. The agent may be killed meanwhile; it finds
+//! the shim again by the socket in the container's folder (`probelet_shim_protocol::files`).
 //!
 //! Invariants:
-//! - One thread, no asynchronous runtime: libcontainer clones this process and changes its directory and rights, and the
-//!   helper is forked from it.
+//! - One thread, no asynchronous runtime: libcontainer clones this process and changes its directory and rights, and
+//!   the helper is forked from it.
 //! - It runs from a sealed copy in memory, which no container can write to (CVE-2019-5736).
 //! - The exit record appears whole or not at all, and before the shim ends.
 //! - Every buffer is bounded, whatever the container writes.

@@ -19,7 +19,8 @@ use crate::identity::Identity;
 use crate::log::{Log, Stream};
 use crate::system::{self, Forked};
 
-/// Connections to the shim: the agent's one per container, and one more for each signal on its way. A further one waits.
+/// Connections to the shim: the agent's one per container, and one more for each signal on its way. A further one
+/// waits.
 const CONNECTIONS_MAX: usize = 16;
 
 /// Starts the container in `directory` and stays until its end.
@@ -41,7 +42,8 @@ fn report(report: &StartReport) -> io::Result<()> {
     // An agent that is gone finds the container by its folder.
     let _ = rustix::io::write(rustix::stdio::stdout(), &serde_json::to_vec(report)?);
     let nothing = File::options().write(true).open("/dev/null")?;
-    Ok(rustix::stdio::dup2_stdout(&nothing)?)
+    rustix::stdio::dup2_stdout(&nothing)?;
+    Ok(())
 }
 
 struct Shim {
@@ -138,8 +140,9 @@ impl Shim {
                 }
             }
             self.answer(&ready.connections, &mut buffer);
+            // If it cannot be accepted, for want of descriptors mostly, it waits until it can.
             if ready.control
-                && let Some(connection) = socket::accept(&self.control)?
+                && let Ok(Some(connection)) = socket::accept(&self.control)
             {
                 self.connections.push(connection);
             }
@@ -250,8 +253,9 @@ impl Shim {
         let finished_at = SystemTime::now();
         let signal = status.terminating_signal();
         let code = signal.map_or_else(|| status.exit_status().unwrap_or(0), |signal| 128 + signal);
-        // All others in the container's process id namespace are gone with process 1; the helper is outside.
-        self.cgroup.kill()?;
+        // All others in the container's process id namespace are gone with process 1, but it may have had another; what
+        // cannot be killed here is when the container is removed. The helper is outside.
+        let _ = self.cgroup.kill();
         if let Some(helper) = self.helper.take() {
             let _ = system::kill(helper, libc::SIGKILL);
             let _ = rustix::process::waitpid(Some(helper), WaitOptions::empty());

@@ -96,6 +96,8 @@ async fn a_terminal_is_one_in_every_respect() {
         .unwrap();
     stdin.write_all(b"stty size\n").await.unwrap();
     read_until(&mut session.stdout, "45 123\r\n").await;
+    stdin.write_all(b"echo $TERM\n").await.unwrap();
+    read_until(&mut session.stdout, "\r\nxterm\r\n").await;
     // What the user types is a signal.
     stdin.write_all(b"echo ready; sleep 7781\n").await.unwrap();
     read_until(&mut session.stdout, "\r\nready\r\n").await;

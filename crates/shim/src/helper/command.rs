@@ -1,5 +1,6 @@
 //! One command, from its request to the moment when nothing of it is left.
 
+use std::ffi::CString;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -283,21 +284,33 @@ impl Child<'_> {
         if let Err(error) = self.enter() {
             self.fail(&error);
         }
-        // As root first, which may pass folders that the container's user may not; then as that user, who may pass those
-        // of a network file system that root may not.
+        // As root first, which may pass folders that the container's user may not; then as that user, who may pass
+        // those of a network file system that root may not.
         let as_root = identity.enter_working_directory();
         if let Err(error) = identity.assume() {
             self.fail(&format!("cannot become the container's user: {error}"));
         }
         let in_place = as_root.or_else(|_| identity.enter_working_directory());
         let failure = match in_place {
-            Ok(()) => program::execute(&self.request.command, &identity.search, &identity.environment),
+            Ok(()) => program::execute(&self.request.command, &identity.search, &self.environment()),
             Err(error) => program::Failure::working_directory(&identity.working_directory, error),
         };
         let text = failure.text + "\n";
         // If nobody reads it, the code still tells.
         let _ = rustix::io::write(rustix::stdio::stderr(), text.as_bytes());
         system::exit(failure.code)
+    }
+
+    /// The container's environment; on a terminal, programs want to know of which kind it is.
+    fn environment(&self) -> Vec<CString> {
+        let mut environment = self.start.identity.environment.clone();
+        let known = environment
+            .iter()
+            .any(|variable| variable.to_bytes().starts_with(b"TERM="));
+        if self.request.terminal.is_some() && !known {
+            environment.push(c"TERM=xterm".to_owned());
+        }
+        environment
     }
 
     fn fail(&self, text: &str) -> ! {

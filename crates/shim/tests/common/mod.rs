@@ -239,7 +239,8 @@ pub fn log_lines(path: &Path) -> Vec<String> {
 }
 
 /// Runs the other tests of this suite once more as on a host that has nothing but a cgroup2, which most have. On a
-/// hybrid host that is a matter of mounts, though the controllers stay where they are: `without` are tests that need them.
+/// hybrid host that is a matter of mounts, though the controllers stay where they are: `without` are tests that need
+/// them.
 pub fn again_with_unified_cgroups(this_test: &str, without: &[&str]) {
     if is_unified() {
         return;
