@@ -339,7 +339,7 @@ fn a_server_on_another_port_is_not_ready() {
     let (ready, _) = watch.until("the pod is ready", seconds(20), is_ready);
     assert_took("readiness", started, ready, 5.0, 5.0);
 
-    let script = "sed -i 's/\\b80;/8080;/' /etc/nginx/conf.d/default.conf && nginx -s reload";
+    let script = "sed -i 's/listen *80;/listen 8080;/' /etc/nginx/conf.d/default.conf && nginx -s reload";
     namespace
         .exec("tcpsocket-ready-pod", &["/bin/sh", "-c", script])
         .success();

@@ -84,13 +84,6 @@ fn ports_and_numbers_out_of_range_are_refused() {
             &["spec.containers[0].livenessProbe.tcpSocket.port"],
         );
     }
-    // A2.2: the kubelet finds this out at every run, and nobody is told.
-    let probe = "      httpGet: { port: web }";
-    refused(
-        &namespace,
-        &with_probe(probe),
-        &["spec.containers[0].livenessProbe.httpGet.port", "web"],
-    );
     let cases = [
         ("periodSeconds", "-1", ""),
         ("successThreshold", "2", "must be 1"),

@@ -128,3 +128,24 @@ fn the_probes_own_grace_period_counts_for_the_kills_it_causes() {
     );
     assert_eq!(termination(&pod)["exitCode"], 137);
 }
+
+#[test]
+fn a_check_that_cannot_be_run_is_warned_of_and_told_and_counts_for_nothing() {
+    let namespace = namespace("errored");
+    let probe = "    livenessProbe: { tcpSocket: { port: web }, periodSeconds: 1, failureThreshold: 1 }";
+    let applied = namespace.apply(&busybox("portless", &(script(WAIT) + probe), ""));
+    assert!(applied.stderr.contains("no port named \"web\""), "{applied:#?}");
+    applied.success();
+    namespace
+        .watch_events("portless")
+        .until("it is told", PATIENCE, |event| {
+            event["message"]
+                .as_str()
+                .is_some_and(|text| text.starts_with("Liveness probe errored and resulted in unknown"))
+                && event["count"].as_u64() >= Some(3)
+        });
+    assert!(
+        runs_instance(&namespace.pod("portless"), 0),
+        "what cannot be checked is not the container's fault"
+    );
+}
