@@ -11,7 +11,7 @@ use probelet_shim_protocol::socket;
 use probelet_shim_protocol::{ExecEnd, ExecReply, ExecRequest};
 use rustix::event::{PollFd, PollFlags};
 use rustix::pipe::PipeFlags;
-use rustix::process::{WaitId, WaitIdOptions, WaitIdStatus};
+use rustix::process::{Signal, WaitId, WaitIdOptions, WaitIdStatus};
 use rustix::thread::LinkNameSpaceType;
 
 use super::{Leaves, Start, terminal};
@@ -181,13 +181,19 @@ impl Command {
 
     /// Kills the command and notes why, if it still runs.
     fn kill(&mut self, because: ExecEnd) {
-        if let Phase::Running {
-            leaf, end: end @ None, ..
+        let Phase::Running {
+            process,
+            leaf,
+            end: end @ None,
+            ..
         } = &mut self.phase
-        {
-            *end = Some(because);
-            // Should it fail, `remove_leaf` tries again.
-            let _ = cgroup::kill_tree(leaf);
+        else {
+            return;
+        };
+        *end = Some(because);
+        if cgroup::kill_tree(leaf).is_err() {
+            // For want of a descriptor; when the first process has ended, it is tried again for the others.
+            let _ = rustix::process::pidfd_send_signal(process, Signal::KILL);
         }
     }
 
