@@ -14,17 +14,25 @@ use crate::{
 };
 
 /// One container through all of its instances.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Container {
     pub(crate) stage: Stage,
-    /// The newest instance that has started.
-    pub(crate) instance: Option<u32>,
-    /// How the newest instance ended, until the next one has started.
+    /// Why there is no instance to show, if more is known than that there is none. It stays until there is one.
+    pub(crate) waiting: Option<Waiting>,
+    /// How the newest instance ended, until the next one is shown.
     pub(crate) ended: Option<Ended>,
     /// How the instance before it ended.
     pub(crate) ended_before: Option<Ended>,
-    pub(crate) back_off: BackOff,
-    pub(crate) image_back_off: BackOff,
+    pub(crate) restart_back_off: BackOff,
+    /// For what precedes an instance: its image, its creation.
+    pub(crate) start_back_off: BackOff,
+}
+
+/// A reason to wait, as it is shown (B6.4).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Waiting {
+    pub(crate) reason: String,
+    pub(crate) message: String,
 }
 
 /// The end of an instance.
@@ -35,21 +43,19 @@ pub(crate) struct Ended {
 }
 
 /// Where a container stands between two instances, or in one.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Stage {
     /// It is to be started, as soon as it is its turn (B1.1).
+    #[default]
     Queued,
-    /// It waits before it is queued again.
-    BackingOff {
-        until: BootTime,
-        /// What is shown meanwhile.
-        reason: String,
-        message: String,
-    },
+    /// It has ended too often, and waits before it is queued again (B5.5).
+    CrashLoop { until: BootTime },
+    /// Its image or its creation failed, and is tried again after a wait.
+    Retrying { until: BootTime },
     /// Its image is being looked for.
     FetchingImage { action: ActionId },
     /// It is being created and started.
-    Starting { action: ActionId, instance: u32 },
+    Starting,
     /// It runs.
     Live(Box<Live>),
     /// It has ended for good, or never starts.
@@ -61,10 +67,20 @@ pub(crate) enum Stage {
 pub(crate) struct Live {
     pub(crate) number: u32,
     pub(crate) started: Now,
-    /// The postStart hook, while it runs, and when it must have ended. Probes wait for it.
-    pub(crate) post_start: Option<(ActionId, BootTime)>,
+    pub(crate) post_start: PostStart,
     pub(crate) workers: Vec<Worker>,
     pub(crate) stop: Option<Stop>,
+}
+
+/// How far the postStart hook is. The instance is shown as running, and probed, only when it is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum PostStart {
+    /// It runs, until this time at most.
+    Running { action: ActionId, until: BootTime },
+    /// It has failed, and the instance is on its way out (B1.3).
+    Failed,
+    /// It went well, there is none, or it matters no more since the pod is deleted.
+    Over,
 }
 
 /// The end of an instance, as we bring it about.
@@ -84,22 +100,11 @@ pub(crate) enum StopPhase {
     PreStop { action: ActionId, limit: Duration },
     /// The stop signal was sent; SIGKILL follows.
     Signalled { kill_at: BootTime },
-    /// SIGKILL was sent.
-    Killed,
+    /// SIGKILL was sent, and is sent again until the end is known.
+    Killed { again_at: BootTime },
 }
 
 impl Container {
-    pub(crate) fn new() -> Self {
-        Self {
-            stage: Stage::Queued,
-            instance: None,
-            ended: None,
-            ended_before: None,
-            back_off: BackOff::default(),
-            image_back_off: BackOff::default(),
-        }
-    }
-
     pub(crate) fn live(&self) -> Option<&Live> {
         match &self.stage {
             Stage::Live(live) => Some(live),
@@ -114,21 +119,33 @@ impl Container {
         }
     }
 
+    /// The instance that people see as running.
+    pub(crate) fn shown(&self) -> Option<&Live> {
+        self.live().filter(|live| live.is_shown())
+    }
+
+    /// The number of the next instance.
+    pub(crate) fn next_instance(&self) -> u32 {
+        self.ended
+            .as_ref()
+            .map_or(0, |ended| ended.shown.instance.saturating_add(1))
+    }
+
     /// Whether it keeps the containers behind it from starting (B1.1).
     pub(crate) fn holds_the_line(&self) -> bool {
         match &self.stage {
-            Stage::FetchingImage { .. } | Stage::Starting { .. } => true,
-            Stage::Live(live) => live.post_start.is_some(),
-            Stage::Queued | Stage::BackingOff { .. } | Stage::Done => false,
+            Stage::FetchingImage { .. } | Stage::Starting => true,
+            Stage::Live(live) => matches!(live.post_start, PostStart::Running { .. }),
+            Stage::Queued | Stage::CrashLoop { .. } | Stage::Retrying { .. } | Stage::Done => false,
         }
     }
 
     /// The next moment at which something is to be done.
     pub(crate) fn next_wake(&self) -> Option<BootTime> {
         match &self.stage {
-            Stage::BackingOff { until, .. } => Some(*until),
+            Stage::CrashLoop { until } | Stage::Retrying { until } => Some(*until),
             Stage::Live(live) => live.next_wake(),
-            Stage::Queued | Stage::FetchingImage { .. } | Stage::Starting { .. } | Stage::Done => None,
+            Stage::Queued | Stage::FetchingImage { .. } | Stage::Starting | Stage::Done => None,
         }
     }
 }
@@ -136,52 +153,72 @@ impl Container {
 impl Live {
     /// An instance that has just started.
     pub(crate) fn new(number: u32, config: &ContainerConfig, started: Now) -> Self {
+        // In the order in which the kubelet makes them (A3.2).
         let kinds = [ProbeKind::Startup, ProbeKind::Readiness, ProbeKind::Liveness];
         let workers = kinds
             .into_iter()
             .filter_map(|kind| Some(Worker::new(kind, probe_config(config, kind)?, started.boot)))
             .collect();
-        Self { number, started, post_start: None, workers, stop: None }
+        Self {
+            number,
+            started,
+            post_start: PostStart::Over,
+            workers,
+            stop: None,
+        }
     }
 
     pub(crate) fn worker(&self, kind: ProbeKind) -> Option<&Worker> {
         self.workers.iter().find(|worker| worker.kind == kind)
     }
 
+    pub(crate) fn worker_mut(&mut self, kind: ProbeKind) -> Option<&mut Worker> {
+        self.workers.iter_mut().find(|worker| worker.kind == kind)
+    }
+
+    /// Whether people see it as running.
+    pub(crate) fn is_shown(&self) -> bool {
+        self.post_start == PostStart::Over
+    }
+
     /// Past its postStart hook and its startup probe (A3.31).
     pub(crate) fn is_started(&self) -> bool {
-        self.post_start.is_none()
-            && self.worker(ProbeKind::Startup).is_none_or(|startup| startup.result == ProbeResult::Success)
+        let startup = self.worker(ProbeKind::Startup);
+        self.is_shown() && startup.is_none_or(|startup| startup.result == ProbeResult::Success)
     }
 
-    /// Whether it can take work (A3.32). An instance that a probe or its postStart hook has condemned cannot (F26).
+    /// Whether it can take work (A3.32). An instance that a probe has condemned cannot (F26).
     pub(crate) fn is_ready(&self) -> bool {
         let condemned = self.stop.as_ref().is_some_and(|stop| stop.cause != HookReason::Delete);
-        self.is_started()
-            && !condemned
-            && self.worker(ProbeKind::Readiness).is_none_or(|readiness| readiness.result == ProbeResult::Success)
+        let readiness = self.worker(ProbeKind::Readiness);
+        self.is_started() && !condemned && readiness.is_none_or(|readiness| readiness.result == ProbeResult::Success)
     }
 
-    /// When a probe of this kind runs next.
+    /// When a probe runs next; `None` while it rests, runs, or is held back by the postStart hook or the startup probe
+    /// (A3.10).
     pub(crate) fn due(&self, worker: &Worker) -> Option<BootTime> {
-        worker.due(self.post_start.is_none() && (worker.kind == ProbeKind::Startup || self.is_started()))
+        let open = self.is_shown() && (worker.kind == ProbeKind::Startup || self.is_started());
+        worker.due().filter(|_| open)
     }
 
     fn next_wake(&self) -> Option<BootTime> {
-        let stop = self.stop.as_ref().and_then(Stop::next_wake);
-        let hook = self.post_start.map(|(_, limit)| limit);
+        let hook = match self.post_start {
+            PostStart::Running { until, .. } => Some(until),
+            PostStart::Failed | PostStart::Over => None,
+        };
+        let stop = self.stop.as_ref().map(Stop::next_wake);
         let probes = self.workers.iter().filter_map(|worker| self.due(worker)).min();
         [stop, hook, probes].into_iter().flatten().min()
     }
 }
 
 impl Stop {
-    /// When the preStop hook's time is over, or the stop signal's.
-    pub(crate) fn next_wake(&self) -> Option<BootTime> {
+    /// When the preStop hook's time is over, or the signal's.
+    pub(crate) fn next_wake(&self) -> BootTime {
         match self.phase {
-            StopPhase::PreStop { limit, .. } => Some(self.began.after(limit.min(self.grace_period))),
-            StopPhase::Signalled { kill_at } => Some(kill_at),
-            StopPhase::Killed => None,
+            StopPhase::PreStop { limit, .. } => self.began.after(limit.min(self.grace_period)),
+            StopPhase::Signalled { kill_at } => kill_at,
+            StopPhase::Killed { again_at } => again_at,
         }
     }
 }

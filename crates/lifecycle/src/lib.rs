@@ -10,7 +10,7 @@
 //! - An instance of a container begins only after the one before it has ended, and every start is followed by one end.
 //! - A request is answered once; a reply to one that is not outstanding (any more) changes nothing.
 //! - The status is derived from the state alone, and a change is published before the actions that follow from it.
-//! - The state can be stored between any two steps, and goes on from there.
+//! - The state can be stored between any two steps, and goes on from there. It does not grow with the pod's age.
 //!
 //! It knows the numbers of probes and hooks and never their handlers: what a check does is nothing to it. It does not
 //! count events, keep histories or know addresses.
@@ -23,10 +23,15 @@ mod back_off;
 pub mod config;
 mod container;
 mod derive;
+mod end;
 pub mod event;
+mod hooks;
+mod image;
 mod machine;
 mod messages;
 mod probe;
+mod probing;
+mod sandbox;
 mod start;
 mod state;
 pub mod status;
@@ -35,4 +40,4 @@ pub mod time;
 
 pub use machine::step;
 pub use probe::ProbeResult;
-pub use state::State;
+pub use state::{State, UnknownVersion};

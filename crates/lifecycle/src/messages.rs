@@ -34,6 +34,14 @@ pub(crate) fn pod_warning(reason: &str, message: impl Into<String>) -> PodEvent 
     }
 }
 
+/// The longest message that the state keeps: as long as a termination message may be (B6.5).
+const MAX_MESSAGE_BYTES: usize = 4096;
+
+/// A message for the state, cut where it is too long.
+pub(crate) fn bounded(message: &str) -> String {
+    message[..message.floor_char_boundary(MAX_MESSAGE_BYTES)].to_owned()
+}
+
 /// `Liveness`, as events begin.
 pub(crate) fn probe_name(kind: ProbeKind) -> &'static str {
     match kind {
@@ -55,5 +63,23 @@ pub(crate) fn go_duration(duration: Duration) -> String {
         (0, 0, seconds) => format!("{seconds}s"),
         (0, minutes, seconds) => format!("{minutes}m{seconds}s"),
         (hours, minutes, seconds) => format!("{hours}h{minutes}m{seconds}s"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_read_as_go_prints_them() {
+        let texts = [0, 10, 60, 160, 300, 3661].map(|seconds| go_duration(Duration::from_secs(seconds)));
+        assert_eq!(texts, ["0s", "10s", "1m0s", "2m40s", "5m0s", "1h1m1s"]);
+    }
+
+    #[test]
+    fn a_long_message_is_cut_between_characters() {
+        assert_eq!(bounded("short"), "short");
+        let cut = bounded(&"ä".repeat(MAX_MESSAGE_BYTES).replacen('ä', "x", 1));
+        assert_eq!((cut.len(), cut.chars().last()), (MAX_MESSAGE_BYTES - 1, Some('ä')));
     }
 }

@@ -1,5 +1,7 @@
 //! One probe of one instance of a container: when it runs, and what its outcomes add up to (A3).
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -36,14 +38,14 @@ pub(crate) struct Worker {
     pub(crate) kind: ProbeKind,
     pub(crate) result: ProbeResult,
     /// The run under way.
-    pub(crate) running: Option<ActionId>,
-    /// How many runs there have been.
-    pub(crate) attempts: u64,
+    running: Option<ActionId>,
+    /// How many runs have begun.
+    attempts: u64,
     /// The next moment at which it may run.
     next: BootTime,
     /// A verdict has been reached that holds until the next instance (A3.18, A3.19), or the pod is being deleted.
     resting: bool,
-    /// The last counted outcome, and how often in a row it was seen.
+    /// Whether the last counted outcome was good, and how often in a row it was so.
     last: Option<bool>,
     in_a_row: u32,
 }
@@ -63,45 +65,44 @@ impl Worker {
         }
     }
 
-    /// When it runs next; `None` while it rests or a run is under way. `open` says whether startup lets it run.
-    pub(crate) fn due(&self, open: bool) -> Option<BootTime> {
-        (open && !self.resting && self.running.is_none()).then_some(self.next)
+    /// When it runs next, if nothing else holds it back; `None` while it rests or a run is under way.
+    pub(crate) fn due(&self) -> Option<BootTime> {
+        (!self.resting && self.running.is_none()).then_some(self.next)
     }
 
-    /// A run begins. The next one keeps the grid: a run that takes longer than a period is followed by one at once, and
-    /// the moments missed meanwhile are not made up for (A3.6).
-    pub(crate) fn begin(&mut self, config: &ProbeConfig, now: BootTime, id: ActionId) {
+    /// The grid begins here, unless it begins later.
+    pub(crate) fn not_before(&mut self, time: BootTime) {
+        self.next = self.next.max(time);
+    }
+
+    /// A run begins: which one it is. The next one keeps the grid: a run that takes longer than a period is followed by
+    /// one at once, and the moments missed meanwhile are not made up for (A3.6).
+    pub(crate) fn begin(&mut self, config: &ProbeConfig, now: BootTime, id: ActionId) -> u64 {
         self.running = Some(id);
         self.attempts += 1;
-        self.keep_grid(config, now);
+        self.next = next_on_grid(self.next, config.period, now);
+        self.attempts
     }
 
-    /// Moments up to `now` pass without a run, since startup has not succeeded (A3.9).
-    pub(crate) fn keep_grid(&mut self, config: &ProbeConfig, now: BootTime) {
-        if self.next <= now {
-            let period = config.period.as_nanos().max(1);
-            let periods = now.since(self.next).as_nanos() / period + 1;
-            let ahead = u64::try_from(periods.saturating_mul(period)).unwrap_or(u64::MAX);
-            self.next = self.next.after(std::time::Duration::from_nanos(ahead));
-        }
-    }
-
-    /// Startup has just succeeded: readiness runs at once and keeps its period from there (F8), unless its initial delay
-    /// is not over.
+    /// Startup has just succeeded. Readiness runs at once and keeps its period from there (F8), unless its initial delay
+    /// is not over. The moments that liveness missed meanwhile pass without a run.
     pub(crate) fn startup_succeeded(&mut self, config: &ProbeConfig, started: BootTime, now: BootTime) {
-        if self.kind == ProbeKind::Readiness && started.after(config.initial_delay) <= now {
-            self.next = now;
-        }
+        let at_once = self.kind == ProbeKind::Readiness && started.after(config.initial_delay) <= now;
+        self.next = if at_once {
+            now
+        } else {
+            next_on_grid(self.next, config.period, now)
+        };
     }
 
-    /// Takes the outcome of a run; true if the result has changed or was reached anew (A3.11 to A3.19).
-    pub(crate) fn finish(&mut self, config: &ProbeConfig, verdict: Verdict) -> bool {
+    /// Takes the outcome of a run, and gives the result if that has changed it (A3.11 to A3.19).
+    pub(crate) fn finish(&mut self, config: &ProbeConfig, verdict: Verdict) -> Option<ProbeResult> {
         self.running = None;
         let good = match verdict {
             Verdict::Success | Verdict::Warning => true,
             Verdict::Failure => false,
             // Counts for nothing (A3.13).
-            Verdict::Errored => return false,
+            Verdict::Errored => return None,
         };
         if self.last == Some(good) {
             self.in_a_row = self.in_a_row.saturating_add(1);
@@ -109,16 +110,26 @@ impl Worker {
             self.last = Some(good);
             self.in_a_row = 1;
         }
-        if self.in_a_row < if good { config.success_threshold } else { config.failure_threshold } {
-            return false;
+        if self.in_a_row
+            < if good {
+                config.success_threshold
+            } else {
+                config.failure_threshold
+            }
+        {
+            return None;
         }
-        let result = if good { ProbeResult::Success } else { ProbeResult::Failure };
-        let changed = self.result != result;
-        self.result = result;
-        if self.kind == ProbeKind::Startup || (self.kind == ProbeKind::Liveness && !good) {
-            self.resting = true;
-        }
-        changed
+        self.resting |= match self.kind {
+            ProbeKind::Startup => true,
+            ProbeKind::Liveness => !good,
+            ProbeKind::Readiness => false,
+        };
+        let result = if good {
+            ProbeResult::Success
+        } else {
+            ProbeResult::Failure
+        };
+        (std::mem::replace(&mut self.result, result) != result).then_some(result)
     }
 
     /// Never runs again; gives the run that is to be cancelled.
@@ -126,4 +137,14 @@ impl Worker {
         self.resting = true;
         self.running.take()
     }
+}
+
+/// The first moment after `now` on the grid that goes through `moment`; `moment` itself if it is still to come.
+fn next_on_grid(moment: BootTime, period: Duration, now: BootTime) -> BootTime {
+    if moment > now {
+        return moment;
+    }
+    let period = period.as_nanos().max(1);
+    let ahead = (now.since(moment).as_nanos() / period + 1).saturating_mul(period);
+    moment.after(Duration::from_nanos(u64::try_from(ahead).unwrap_or(u64::MAX)))
 }

@@ -11,12 +11,23 @@ use crate::{
     container::Container,
     derive,
     probe::ProbeResult,
-    status::{Condition, PodStatus},
+    status::PodStatus,
     time::{BootTime, Now},
 };
 
 /// The version of what is stored; another one is refused rather than misread.
 const VERSION: u32 = 1;
+
+/// A stored state is of a version that this agent does not know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the pod's state has version {found}, this agent knows version {VERSION}; run the agent that wrote it, or delete \
+     the pod and apply it again"
+)]
+pub struct UnknownVersion {
+    /// The version that was found.
+    pub found: u32,
+}
 
 /// A pod's state. It can be stored between any two steps.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -31,13 +42,12 @@ pub struct State {
     pub(crate) containers: Vec<Container>,
     pub(crate) deletion: Option<Deletion>,
     /// What has been asked for and not been answered. At most one for the sandbox, and for each container one for its
-    /// start, one for each hook and one for each probe.
+    /// start, one for a hook and one for each probe.
     pub(crate) requests: BTreeMap<ActionId, Request>,
     next_action: u64,
-    /// As last published; their times are part of the state.
-    pub(crate) conditions: Vec<Condition>,
     /// Set when something that is shown may have changed.
     pub(crate) unpublished: bool,
+    /// What is shown. The times of its conditions are kept nowhere else.
     pub(crate) published: Option<PodStatus>,
 }
 
@@ -47,13 +57,13 @@ pub(crate) enum Sandbox {
     /// There is none yet.
     Absent,
     /// It is being made.
-    Creating { action: ActionId },
+    Creating,
     /// It could not be made; the next try waits.
     BackingOff { until: BootTime },
     /// It is there.
     Ready,
     /// It is being removed.
-    Removing { action: ActionId },
+    Removing,
     /// It is gone for good.
     Removed,
     /// The pod is gone; nothing follows.
@@ -72,7 +82,7 @@ pub(crate) struct Deletion {
 impl State {
     /// A pod that has just been accepted. [`Event::Begin`](crate::event::Event::Begin) sets it going.
     pub fn new(config: PodConfig, now: Now) -> Self {
-        let containers = config.containers.iter().map(|_| Container::new()).collect();
+        let containers = config.containers.iter().map(|_| Container::default()).collect();
         Self {
             version: VERSION,
             config,
@@ -83,9 +93,21 @@ impl State {
             deletion: None,
             requests: BTreeMap::new(),
             next_action: 0,
-            conditions: Vec::new(),
             unpublished: true,
             published: None,
+        }
+    }
+
+    /// Whether a stored state can be read, by its field `version`. Reading one that cannot be fails too, but a
+    /// deserializer's error cannot be told from that of a damaged file.
+    ///
+    /// # Errors
+    /// If the version is another than this agent's.
+    pub fn check_version(found: u32) -> Result<(), UnknownVersion> {
+        if found == VERSION {
+            Ok(())
+        } else {
+            Err(UnknownVersion { found })
         }
     }
 
@@ -95,17 +117,38 @@ impl State {
             Sandbox::BackingOff { until } => Some(until),
             _ => None,
         };
-        self.containers.iter().filter_map(Container::next_wake).chain(sandbox).min()
+        self.containers
+            .iter()
+            .filter_map(Container::next_wake)
+            .chain(sandbox)
+            .min()
     }
 
     /// What has been asked for and not been answered, in the order of asking. An agent that comes back asks again.
     pub fn outstanding(&self) -> Vec<(ActionId, Request)> {
-        self.requests.iter().map(|(id, request)| (*id, request.clone())).collect()
+        self.requests
+            .iter()
+            .map(|(id, request)| (*id, request.clone()))
+            .collect()
+    }
+
+    /// Whether there is a sandbox that an agent that comes back must find again.
+    pub fn has_sandbox(&self) -> bool {
+        self.sandbox == Sandbox::Ready
+    }
+
+    /// The instances that an agent that comes back must find again: all that have started and not ended, those included
+    /// that the status does not show as running yet, since their postStart hook still runs.
+    pub fn instances(&self) -> impl Iterator<Item = (ContainerIndex, u32)> + '_ {
+        let containers = self.containers.iter().enumerate();
+        containers.filter_map(|(index, container)| Some((ContainerIndex(index), container.live()?.number)))
     }
 
     /// What is shown of the pod.
     pub fn status(&self) -> PodStatus {
-        derive::status(self, self.accepted.wall)
+        self.published
+            .clone()
+            .unwrap_or_else(|| derive::status(self, self.accepted.wall))
     }
 
     /// What the runs of a probe of the present instance add up to; `None` if there is no such probe or instance.
@@ -122,11 +165,7 @@ impl State {
 
 fn known_version<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
     let version = u32::deserialize(deserializer)?;
-    if version == VERSION {
-        return Ok(version);
-    }
-    Err(D::Error::custom(format!(
-        "the pod's state has version {version}, this agent knows version {VERSION}; run the agent that wrote it, or \
-         delete the pod and apply it again"
-    )))
+    State::check_version(version)
+        .map(|()| version)
+        .map_err(D::Error::custom)
 }

@@ -15,8 +15,11 @@ use probelet_lifecycle::{
 };
 use serde::Deserialize;
 
-const KINDS: [(&str, ProbeKind); 3] =
-    [("startup", ProbeKind::Startup), ("liveness", ProbeKind::Liveness), ("readiness", ProbeKind::Readiness)];
+const KINDS: [(&str, ProbeKind); 3] = [
+    ("startup", ProbeKind::Startup),
+    ("liveness", ProbeKind::Liveness),
+    ("readiness", ProbeKind::Readiness),
+];
 
 /// How far apart an expected and a real time may lie.
 const TOLERANCE_MILLISECONDS: u64 = 500;
@@ -110,27 +113,50 @@ impl<'a> World<'a> {
         };
         let state = State::new(config, at(0));
         let (results, runs, updates) = (BTreeMap::new(), Vec::new(), Vec::new());
-        Self { case, state, now: 0, started: 0, instance: 0, results, runs, updates }
+        Self {
+            case,
+            state,
+            now: 0,
+            started: 0,
+            instance: 0,
+            results,
+            runs,
+            updates,
+        }
     }
 
     fn run(mut self) -> (Vec<Found>, Vec<Found>) {
-        let restarts = self.case.restarts_at.iter().flatten().map(|second| (second * 1000 - 1, false));
+        let restarts = self
+            .case
+            .restarts_at
+            .iter()
+            .flatten()
+            .map(|second| (second * 1000 - 1, false));
         let deletion = (self.case.delete_at > 0).then_some((self.case.delete_at * 1000 + 500, true));
         let mut script: Vec<_> = restarts.chain(deletion).collect();
         script.sort_unstable();
         let mut script = script.into_iter().peekable();
         self.event(Event::Begin);
         loop {
-            let wake = self.state.next_wake().map(|time| u64::try_from(time.0.as_millis()).unwrap());
+            let wake = self
+                .state
+                .next_wake()
+                .map(|time| u64::try_from(time.0.as_millis()).unwrap());
             let planned = script.peek().map(|(time, _)| *time);
-            let Some(next) = wake.into_iter().chain(planned).min() else { break };
+            let Some(next) = wake.into_iter().chain(planned).min() else {
+                break;
+            };
             if next > self.case.horizon * 1000 {
                 break;
             }
             self.now = next;
             if planned == Some(next) {
                 let (_, deletes) = script.next().unwrap();
-                self.event(if deletes { Event::Delete { grace_period: None } } else { self.exit() });
+                self.event(if deletes {
+                    Event::Delete { grace_period: None }
+                } else {
+                    self.exit()
+                });
             } else {
                 self.event(Event::Wake);
             }
@@ -139,8 +165,18 @@ impl<'a> World<'a> {
     }
 
     fn exit(&self) -> Event {
-        let exit = Exit { code: 1, signal: None, oom_killed: false, lost: false, message: String::new() };
-        Event::ContainerExited { container: ContainerIndex(0), instance: self.instance, exit }
+        let exit = Exit {
+            code: 1,
+            signal: None,
+            oom_killed: false,
+            lost: false,
+            message: String::new(),
+        };
+        Event::ContainerExited {
+            container: ContainerIndex(0),
+            instance: self.instance,
+            exit,
+        }
     }
 
     fn event(&mut self, event: Event) {
@@ -157,13 +193,19 @@ impl<'a> World<'a> {
     fn grant(&mut self, action: ActionId, request: Request) {
         let reply = match request {
             Request::CreateSandbox => Event::SandboxReady { action },
-            Request::EnsureImage { .. } => Event::ImageReady { action, message: String::new() },
+            Request::EnsureImage { .. } => Event::ImageReady {
+                action,
+                message: String::new(),
+            },
             Request::StartContainer { instance, .. } => {
                 (self.instance, self.started) = (instance, self.now);
                 self.results.clear();
                 Event::ContainerStarted { action }
             }
-            Request::RunProbe { kind, .. } => Event::ProbeFinished { action, outcome: self.probe(kind) },
+            Request::RunProbe { kind, .. } => Event::ProbeFinished {
+                action,
+                outcome: self.probe(kind),
+            },
             Request::RunHook { .. } | Request::RemoveSandbox => return,
         };
         self.event(reply);
@@ -174,7 +216,8 @@ impl<'a> World<'a> {
         let second = (self.now - self.started) / 1000;
         let steps = &self.case.outcomes[name];
         let outcome = &steps.iter().rfind(|step| step.from_second <= second).unwrap().outcome;
-        self.runs.push((self.now, name.into(), outcome.clone(), self.instance + 1));
+        self.runs
+            .push((self.now, name.into(), outcome.clone(), self.instance + 1));
         let verdict = match outcome.as_str() {
             "success" => Verdict::Success,
             "warning" => Verdict::Warning,
@@ -182,13 +225,18 @@ impl<'a> World<'a> {
             "error" => Verdict::Errored,
             other => panic!("{}: unknown outcome {other}", self.case.name),
         };
-        ProbeOutcome { verdict, message: String::new() }
+        ProbeOutcome {
+            verdict,
+            message: String::new(),
+        }
     }
 
     /// Notes the results that have changed; the first ones of an instance are not listed.
     fn observe(&mut self) {
         for (name, kind) in KINDS {
-            let Some(result) = self.state.probe_result(ContainerIndex(0), kind) else { continue };
+            let Some(result) = self.state.probe_result(ContainerIndex(0), kind) else {
+                continue;
+            };
             if self.results.insert(name, result).is_some_and(|before| before != result) {
                 let text = format!("{result:?}").to_lowercase();
                 self.updates.push((self.now, name.into(), text, self.instance + 1));
@@ -199,7 +247,10 @@ impl<'a> World<'a> {
 
 fn at(milliseconds: u64) -> Now {
     let wall = WallTime(i64::try_from(milliseconds).unwrap());
-    Now { boot: BootTime(Duration::from_millis(milliseconds)), wall }
+    Now {
+        boot: BootTime(Duration::from_millis(milliseconds)),
+        wall,
+    }
 }
 
 /// The first row in which the two differ. Rows of one instant have no order among them.
@@ -212,7 +263,10 @@ fn difference(what: &str, expected: &[Row], found: &[Found]) -> Option<String> {
         })
         .collect();
     // A container that replaces another starts a millisecond before its second, and so do its runs.
-    let mut found: Vec<_> = found.iter().map(|row| (row.0.div_ceil(10) * 10, row.1.clone(), row.2.clone(), row.3)).collect();
+    let mut found: Vec<_> = found
+        .iter()
+        .map(|row| (row.0.div_ceil(10) * 10, row.1.clone(), row.2.clone(), row.3))
+        .collect();
     expected.sort();
     found.sort();
     for position in 0..expected.len().max(found.len()) {
@@ -236,8 +290,15 @@ fn every_recorded_case_runs_as_in_the_kubelet() {
     for case in &cases {
         let (runs, updates) = World::new(case).run();
         let updates_expected = case.updates.as_deref().unwrap_or_default();
-        let difference = difference("run", &case.runs, &runs).or_else(|| difference("update", updates_expected, &updates));
+        let difference =
+            difference("run", &case.runs, &runs).or_else(|| difference("update", updates_expected, &updates));
         differences.extend(difference.map(|difference| format!("{}: {difference}", case.name)));
     }
-    assert!(differences.is_empty(), "{} of {} cases differ:\n{}", differences.len(), cases.len(), differences.join("\n"));
+    assert!(
+        differences.is_empty(),
+        "{} of {} cases differ:\n{}",
+        differences.len(),
+        cases.len(),
+        differences.join("\n")
+    );
 }

@@ -1,0 +1,148 @@
+//! From the end of an instance to its restart, or to the container's end (B5).
+
+use crate::{
+    action::{HookReason, Request},
+    config::{ContainerIndex, RestartPolicy},
+    container::{Ended, Stage},
+    event::Exit,
+    machine::Machine,
+    messages::{bounded, go_duration, pod_name, warning},
+    status::Terminated,
+};
+
+/// The message of an instance that has vanished (B6.3).
+const VANISHED: &str = "The container could not be located when the pod was deleted.  The container used to be Running";
+
+impl Machine<'_> {
+    pub(crate) fn container_exited(&mut self, index: ContainerIndex, instance: u32, exit: Exit) {
+        let Some(live) = self
+            .state
+            .containers
+            .get(index.0)
+            .and_then(|container| container.live())
+        else {
+            return;
+        };
+        if live.number != instance {
+            return;
+        }
+        let (cause, started) = (live.stop.as_ref().map(|stop| stop.cause), live.started);
+        self.cancel_runs(index);
+        let (reason, message) = match exit {
+            Exit { lost: true, .. } if exit.message.is_empty() => ("ContainerStatusUnknown", VANISHED),
+            Exit { lost: true, .. } => ("ContainerStatusUnknown", exit.message.as_str()),
+            Exit { oom_killed: true, .. } => ("OOMKilled", exit.message.as_str()),
+            Exit { code: 0, .. } => ("Completed", exit.message.as_str()),
+            Exit { .. } => ("Error", exit.message.as_str()),
+        };
+        let shown = Terminated {
+            exit_code: exit.code,
+            signal: exit.signal,
+            reason: reason.to_owned(),
+            message: bounded(message),
+            started_at: started.wall,
+            finished_at: self.now.wall,
+            instance,
+        };
+        self.ended(index, shown, cause);
+    }
+
+    /// The instance has ended, and with it all runs that were about it.
+    fn cancel_runs(&mut self, index: ContainerIndex) {
+        let of_this_container = self.state.requests.iter().filter(|(_, request)| match request {
+            Request::RunProbe { container, .. } | Request::RunHook { container, .. } => *container == index,
+            _ => false,
+        });
+        let runs: Vec<_> = of_this_container.map(|(id, _)| *id).collect();
+        runs.into_iter().for_each(|run| self.cancel(run));
+    }
+
+    /// An instance has ended, for a cause or by itself: it is shown, then restarted, or not.
+    pub(crate) fn ended(&mut self, index: ContainerIndex, shown: Terminated, cause: Option<HookReason>) {
+        let (at, code) = (self.now.boot, shown.exit_code);
+        let container = self.container(index);
+        if let Some(before) = container.ended.take() {
+            container.ended_before = Some(before);
+        }
+        container.ended = Some(Ended { at, shown });
+        // What the kubelet shows after a failed postStart hook is the hook (B1.3).
+        if cause != Some(HookReason::PostStart) {
+            container.waiting = None;
+        }
+        container.stage = Stage::Queued;
+        self.changed();
+        let condemned = matches!(cause, Some(HookReason::Liveness | HookReason::Startup));
+        if self.restarts(code, condemned) {
+            self.publish();
+            self.restart(index, condemned);
+        } else {
+            self.finish(index);
+        }
+    }
+
+    /// Whether the policy lets a container run again (B5.1). A probe's kill restarts whatever the exit code is (B5.10).
+    fn restarts(&self, code: i32, condemned: bool) -> bool {
+        self.state.deletion.is_none()
+            && match self.state.config.restart_policy {
+                RestartPolicy::Always => true,
+                RestartPolicy::OnFailure => condemned || code != 0,
+                RestartPolicy::Never => false,
+            }
+    }
+
+    /// Leaves an ended container in the queue, or makes it wait.
+    ///
+    /// The kubelet decides on a probe's kill and on the restart in one go, and so on what had ended before the kill
+    /// (B5.10). Only if that tells it to wait does it look again, at the end that the kill has brought about.
+    fn restart(&mut self, index: ContainerIndex, condemned: bool) {
+        let (config, now) = (self.state.config.restart_back_off, self.now.boot);
+        let container = &mut self.state.containers[index.0];
+        let decisive = if condemned {
+            &container.ended_before
+        } else {
+            &container.ended
+        };
+        let Some(decisive) = decisive.as_ref().map(|ended| ended.at) else {
+            return;
+        };
+        let back_off = &mut container.restart_back_off;
+        if back_off.ready_at(&config, decisive) <= now {
+            return back_off.advance(&config, decisive, now);
+        }
+        let (until, delay) = (back_off.ready_at(&config, now), go_duration(back_off.delay()));
+        container.stage = Stage::CrashLoop { until };
+        let (name, pod) = (
+            &self.state.config.containers[index.0].name,
+            pod_name(&self.state.config),
+        );
+        let message = format!("back-off {delay} restarting failed container={name} pod={pod}");
+        let event = format!("Back-off restarting failed container {name} in pod {pod}");
+        self.record(warning(index, "BackOff", event));
+        self.wait(index, "CrashLoopBackOff", &message);
+    }
+
+    /// A container that has waited long enough is queued again. Why it waited is shown until its start has a result.
+    pub(crate) fn end_wait(&mut self, index: ContainerIndex) {
+        let (config, now) = (self.state.config.restart_back_off, self.now.boot);
+        let container = self.container(index);
+        match container.stage {
+            Stage::CrashLoop { until } if until <= now => {
+                let ended = container.ended.as_ref().map_or(now, |ended| ended.at);
+                container.restart_back_off.advance(&config, ended, now);
+                container.stage = Stage::Queued;
+            }
+            Stage::Retrying { until } if until <= now => container.stage = Stage::Queued,
+            _ => {}
+        }
+    }
+
+    /// The container never runs again.
+    pub(crate) fn finish(&mut self, index: ContainerIndex) {
+        let container = self.container(index);
+        container.stage = Stage::Done;
+        if container.ended.is_some() {
+            container.waiting = None;
+        }
+        self.changed();
+    }
+}

@@ -1,0 +1,120 @@
+//! Running probes, and what their results bring about (A3).
+
+use crate::{
+    action::{ActionId, ProbeKind, Request},
+    config::ContainerIndex,
+    container::probe_config,
+    event::{ProbeOutcome, Verdict},
+    machine::Machine,
+    messages::{probe_name, warning},
+    probe::{ProbeResult, Worker},
+    time::BootTime,
+};
+
+impl Machine<'_> {
+    /// Starts the runs that are due.
+    pub(crate) fn run_probes(&mut self, index: ContainerIndex) {
+        let now = self.now.boot;
+        let workers = self.live(index).map_or(0, |live| live.workers.len());
+        for at in 0..workers {
+            let due = self
+                .live(index)
+                .and_then(|live| Some((live.due(&live.workers[at])?, live.workers[at].kind)));
+            if let Some((due, kind)) = due.filter(|(due, _)| *due <= now) {
+                self.run_probe(index, kind, due);
+            }
+        }
+    }
+
+    fn run_probe(&mut self, container: ContainerIndex, kind: ProbeKind, due: BootTime) {
+        let now = self.now.boot;
+        let id = self.state.new_action();
+        let state = &mut *self.state;
+        let Some(config) = probe_config(&state.config.containers[container.0], kind) else {
+            return;
+        };
+        let Some(live) = state.containers[container.0].live_mut() else {
+            return;
+        };
+        let (instance, timeout) = (live.number, config.timeout);
+        let Some(worker) = live.worker_mut(kind) else { return };
+        let attempt = worker.begin(config, now, id);
+        self.ask(
+            id,
+            Request::RunProbe {
+                container,
+                instance,
+                kind,
+                due,
+                attempt,
+                timeout,
+            },
+        );
+    }
+
+    pub(crate) fn probe_finished(&mut self, action: ActionId, outcome: ProbeOutcome) {
+        let Some(Request::RunProbe { container, kind, .. }) = self.answered(action) else {
+            return;
+        };
+        let verdict = outcome.verdict;
+        self.record_outcome(container, kind, &outcome);
+        let state = &mut *self.state;
+        let Some(config) = probe_config(&state.config.containers[container.0], kind) else {
+            return;
+        };
+        let Some(worker) = state.containers[container.0]
+            .live_mut()
+            .and_then(|live| live.worker_mut(kind))
+        else {
+            return;
+        };
+        let Some(result) = worker.finish(config, verdict) else {
+            return;
+        };
+        self.changed();
+        match (kind, result) {
+            (ProbeKind::Startup, ProbeResult::Success) => self.startup_succeeded(container),
+            (ProbeKind::Startup | ProbeKind::Liveness, ProbeResult::Failure) => self.condemn(container, kind),
+            _ => {}
+        }
+    }
+
+    /// Lets the other probes go: readiness at once (F8), liveness on its own grid.
+    fn startup_succeeded(&mut self, index: ContainerIndex) {
+        let (state, now) = (&mut *self.state, self.now.boot);
+        let Some(live) = state.containers[index.0].live_mut() else {
+            return;
+        };
+        for worker in &mut live.workers {
+            if let Some(config) = probe_config(&state.config.containers[index.0], worker.kind) {
+                worker.startup_succeeded(config, live.started.boot, now);
+            }
+        }
+    }
+
+    /// Every attempt that did not succeed is an event (A3.16, A4.1 to A4.3).
+    fn record_outcome(&mut self, container: ContainerIndex, kind: ProbeKind, outcome: &ProbeOutcome) {
+        let (name, message) = (probe_name(kind), &outcome.message);
+        let (reason, text) = match outcome.verdict {
+            Verdict::Success => return,
+            Verdict::Warning => ("ProbeWarning", format!("{name} probe warning: {message}")),
+            Verdict::Failure => ("Unhealthy", format!("{name} probe failed: {message}")),
+            Verdict::Errored => (
+                "Unhealthy",
+                format!("{name} probe errored and resulted in unknown state: {message}"),
+            ),
+        };
+        self.record(warning(container, reason, text));
+    }
+
+    /// Liveness and startup end with the deletion, readiness goes on (A3.24, A3.25).
+    pub(crate) fn stop_probes_for_deletion(&mut self, index: ContainerIndex) {
+        let Some(live) = self.live(index) else { return };
+        let workers = live
+            .workers
+            .iter_mut()
+            .filter(|worker| worker.kind != ProbeKind::Readiness);
+        let cancelled: Vec<_> = workers.filter_map(Worker::stop).collect();
+        cancelled.into_iter().for_each(|run| self.cancel(run));
+    }
+}
