@@ -94,7 +94,7 @@ impl<'a> Object<'a> {
                 );
             }
             Support::Refused if !says_nothing => {
-                self.report.error(&path, format!("not supported: {}", field.note));
+                self.report.error(&path, format!("not supported yet: {}", field.note));
             }
             Support::Supported | Support::Set | Support::Warned | Support::Refused => {}
         }
@@ -125,7 +125,12 @@ impl<'a> Object<'a> {
     }
 
     pub(crate) fn text(&self, name: &str) -> Option<&'a str> {
-        self.typed(name, "a string", Value::as_str)
+        let value = self.get(name)?;
+        if value.is_string() {
+            return value.as_str();
+        }
+        self.report.error(&self.at(name), no_string(value));
+        None
     }
 
     /// A text that must be there and not be empty.
@@ -176,10 +181,7 @@ impl<'a> Object<'a> {
         for (path, item) in self.list(name) {
             match item.as_str() {
                 Some(text) => texts.push(text.to_owned()),
-                None => self.report.error(
-                    &path,
-                    format!("expected a string, found {}; put it in quotes", describe(item)),
-                ),
+                None => self.report.error(&path, no_string(item)),
             }
         }
         texts
@@ -195,8 +197,7 @@ impl<'a> Object<'a> {
         let entries = map.into_iter().flatten().filter_map(|(key, value)| match value {
             Value::String(text) => Some((key.clone(), text.clone())),
             other => {
-                let message = format!("expected a string, found {}; put it in quotes", describe(other));
-                self.report.error(&format!("{}.{key}", self.at(name)), message);
+                self.report.error(&format!("{}.{key}", self.at(name)), no_string(other));
                 None
             }
         });
@@ -220,6 +221,15 @@ impl<'a> Object<'a> {
         }
         found
     }
+}
+
+/// What to say of a value where a string is due. YAML takes `5` and `true` for something else.
+fn no_string(value: &Value) -> String {
+    let help = match value {
+        Value::Bool(_) | Value::Number(_) => "; put it in quotes",
+        Value::Null | Value::String(_) | Value::Array(_) | Value::Object(_) => "",
+    };
+    format!("expected a string, found {}{help}", describe(value))
 }
 
 /// What a value is, for people.

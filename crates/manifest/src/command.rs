@@ -13,7 +13,7 @@ pub(crate) fn one_word(command: &[String]) -> Option<(String, String)> {
     };
     let quoted: Vec<_> = words.iter().map(|word| format!("{word:?}")).collect();
     Some((
-        format!("the command is one word with a space, so no program \"{word}\" will be found"),
+        "the command is one word with a space, so no program of that name will be found".to_owned(),
         format!("did you mean [{}]?", quoted.join(", ")),
     ))
 }

@@ -2,24 +2,28 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::Value;
-
 use crate::{
     Container, ContainerPort, EnvVar, Handler, ImagePullPolicy, Probe, Protocol, Resources, SecurityContext,
-    VolumeMount,
-    check::{Object, describe},
-    fields, names, probe, quantity,
+    VolumeMount, check::Object, fields, names, probe, quantity,
 };
 
-const MAX_ID: i64 = u32::MAX as i64 - 1;
+/// The highest user or group, as in Kubernetes.
+const MAX_ID: i64 = i32::MAX as i64;
 
-/// Reads a container. `volumes` are the names of the pod's volumes, `user` and `group` its defaults.
-pub(crate) fn container(
-    object: &Object<'_>,
-    volumes: &BTreeSet<String>,
-    user: Option<u32>,
-    group: Option<u32>,
-) -> Option<Container> {
+/// What a container has from its pod.
+pub(crate) struct Surroundings {
+    /// The names of the pod's volumes.
+    pub(crate) volumes: BTreeSet<String>,
+    /// The user that is the default.
+    pub(crate) user: Option<u32>,
+    /// The group that is the default.
+    pub(crate) group: Option<u32>,
+    /// The pod's grace period in seconds, unless it is at fault itself.
+    pub(crate) grace: Option<u64>,
+}
+
+/// Reads a container.
+pub(crate) fn container(object: &Object<'_>, pod: &Surroundings) -> Option<Container> {
     let name = object.required("name");
     if let Some(name) = name.filter(|name| !names::is_label(name)) {
         let message = format!("Invalid value: \"{name}\": {LABEL_RULE}");
@@ -52,13 +56,13 @@ pub(crate) fn container(
             None => Some(None),
             Some(lifecycle) => {
                 let hook = lifecycle.object(name, &fields::LIFECYCLE_HANDLER)?;
-                probe::handler(&hook, &["exec", "httpGet", "tcpSocket", "sleep"], &ports).map(Some)
+                probe::hook(&hook, &ports, pod.grace).map(Some)
             }
         }
     };
     let (post_start, pre_stop) = (hook("postStart"), hook("preStop"));
-    let (env, resources, volume_mounts) = (env(object), resources(object), volume_mounts(object, volumes));
-    let security_context = security_context(object, user, group);
+    let (env, resources, volume_mounts) = (env(object), resources(object), volume_mounts(object, &pod.volumes));
+    let security_context = security_context(object, pod.user, pod.group);
     let (args, working_dir) = (object.texts("args"), object.text("workingDir").map(str::to_owned));
     Some(Container {
         name: name?.to_owned(),
@@ -126,14 +130,14 @@ fn env(object: &Object<'_>) -> Vec<EnvVar> {
         let Some(variable) = Object::new(item, path, &fields::ENV_VAR, object.report) else {
             continue;
         };
-        let Some(name) = variable.required("name") else {
+        let (name, value) = (variable.required("name"), variable.text("value").unwrap_or_default());
+        let Some(name) = name else {
             continue;
         };
         if !names::is_variable(name) {
             let message = format!("Invalid value: \"{name}\": a variable's name has printable characters but '='");
             variable.report.error(&variable.at("name"), message);
         }
-        let value = variable.text("value").unwrap_or_default();
         if value.contains('\0') {
             variable.report.error(
                 &variable.at("value"),
@@ -152,30 +156,25 @@ fn resources(object: &Object<'_>) -> Resources {
     let Some(resources) = object.object("resources", &fields::RESOURCES) else {
         return Resources::default();
     };
-    let read = |list: &str, name: &str, divisor: u64| -> Option<u64> {
-        let amounts = resources.object(list, &fields::RESOURCE_LIST)?;
-        let value = amounts.get(name)?;
-        let text = match value {
-            Value::String(text) => text.clone(),
-            Value::Number(number) => number.to_string(),
-            other => {
-                let message = format!("expected a quantity such as 100m or 64Mi, found {}", describe(other));
-                resources.report.error(&amounts.at(name), message);
-                return None;
+    let (limits, requests) = (
+        resources.object("limits", &fields::RESOURCE_LIST),
+        resources.object("requests", &fields::RESOURCE_LIST),
+    );
+    let read = |amounts: &Option<Object<'_>>, name: &str, divisor: u64| -> Option<u64> {
+        let amounts = amounts.as_ref()?;
+        match quantity::from_json(amounts.get(name)?) {
+            Ok(amount) => Some(amount.div_ceil(divisor)),
+            Err(message) => {
+                amounts.report.error(&amounts.at(name), message);
+                None
             }
-        };
-        let amount = quantity::thousandths(&text).map(|amount| amount.div_ceil(divisor));
-        if amount.is_none() {
-            let message = format!("Invalid value: \"{text}\": no quantity; write 100m, 0.5, 64Mi or 1Gi");
-            resources.report.error(&amounts.at(name), message);
         }
-        amount
     };
     let found = Resources {
-        memory_limit: read("limits", "memory", 1000),
-        memory_request: read("requests", "memory", 1000),
-        cpu_limit_millis: read("limits", "cpu", 1),
-        cpu_request_millis: read("requests", "cpu", 1),
+        memory_limit: read(&limits, "memory", 1000),
+        memory_request: read(&requests, "memory", 1000),
+        cpu_limit_millis: read(&limits, "cpu", 1),
+        cpu_request_millis: read(&requests, "cpu", 1),
     };
     let pairs = [
         ("memory", found.memory_request, found.memory_limit),

@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::quantity;
+
 /// Fills in what is missing. Whatever has the wrong type is left for the check to find.
 pub(crate) fn fill(document: &mut Value) {
     let Some(document) = document.as_object_mut() else {
@@ -34,12 +36,31 @@ fn fill_container(container: &mut Map<String, Value>) {
             fill_probe(probe);
         }
     }
+    if let Some(resources) = object(container.get_mut("resources")) {
+        fill_requests(resources);
+    }
     let Some(lifecycle) = object(container.get_mut("lifecycle")) else {
         return;
     };
     for name in ["postStart", "preStop"] {
         if let Some(hook) = object(lifecycle.get_mut(name)) {
             fill_handler(hook);
+        }
+    }
+}
+
+/// What has a limit but no request asks for as much as the limit.
+fn fill_requests(resources: &mut Map<String, Value>) {
+    let Some(limits) = resources.get("limits").and_then(Value::as_object).cloned() else {
+        return;
+    };
+    default(resources, "requests", json!({}));
+    if let Some(requests) = object(resources.get_mut("requests")) {
+        // A limit that is wrong is told of once, at its own place.
+        for name in ["cpu", "memory"] {
+            if let Some(amount) = limits.get(name).filter(|amount| quantity::from_json(amount).is_ok()) {
+                default(requests, name, amount.clone());
+            }
         }
     }
 }

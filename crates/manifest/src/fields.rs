@@ -358,7 +358,8 @@ pub(crate) static PROBE: Kind = Kind {
         yes("successThreshold"),
         yes("failureThreshold"),
         yes("terminationGracePeriodSeconds"),
-        refused("grpc", "the handler is not supported yet"),
+        refused("grpc", "no probe of this kind can be run"),
+        refused("sleep", "Kubernetes has it for hooks only"),
         refused("wasm", "the handler comes with the plugin contract"),
     ],
 };
@@ -379,7 +380,7 @@ pub(crate) static LIFECYCLE_HANDLER: Kind = Kind {
     fields: &[
         yes("exec"),
         yes("httpGet"),
-        noted("tcpSocket", "Kubernetes admits it and fails when it runs it"),
+        noted("tcpSocket", "it is run; Kubernetes admits it and then fails"),
         yes("sleep"),
         refused("grpc", "Kubernetes has it for probes only"),
         refused("wasm", "the handler comes with the plugin contract"),
@@ -530,3 +531,7 @@ pub fn documentation() -> String {
     }
     text
 }
+
+#[cfg(test)]
+#[path = "fields_tests.rs"]
+mod tests;

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, path::PathBuf, time::Duration};
 use serde_json::Value;
 
 use crate::{
-    Diagnostic, HostPathType, Metadata, Pod, PodSpec, RestartPolicy, Severity, Volume, VolumeSource,
+    Container, Diagnostic, HostPathType, Metadata, Pod, PodSpec, RestartPolicy, Severity, Volume, VolumeSource,
     check::{Object, Report, describe},
     container::{self, LABEL_RULE},
     defaults, fields, names, quantity, yaml,
@@ -31,6 +31,7 @@ pub fn parse_yaml(text: &str, file: &str) -> Result<Vec<Pod>, Vec<Diagnostic>> {
             match pod {
                 Ok(mut pod) => {
                     document.locate(file, &mut pod.warnings);
+                    pod.warnings.sort_by_key(position);
                     pods.push(pod);
                 }
                 Err(mut found) => {
@@ -47,7 +48,16 @@ pub fn parse_yaml(text: &str, file: &str) -> Result<Vec<Pod>, Vec<Diagnostic>> {
             ..nothing
         });
     }
-    if faults.is_empty() { Ok(pods) } else { Err(faults) }
+    if faults.is_empty() {
+        return Ok(pods);
+    }
+    faults.sort_by_key(position);
+    Err(faults)
+}
+
+/// For an order in which people read a file.
+fn position(diagnostic: &Diagnostic) -> (Option<usize>, Option<usize>) {
+    (diagnostic.line, diagnostic.column)
 }
 
 /// Reads a pod from JSON, such as the document of an earlier [`Pod`].
@@ -99,14 +109,7 @@ fn parse(mut document: Value, path: &str) -> Result<Pod, Vec<Diagnostic>> {
 }
 
 fn read(document: &Value, path: &str, report: &Report) -> Option<(Metadata, PodSpec)> {
-    let kind = document.get("kind").and_then(Value::as_str).unwrap_or_default();
-    let version = document.get("apiVersion").and_then(Value::as_str).unwrap_or_default();
-    if document.is_object() && (kind, version) != ("Pod", "v1") {
-        let message = format!(
-            "expected apiVersion v1 and kind Pod, found apiVersion \"{version}\" and kind \"{kind}\"; probelet runs pods \
-             only: take the pod template out of it"
-        );
-        report.error(path, message);
+    if document.is_object() && !is_pod(document, path, report) {
         return None;
     }
     let pod = Object::new(document, path, &fields::POD, report)?;
@@ -116,6 +119,29 @@ fn read(document: &Value, path: &str, report: &Report) -> Option<(Metadata, PodS
     }
     let spec = spec(&pod.object("spec", &fields::POD_SPEC)?);
     Some((metadata?, spec?))
+}
+
+/// Whether a document says that it is a Pod; another's fields are not looked at, for all would be unknown.
+fn is_pod(document: &Value, path: &str, report: &Report) -> bool {
+    let wrong = [("apiVersion", "v1"), ("kind", "Pod")].map(|(name, wanted)| {
+        let place = if path.is_empty() {
+            name.to_owned()
+        } else {
+            format!("{path}.{name}")
+        };
+        match document.get(name) {
+            None | Some(Value::Null) => report.error(&place, format!("Required value: \"{wanted}\"")),
+            Some(Value::String(found)) if found == wanted => return false,
+            Some(Value::String(found)) => {
+                let message =
+                    format!("expected \"{wanted}\", found \"{found}\"; probelet runs pods of version v1 only");
+                report.error(&place, message);
+            }
+            Some(other) => report.error(&place, format!("expected \"{wanted}\", found {}", describe(other))),
+        }
+        true
+    });
+    wrong == [false, false]
 }
 
 fn metadata(pod: &Object<'_>) -> Option<Metadata> {
@@ -153,12 +179,13 @@ fn metadata(pod: &Object<'_>) -> Option<Metadata> {
             format!("Invalid value: \"{uid}\": letters, digits and '-' only"),
         );
     }
+    let (labels, annotations) = (metadata.text_map("labels"), metadata.text_map("annotations"));
     Some(Metadata {
         name: name?.to_owned(),
         namespace: namespace.to_owned(),
         uid: uid.map(str::to_owned),
-        labels: metadata.text_map("labels"),
-        annotations: metadata.text_map("annotations"),
+        labels,
+        annotations,
     })
 }
 
@@ -172,26 +199,17 @@ fn spec(object: &Object<'_>) -> Option<PodSpec> {
             container::id(security, "runAsGroup"),
         )
     });
-    let mut containers = Vec::new();
-    let mut known = BTreeSet::new();
-    let items = object.list("containers");
-    if items.is_empty() {
-        object.report.error(&object.at("containers"), "Required value");
-    }
-    let count = items.len();
-    for (path, item) in items {
-        let Some(one) = Object::new(item, path, &fields::CONTAINER, object.report) else {
-            continue;
-        };
-        let Some(one_container) = container::container(&one, &volume_names, user, group) else {
-            continue;
-        };
-        if !known.insert(one_container.name.clone()) {
-            one.report
-                .error(&one.at("name"), format!("Duplicate value: \"{}\"", one_container.name));
-        }
-        containers.push(one_container);
-    }
+    // A1.20: a negative one is 1.
+    let grace = object
+        .number("terminationGracePeriodSeconds", i64::MIN, i64::from(i32::MAX))
+        .map(|seconds| u64::try_from(seconds).unwrap_or(1));
+    let surroundings = container::Surroundings {
+        volumes: volume_names,
+        user,
+        group,
+        grace,
+    };
+    let containers = containers(object, &surroundings);
     let restart_policy = object.word(
         "restartPolicy",
         &[
@@ -200,7 +218,6 @@ fn spec(object: &Object<'_>) -> Option<PodSpec> {
             ("Never", RestartPolicy::Never),
         ],
     );
-    let grace = object.number("terminationGracePeriodSeconds", i64::MIN, i64::from(i32::MAX));
     let hostname = object.text("hostname").filter(|name| !name.is_empty());
     if let Some(name) = hostname.filter(|name| !names::is_label(name)) {
         object.report.error(
@@ -209,18 +226,40 @@ fn spec(object: &Object<'_>) -> Option<PodSpec> {
         );
     }
     let host_network = object.switch("hostNetwork").unwrap_or(false);
-    if containers.len() < count {
-        return None;
-    }
     Some(PodSpec {
-        containers,
+        containers: containers?,
         volumes,
         restart_policy: restart_policy?,
-        // A1.20: a negative one is 1.
-        termination_grace_period: Duration::from_secs(u64::try_from(grace?).unwrap_or(1)),
+        termination_grace_period: Duration::from_secs(grace?),
         host_network,
         hostname: hostname.map(str::to_owned),
     })
+}
+
+/// All containers, if none has a fault.
+fn containers(object: &Object<'_>, surroundings: &container::Surroundings) -> Option<Vec<Container>> {
+    let items = object.list("containers");
+    if items.is_empty() {
+        object.report.error(&object.at("containers"), "Required value");
+        return None;
+    }
+    let (mut containers, mut known) = (Some(Vec::new()), BTreeSet::new());
+    for (path, item) in items {
+        let one = Object::new(item, path, &fields::CONTAINER, object.report);
+        let name = one.as_ref().and_then(|one| one.get("name")).and_then(Value::as_str);
+        if let (Some(one), Some(name)) = (&one, name)
+            && !known.insert(name)
+        {
+            one.report
+                .error(&one.at("name"), format!("Duplicate value: \"{name}\""));
+        }
+        let container = one.and_then(|one| container::container(&one, surroundings));
+        containers = containers.and_then(|mut all: Vec<_>| {
+            all.push(container?);
+            Some(all)
+        });
+    }
+    containers
 }
 
 fn volumes(object: &Object<'_>) -> Vec<Volume> {
@@ -229,7 +268,10 @@ fn volumes(object: &Object<'_>) -> Vec<Volume> {
         let Some(volume) = Object::new(item, path, &fields::VOLUME, object.report) else {
             continue;
         };
-        let Some(name) = volume.required("name") else { continue };
+        let (name, source) = (volume.required("name"), volume_source(&volume));
+        let Some(name) = name else {
+            continue;
+        };
         if !names::is_label(name) {
             volume
                 .report
@@ -240,7 +282,7 @@ fn volumes(object: &Object<'_>) -> Vec<Volume> {
                 .report
                 .error(&volume.at("name"), format!("Duplicate value: \"{name}\""));
         }
-        if let Some(source) = volume_source(&volume) {
+        if let Some(source) = source {
             volumes.push(Volume {
                 name: name.to_owned(),
                 source,
@@ -314,20 +356,16 @@ fn host_path(object: &Object<'_>) -> Option<VolumeSource> {
 
 fn empty_dir(object: &Object<'_>) -> Option<VolumeSource> {
     let memory = match object.get("medium") {
-        None => false,
-        Some(_) => object.word("medium", &[("", false), ("Memory", true)])?,
+        None => Some(false),
+        Some(_) => object.word("medium", &[("", false), ("Memory", true)]),
     };
-    let size_limit = match object.get("sizeLimit") {
-        None => None,
-        Some(value) => {
-            let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-            let size = quantity::thousandths(&text).map(|amount| amount.div_ceil(1000));
-            if size.is_none() {
-                let message = format!("Invalid value: {}: no quantity; write 64Mi or 1Gi", describe(value));
-                object.report.error(&object.at("sizeLimit"), message);
-            }
-            size
-        }
-    };
-    Some(VolumeSource::EmptyDir { memory, size_limit })
+    let size = object.get("sizeLimit").map(quantity::from_json).transpose();
+    if let Err(message) = &size {
+        object.report.error(&object.at("sizeLimit"), message.as_str());
+    }
+    let size_limit = size.ok()?.map(|amount| amount.div_ceil(1000));
+    Some(VolumeSource::EmptyDir {
+        memory: memory?,
+        size_limit,
+    })
 }

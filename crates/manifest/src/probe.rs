@@ -25,12 +25,12 @@ pub(crate) fn probe(object: &Object<'_>, role: Role, ports: &[ContainerPort]) ->
             .number(name, least, MAX)
             .and_then(|seconds| u64::try_from(seconds).ok())
     };
-    let count = |name| object.number(name, 1, MAX).and_then(|count| u32::try_from(count).ok());
+    let count = |name| object.number(name, 0, MAX).and_then(|count| u32::try_from(count).ok());
     let handler = handler(object, &["exec", "httpGet", "tcpSocket", "grpc"], ports);
     let (delay, period, timeout) = (
         seconds("initialDelaySeconds", 0),
-        seconds("periodSeconds", 1),
-        seconds("timeoutSeconds", 1),
+        seconds("periodSeconds", 0),
+        seconds("timeoutSeconds", 0),
     );
     let (success, failure) = (count("successThreshold"), count("failureThreshold"));
     let grace = object
@@ -69,15 +69,32 @@ fn grace_period(object: &Object<'_>, role: Role) -> Option<u64> {
     u64::try_from(seconds).ok()
 }
 
+/// A hook's handler. A sleep may not be longer than the pod's grace period (A1.17).
+pub(crate) fn hook(object: &Object<'_>, ports: &[ContainerPort], grace: Option<u64>) -> Option<Handler> {
+    let handler = handler(object, &["exec", "httpGet", "tcpSocket", "sleep"], ports)?;
+    if let (Handler::Sleep { seconds }, Some(grace)) = (&handler, grace)
+        && *seconds > grace
+    {
+        let message = format!(
+            "Invalid value: {seconds}: must be non-negative and less than terminationGracePeriodSeconds ({grace})"
+        );
+        object.report.error(&format!("{}.seconds", object.at("sleep")), message);
+    }
+    Some(handler)
+}
+
 /// The one handler of a probe or hook (A1.9).
-pub(crate) fn handler(object: &Object<'_>, kinds: &[&str], ports: &[ContainerPort]) -> Option<Handler> {
+fn handler(object: &Object<'_>, kinds: &[&str], ports: &[ContainerPort]) -> Option<Handler> {
     let mut found: Vec<&str> = kinds
         .iter()
         .copied()
         .filter(|kind| object.get(kind).is_some())
         .collect();
     // Named by the table already.
-    let refused = ["grpc", "wasm"].iter().any(|kind| object.get(kind).is_some());
+    let refused = ["grpc", "wasm", "sleep"]
+        .iter()
+        .filter(|kind| !kinds.contains(*kind) || **kind == "grpc")
+        .any(|kind| object.get(kind).is_some());
     found.retain(|kind| *kind != "grpc");
     match found[..] {
         [] if refused => None,
@@ -88,7 +105,9 @@ pub(crate) fn handler(object: &Object<'_>, kinds: &[&str], ports: &[ContainerPor
             None
         }
         [kind] if !refused => one_handler(object, kind, ports),
-        _ => {
+        [first, ..] => {
+            // Its own faults are told, too.
+            one_handler(object, first, ports);
             let message = "Forbidden: may not specify more than 1 handler type";
             for kind in &found[1..] {
                 object.report.error(&object.at(kind), message);
@@ -139,7 +158,7 @@ pub(crate) fn warn_of_one_word(report: &Report, path: &str, words: &[String]) {
 }
 
 fn http(object: &Object<'_>, ports: &[ContainerPort]) -> Option<HttpGet> {
-    let port = port(object, ports);
+    let (port, path) = (port(object, ports), object.text("path"));
     let scheme = object.word("scheme", &[("HTTP", Scheme::Http), ("HTTPS", Scheme::Https)]);
     let mut headers = Vec::new();
     for (path, item) in object.list("httpHeaders") {
@@ -171,7 +190,7 @@ fn http(object: &Object<'_>, ports: &[ContainerPort]) -> Option<HttpGet> {
     Some(HttpGet {
         host: host(object),
         port: port?,
-        path: object.text("path")?.to_owned(),
+        path: path?.to_owned(),
         scheme: scheme?,
         headers,
     })

@@ -20,6 +20,9 @@ const MAX_ALIASES: usize = 64;
 /// Fields and values in a file, aliases resolved: a hundred times those of a large pod.
 const MAX_NODES: usize = 200_000;
 
+/// All paths of a file together: what 1 MiB of long names, deeply nested, would make of them is gigabytes.
+const MAX_PATH_BYTES: usize = 32 << 20;
+
 /// One document of a file.
 pub(crate) struct Document {
     pub(crate) value: Value,
@@ -67,7 +70,12 @@ pub(crate) fn read(text: &str, file: &str) -> Result<Vec<Document>, Vec<Diagnost
         let positions = indexes.next().unwrap_or_default();
         let value = Value::deserialize(document).map_err(|error| {
             let position = error.location().map(|location| (location.line(), location.column()));
-            fault(error.to_string(), position)
+            // The position is told beside it.
+            let message = error.to_string();
+            fault(
+                message.split(" at line ").next().unwrap_or_default().to_owned(),
+                position,
+            )
         })?;
         if !value.is_null() {
             documents.push(Document { value, positions });
@@ -112,6 +120,7 @@ struct Indexer {
     levels: Vec<Level>,
     nodes: usize,
     aliases: usize,
+    path_bytes: usize,
     /// How many nodes each anchor stands for.
     sizes: BTreeMap<usize, usize>,
     /// Anchors that are open, with the count of nodes at their start.
@@ -196,10 +205,19 @@ impl Indexer {
             return Err((format!("{path}: the field is there twice"), at));
         }
         *key = Some(path.clone());
+        self.remember(path, at)?;
+        Ok(true)
+    }
+
+    fn remember(&mut self, path: String, at: (usize, usize)) -> Result<(), Fault> {
+        self.path_bytes += path.len();
+        if self.path_bytes > MAX_PATH_BYTES {
+            return Err(("the names of fields are too long for how deep they are".to_owned(), at));
+        }
         if let Some(positions) = self.documents.last_mut() {
             positions.insert(path, at);
         }
-        Ok(true)
+        Ok(())
     }
 
     /// Counts a value, and gives its path.
@@ -223,9 +241,7 @@ impl Indexer {
                 path
             }
         };
-        if let Some(positions) = self.documents.last_mut() {
-            positions.insert(path.clone(), at);
-        }
+        self.remember(path.clone(), at)?;
         Ok(path)
     }
 }
