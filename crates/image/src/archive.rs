@@ -62,7 +62,10 @@ fn docker_images(source: &Source) -> Result<Vec<Found>, ImageError> {
         if let Some(digest) = digest_in_name(&manifest.config) {
             source.check("the configuration", &digest, &sha256(&config))?;
         }
-        let layers = manifest.layers.into_iter().map(|file| FoundLayer { digest: blob_digest(&file), file });
+        let layers = manifest.layers.into_iter().map(|file| FoundLayer {
+            digest: blob_digest(&file),
+            file,
+        });
         Ok(Found {
             names: manifest.repo_tags.unwrap_or_default(),
             manifest_digest: String::new(),
@@ -101,13 +104,18 @@ fn oci_images(source: &Source, index: &[u8], found: &mut Vec<Found>, depth: usiz
         let digest = entry.digest().to_string();
         let bytes = source.verified(&blob(source, &digest)?, "the manifest", &digest)?;
         let annotations = entry.annotations().clone().unwrap_or_default();
-        let named = annotations
-            .get("io.containerd.image.name")
-            .or_else(|| annotations.get("org.opencontainers.image.ref.name").filter(|name| is_full_name(name)));
+        let named = annotations.get("io.containerd.image.name").or_else(|| {
+            annotations
+                .get("org.opencontainers.image.ref.name")
+                .filter(|name| is_full_name(name))
+        });
         let first = found.len();
         match entry.media_type() {
             MediaType::ImageIndex if depth == 0 => {
-                return Err(ImageError::archive(&source.named, "its indexes lie too deep in one another"));
+                return Err(ImageError::archive(
+                    &source.named,
+                    "its indexes lie too deep in one another",
+                ));
             }
             MediaType::ImageIndex => oci_images(source, &bytes, found, depth - 1)?,
             MediaType::Other(kind) if kind.ends_with("manifest.list.v2+json") && depth > 0 => {
@@ -121,7 +129,11 @@ fn oci_images(source: &Source, index: &[u8], found: &mut Vec<Found>, depth: usiz
     }
     if found.len() == before && !offered.is_empty() {
         let wanted = format!("{}/{}", wanted.0, wanted.1);
-        return Err(ImageError::Platform { path: source.named.clone(), offered: offered.join(", "), wanted });
+        return Err(ImageError::Platform {
+            path: source.named.clone(),
+            offered: offered.join(", "),
+            wanted,
+        });
     }
     Ok(())
 }
@@ -132,7 +144,10 @@ fn oci_image(source: &Source, digest: &str, manifest: &[u8]) -> Result<Found, Im
     let config = source.verified(&blob(source, &config_digest)?, "the configuration", &config_digest)?;
     let layers = manifest.layers().iter().map(|layer| {
         let digest = layer.digest().to_string();
-        Ok(FoundLayer { file: blob(source, &digest)?, digest: Some(digest) })
+        Ok(FoundLayer {
+            file: blob(source, &digest)?,
+            digest: Some(digest),
+        })
     });
     Ok(Found {
         names: Vec::new(),
@@ -145,7 +160,10 @@ fn oci_image(source: &Source, digest: &str, manifest: &[u8]) -> Result<Found, Im
 /// The file of a blob.
 fn blob(source: &Source, digest: &str) -> Result<String, ImageError> {
     if !reference::is_digest(digest) {
-        return Err(ImageError::archive(&source.named, format!("\"{digest}\" is no sha256 digest")));
+        return Err(ImageError::archive(
+            &source.named,
+            format!("\"{digest}\" is no sha256 digest"),
+        ));
     }
     Ok(digest.replacen("sha256:", "blobs/sha256/", 1))
 }

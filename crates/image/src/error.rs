@@ -99,10 +99,16 @@ pub enum ImageError {
 impl ImageError {
     pub(crate) fn file<E: Into<io::Error>>(path: impl Into<PathBuf>) -> impl FnOnce(E) -> Self {
         let path = path.into();
-        move |source| Self::File { path, source: source.into() }
+        move |source| Self::File {
+            path,
+            source: source.into(),
+        }
     }
 
     pub(crate) fn archive(path: impl Into<PathBuf>, reason: impl Into<String>) -> Self {
-        Self::Archive { path: path.into(), reason: reason.into() }
+        Self::Archive {
+            path: path.into(),
+            reason: reason.into(),
+        }
     }
 }

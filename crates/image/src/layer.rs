@@ -10,8 +10,9 @@ use std::{
 
 use rustix::{
     fs::{
-        AtFlags, CWD, FileType, Gid, Mode, OFlags, ResolveFlags, Timespec, Timestamps, Uid, XattrFlags, chmodat, chownat,
-        fchmod, fsetxattr, futimens, linkat, mkdirat, mknodat, openat, openat2, statat, symlinkat, unlinkat, utimensat,
+        AtFlags, CWD, FileType, Gid, Mode, OFlags, ResolveFlags, Timespec, Timestamps, Uid, XattrFlags, chmodat,
+        chownat, fchmod, fsetxattr, futimens, linkat, mkdirat, mknodat, openat, openat2, statat, symlinkat, unlinkat,
+        utimensat,
     },
     io::Errno,
 };
@@ -68,7 +69,9 @@ pub(crate) fn unpack(file: File, root: &Path, layer: &str) -> Result<(String, u6
         if count == MAX_ENTRIES {
             return Err(refused(format!("there are more than {MAX_ENTRIES} entries")));
         }
-        unpacker.entry(&mut entry, Path::new(OsStr::from_bytes(&name))).map_err(|error| refused(error.to_string()))?;
+        unpacker
+            .entry(&mut entry, Path::new(OsStr::from_bytes(&name)))
+            .map_err(|error| refused(error.to_string()))?;
     }
     unpacker.finish();
     let size = reader.count;
@@ -133,7 +136,11 @@ impl Unpacker {
     fn open_folder(&self, path: &Path) -> rustix::io::Result<rustix::fd::OwnedFd> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS | ResolveFlags::NO_XDEV;
-        let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+        let path = if path.as_os_str().is_empty() {
+            Path::new(".")
+        } else {
+            path
+        };
         openat2(&self.root, path, flags, Mode::empty(), resolve)
     }
 
@@ -155,12 +162,15 @@ impl Unpacker {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let folder = File::from(openat(parent, name, flags, Mode::empty())?);
         finish_folder(&folder, entry)?;
-        self.folders.push((path.to_owned(), entry.header().mtime().unwrap_or(0)));
+        self.folders
+            .push((path.to_owned(), entry.header().mtime().unwrap_or(0)));
         Ok(())
     }
 
     fn hard_link(&self, folder: &File, name: &OsStr, entry: &tar::Entry<'_, impl Read>) -> io::Result<()> {
-        let target = entry.link_name_bytes().ok_or_else(|| io::Error::other("a hard link without a target"))?;
+        let target = entry
+            .link_name_bytes()
+            .ok_or_else(|| io::Error::other("a hard link without a target"))?;
         let Some((parent, last)) = split(Path::new(OsStr::from_bytes(&target)))? else {
             return Err(io::Error::other("a hard link to the root"));
         };
@@ -240,12 +250,19 @@ fn finish_folder(folder: &File, entry: &mut tar::Entry<'_, impl Read>) -> io::Re
 }
 
 fn symlink(folder: &File, name: &OsStr, entry: &tar::Entry<'_, impl Read>) -> io::Result<()> {
-    let target = entry.link_name_bytes().ok_or_else(|| io::Error::other("a link without a target"))?;
+    let target = entry
+        .link_name_bytes()
+        .ok_or_else(|| io::Error::other("a link without a target"))?;
     make_room(folder, name)?;
     symlinkat(OsStr::from_bytes(&target), folder, name)?;
     let (uid, gid) = owner(entry)?;
     chownat(folder, name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)?;
-    Ok(utimensat(folder, name, &timestamps(entry.header().mtime()?), AtFlags::SYMLINK_NOFOLLOW)?)
+    Ok(utimensat(
+        folder,
+        name,
+        &timestamps(entry.header().mtime()?),
+        AtFlags::SYMLINK_NOFOLLOW,
+    )?)
 }
 
 /// A device or pipe. Devices cannot be used: the container's root is mounted without them.
@@ -278,10 +295,14 @@ fn mode(entry: &tar::Entry<'_, impl Read>) -> io::Result<Mode> {
 }
 
 fn set_xattrs(file: &File, entry: &mut tar::Entry<'_, impl Read>) -> io::Result<()> {
-    let Some(extensions) = entry.pax_extensions()? else { return Ok(()) };
+    let Some(extensions) = entry.pax_extensions()? else {
+        return Ok(());
+    };
     for extension in extensions {
         let extension = extension?;
-        let Some(name) = extension.key().ok().and_then(|key| key.strip_prefix("SCHILY.xattr.")) else { continue };
+        let Some(name) = extension.key().ok().and_then(|key| key.strip_prefix("SCHILY.xattr.")) else {
+            continue;
+        };
         if XATTR_PREFIXES.iter().any(|prefix| name.starts_with(prefix)) {
             match fsetxattr(file, name, extension.value_bytes(), XattrFlags::empty()) {
                 // The file system keeps none; the image works without.
@@ -294,12 +315,23 @@ fn set_xattrs(file: &File, entry: &mut tar::Entry<'_, impl Read>) -> io::Result<
 }
 
 fn timestamps(seconds: u64) -> Timestamps {
-    let time = Timespec { tv_sec: i64::try_from(seconds).unwrap_or(0), tv_nsec: 0 };
-    Timestamps { last_access: time, last_modification: time }
+    let time = Timespec {
+        tv_sec: i64::try_from(seconds).unwrap_or(0),
+        tv_nsec: 0,
+    };
+    Timestamps {
+        last_access: time,
+        last_modification: time,
+    }
 }
 
 /// Makes sure that all of a layer is on the disk before it is given its name.
 pub(crate) fn sync(root: &Path) -> io::Result<()> {
-    let folder = openat(CWD, root, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+    let folder = openat(
+        CWD,
+        root,
+        OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,
+        Mode::empty(),
+    )?;
     Ok(rustix::fs::syncfs(&folder)?)
 }

@@ -31,7 +31,10 @@ pub(crate) fn mount_layers(layers: &[PathBuf], directory: &Path) -> Result<PathB
         Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => mount_at_once(layers, &upper, &work, &merged),
         other => other,
     };
-    mounted.map_err(|source| ImageError::Mount { path: merged.clone(), source: source.into() })?;
+    mounted.map_err(|source| ImageError::Mount {
+        path: merged.clone(),
+        source: source.into(),
+    })?;
     Ok(merged)
 }
 
@@ -45,15 +48,29 @@ fn mount_by_parts(layers: &[PathBuf], upper: &Path, work: &Path, merged: &Path) 
     fsconfig_set_string(&overlay, "workdir", work)?;
     fsconfig_create(&overlay)?;
     // Devices come from the runtime, never from an image.
-    let mounted = fsmount(&overlay, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::MOUNT_ATTR_NODEV)?;
+    let mounted = fsmount(
+        &overlay,
+        FsMountFlags::FSMOUNT_CLOEXEC,
+        MountAttrFlags::MOUNT_ATTR_NODEV,
+    )?;
     move_mount(&mounted, "", CWD, merged, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
 }
 
 /// The old call, whose options must fit a page.
 fn mount_at_once(layers: &[PathBuf], upper: &Path, work: &Path, merged: &Path) -> rustix::io::Result<()> {
-    let escape = |path: &Path| path.to_string_lossy().replace('\\', "\\\\").replace(':', "\\:").replace(',', "\\,");
+    let escape = |path: &Path| {
+        path.to_string_lossy()
+            .replace('\\', "\\\\")
+            .replace(':', "\\:")
+            .replace(',', "\\,")
+    };
     let lower: Vec<_> = layers.iter().rev().map(|layer| escape(layer)).collect();
-    let options = format!("lowerdir={},upperdir={},workdir={}\0", lower.join(":"), escape(upper), escape(work));
+    let options = format!(
+        "lowerdir={},upperdir={},workdir={}\0",
+        lower.join(":"),
+        escape(upper),
+        escape(work)
+    );
     let options = std::ffi::CStr::from_bytes_with_nul(options.as_bytes()).map_err(|_| rustix::io::Errno::INVAL)?;
     mount("overlay", merged, "overlay", MountFlags::NODEV, options)
 }
@@ -67,8 +84,10 @@ fn mount_at_once(layers: &[PathBuf], upper: &Path, work: &Path, merged: &Path) -
 pub fn unmount(directory: &Path) -> Result<(), ImageError> {
     let merged = directory.join("merged");
     while is_overlay(&merged) {
-        unmount_path(&merged, UnmountFlags::DETACH)
-            .map_err(|source| ImageError::Mount { path: merged.clone(), source: source.into() })?;
+        unmount_path(&merged, UnmountFlags::DETACH).map_err(|source| ImageError::Mount {
+            path: merged.clone(),
+            source: source.into(),
+        })?;
     }
     match fs::remove_dir_all(directory) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(ImageError::file(directory)(error)),

@@ -17,7 +17,10 @@ const MAX_TAG: usize = 128;
 ///
 /// [`ImageError::InvalidName`] says which part cannot be.
 pub fn normalize(name: &str) -> Result<String, ImageError> {
-    let invalid = |reason: &str| ImageError::InvalidName { name: name.to_owned(), reason: reason.to_owned() };
+    let invalid = |reason: &str| ImageError::InvalidName {
+        name: name.to_owned(),
+        reason: reason.to_owned(),
+    };
     let (rest, digest) = match name.split_once('@') {
         Some((rest, digest)) => (rest, Some(digest)),
         None => (name, None),
@@ -32,7 +35,11 @@ pub fn normalize(name: &str) -> Result<String, ImageError> {
         Some(_) => (DEFAULT_REGISTRY, path.to_owned()),
         None => (DEFAULT_REGISTRY, format!("library/{path}")),
     };
-    let registry = if registry == "index.docker.io" { DEFAULT_REGISTRY } else { registry };
+    let registry = if registry == "index.docker.io" {
+        DEFAULT_REGISTRY
+    } else {
+        registry
+    };
     if path.is_empty() {
         return Err(invalid("there is no name"));
     }
@@ -40,24 +47,28 @@ pub fn normalize(name: &str) -> Result<String, ImageError> {
         return Err(invalid("it is longer than 255 characters"));
     }
     if !repository.split('/').all(is_component) {
-        return Err(invalid("its parts are lower-case letters and digits, with '.', '_' or '-' between them"));
+        return Err(invalid(
+            "its parts are lower-case letters and digits, with '.', '_' or '-' between them",
+        ));
     }
-    if !registry.chars().all(|letter| letter.is_ascii_alphanumeric() || ".-:[]".contains(letter)) {
+    let host = |letter: char| letter.is_ascii_alphanumeric() || ".-:[]".contains(letter);
+    if !registry.chars().all(host) || registry.starts_with(['.', '-', ':']) {
         return Err(invalid("the registry is no host name"));
     }
     match (digest, tag) {
         (Some(digest), _) if is_digest(digest) => Ok(format!("{registry}/{repository}@{digest}")),
         (Some(_), _) => Err(invalid("the digest is not `sha256:` and 64 hexadecimal digits")),
-        (None, Some(tag)) if !is_tag(tag) => {
-            Err(invalid("the tag is not of letters, digits, '_', '.' and '-', at most 128"))
-        }
+        (None, Some(tag)) if !is_tag(tag) => Err(invalid(
+            "the tag is not of letters, digits, '_', '.' and '-', at most 128",
+        )),
         (None, tag) => Ok(format!("{registry}/{repository}:{}", tag.unwrap_or("latest"))),
     }
 }
 
 fn is_component(part: &str) -> bool {
     let inner = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || "._-".contains(letter);
-    let outer = |letter: Option<char>| letter.is_some_and(|letter| letter.is_ascii_lowercase() || letter.is_ascii_digit());
+    let outer =
+        |letter: Option<char>| letter.is_some_and(|letter| letter.is_ascii_lowercase() || letter.is_ascii_digit());
     part.chars().all(inner) && outer(part.chars().next()) && outer(part.chars().last())
 }
 
@@ -70,7 +81,10 @@ fn is_tag(tag: &str) -> bool {
 
 pub(crate) fn is_digest(digest: &str) -> bool {
     digest.strip_prefix("sha256:").is_some_and(|hex| {
-        hex.len() == 64 && hex.chars().all(|letter| letter.is_ascii_digit() || ('a'..='f').contains(&letter))
+        hex.len() == 64
+            && hex
+                .chars()
+                .all(|letter| letter.is_ascii_digit() || ('a'..='f').contains(&letter))
     })
 }
 
@@ -84,11 +98,17 @@ mod tests {
         for (name, full) in [
             ("busybox", "docker.io/library/busybox:latest".to_owned()),
             ("ikubernetes/myapp:v1", "docker.io/ikubernetes/myapp:v1".to_owned()),
-            ("index.docker.io/library/nginx", "docker.io/library/nginx:latest".to_owned()),
+            (
+                "index.docker.io/library/nginx",
+                "docker.io/library/nginx:latest".to_owned(),
+            ),
             ("localhost/app", "localhost/app:latest".to_owned()),
             ("localhost:5000/app:2", "localhost:5000/app:2".to_owned()),
             ("quay.io/a/b/c:x", "quay.io/a/b/c:x".to_owned()),
-            (&format!("redis:7@{digest}"), format!("docker.io/library/redis@{digest}")),
+            (
+                &format!("redis:7@{digest}"),
+                format!("docker.io/library/redis@{digest}"),
+            ),
         ] {
             assert_eq!(normalize(name).unwrap(), full);
         }
@@ -96,7 +116,19 @@ mod tests {
 
     #[test]
     fn names_that_cannot_be_are_refused() {
-        for name in ["", ":tag", "Upper", "a//b", "a b", "-a", "a:", "a:b c", "a@sha256:12", "../a", "a/../b"] {
+        for name in [
+            "",
+            ":tag",
+            "Upper",
+            "a//b",
+            "a b",
+            "-a",
+            "a:",
+            "a:b c",
+            "a@sha256:12",
+            "../a",
+            "a/../b",
+        ] {
             assert!(matches!(normalize(name), Err(ImageError::InvalidName { .. })), "{name}");
         }
     }

@@ -34,13 +34,20 @@ impl Source {
     pub(crate) fn open(named: &Path, scratch: &Path) -> Result<Self, ImageError> {
         let metadata = fs::metadata(named).map_err(ImageError::file(named))?;
         if metadata.is_dir() {
-            return Ok(Self { named: named.to_owned(), folder: named.to_owned(), _temporary: None });
+            return Ok(Self {
+                named: named.to_owned(),
+                folder: named.to_owned(),
+                _temporary: None,
+            });
         }
         let temporary = tempfile::tempdir_in(scratch).map_err(ImageError::file(scratch))?;
         let file = File::open(named).map_err(ImageError::file(named))?;
         let mut archive = tar::Archive::new(decompress(file).map_err(ImageError::file(named))?);
         let broken = |error: io::Error| {
-            ImageError::archive(named, format!("neither an image archive nor an OCI image layout ({error})"))
+            ImageError::archive(
+                named,
+                format!("neither an image archive nor an OCI image layout ({error})"),
+            )
         };
         let mut room = MAX_BYTES;
         for (count, entry) in archive.entries().map_err(broken)?.enumerate() {
@@ -52,7 +59,11 @@ impl Source {
             room -= entry.size();
             unpack(entry, temporary.path()).map_err(|error| ImageError::archive(named, error.to_string()))?;
         }
-        Ok(Self { named: named.to_owned(), folder: temporary.path().to_owned(), _temporary: Some(temporary) })
+        Ok(Self {
+            named: named.to_owned(),
+            folder: temporary.path().to_owned(),
+            _temporary: Some(temporary),
+        })
     }
 
     /// Whether there is a file of that name.
@@ -62,9 +73,14 @@ impl Source {
 
     /// Opens a file by the name that the image's documents give it, which they must not choose outside.
     pub(crate) fn open_file(&self, name: &str) -> Result<File, ImageError> {
-        let inside = Path::new(name).components().all(|part| matches!(part, Component::Normal(_)));
+        let inside = Path::new(name)
+            .components()
+            .all(|part| matches!(part, Component::Normal(_)));
         if !inside || name.is_empty() {
-            return Err(ImageError::archive(&self.named, format!("it names a file outside itself, \"{name}\"")));
+            return Err(ImageError::archive(
+                &self.named,
+                format!("it names a file outside itself, \"{name}\""),
+            ));
         }
         let folder = File::open(&self.folder).map_err(ImageError::file(&self.folder))?;
         let flags = rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::CLOEXEC | rustix::fs::OFlags::NONBLOCK;
@@ -80,7 +96,10 @@ impl Source {
         let read = self.open_file(name)?.take(MAX_DOCUMENT + 1).read_to_end(&mut bytes);
         read.map_err(|error| ImageError::archive(&self.named, format!("its part {name} cannot be read: {error}")))?;
         if bytes.len() as u64 > MAX_DOCUMENT {
-            return Err(ImageError::archive(&self.named, format!("its part {name} is larger than 8 MiB")));
+            return Err(ImageError::archive(
+                &self.named,
+                format!("its part {name} is larger than 8 MiB"),
+            ));
         }
         Ok(bytes)
     }
@@ -112,9 +131,14 @@ fn unpack(mut entry: tar::Entry<'_, impl Read>, folder: &Path) -> io::Result<()>
     use tar::EntryType;
     let name = entry.path()?.into_owned();
     let parts = name.components().filter(|part| *part != Component::CurDir);
-    let Some(parts) = parts.map(|part| matches!(part, Component::Normal(_)).then_some(part)).collect::<Option<PathBuf>>()
+    let Some(parts) = parts
+        .map(|part| matches!(part, Component::Normal(_)).then_some(part))
+        .collect::<Option<PathBuf>>()
     else {
-        return Err(io::Error::other(format!("it holds a file outside itself, \"{}\"", name.display())));
+        return Err(io::Error::other(format!(
+            "it holds a file outside itself, \"{}\"",
+            name.display()
+        )));
     };
     let target = folder.join(&parts);
     match entry.header().entry_type() {
@@ -131,7 +155,10 @@ fn unpack(mut entry: tar::Entry<'_, impl Read>, folder: &Path) -> io::Result<()>
             std::os::unix::fs::symlink(link, target)
         }
         EntryType::XGlobalHeader | EntryType::XHeader => Ok(()),
-        other => Err(io::Error::other(format!("\"{}\" is neither a file nor a folder but {other:?}", name.display()))),
+        other => Err(io::Error::other(format!(
+            "\"{}\" is neither a file nor a folder but {other:?}",
+            name.display()
+        ))),
     }
 }
 
@@ -175,7 +202,12 @@ pub(crate) struct Digesting<R> {
 
 impl<R: Read> Digesting<R> {
     pub(crate) fn new(inner: R, limit: u64) -> Self {
-        Self { inner, hash: Sha256::new(), count: 0, limit }
+        Self {
+            inner,
+            hash: Sha256::new(),
+            count: 0,
+            limit,
+        }
     }
 
     /// Reads what is left, and gives the digest of all.
@@ -191,7 +223,10 @@ impl<R: Read> Read for Digesting<R> {
         self.hash.update(&buffer[..read]);
         self.count += read as u64;
         if self.count > self.limit {
-            return Err(io::Error::other(format!("it is larger than {} bytes when unpacked", self.limit)));
+            return Err(io::Error::other(format!(
+                "it is larger than {} bytes when unpacked",
+                self.limit
+            )));
         }
         Ok(read)
     }

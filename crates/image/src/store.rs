@@ -99,7 +99,10 @@ impl ImageStore {
             return Err(ImageError::archive(archive, "it holds no image"));
         }
         if name.is_some() && found.len() > 1 {
-            return Err(ImageError::archive(archive, format!("--name needs one image, it holds {}", found.len())));
+            return Err(ImageError::archive(
+                archive,
+                format!("--name needs one image, it holds {}", found.len()),
+            ));
         }
         // Every layer is there before any name points to it. Shared, so that no other process removes a layer meanwhile.
         let _lock = self.lock(FlockOperation::LockShared)?;
@@ -107,11 +110,16 @@ impl ImageStore {
         for found in found {
             let names = name.map_or_else(|| found.names.clone(), |name| vec![name.to_owned()]);
             if names.is_empty() {
-                return Err(ImageError::NoReference { path: archive.to_owned() });
+                return Err(ImageError::NoReference {
+                    path: archive.to_owned(),
+                });
             }
             let image = self.add_layers(&source, &found)?;
             for name in names {
-                images.push(Image { reference: reference::normalize(&name)?, ..image.clone() });
+                images.push(Image {
+                    reference: reference::normalize(&name)?,
+                    ..image.clone()
+                });
             }
         }
         self.change(|known| known.extend(images.iter().map(|image| (image.reference.clone(), image.clone()))))?;
@@ -137,14 +145,22 @@ impl ImageStore {
         let found = match reference.split_once('@') {
             Some((repository, digest)) => images.into_values().find(|image| {
                 let named = image.reference.split_once('@').map_or_else(
-                    || image.reference.rsplit_once(':').map_or("", |(repository, _)| repository),
+                    || {
+                        image
+                            .reference
+                            .rsplit_once(':')
+                            .map_or("", |(repository, _)| repository)
+                    },
                     |(repository, _)| repository,
                 );
                 named == repository && (image.manifest_digest == digest || image.id == digest)
             }),
             None => images.get(&reference).cloned(),
         };
-        found.ok_or_else(|| ImageError::NotFound { name: name.to_owned(), reference })
+        found.ok_or_else(|| ImageError::NotFound {
+            name: name.to_owned(),
+            reference,
+        })
     }
 
     /// All images, by name.
@@ -170,7 +186,9 @@ impl ImageStore {
         for layer in image.layers.iter().filter(|layer| !used.contains(*layer)) {
             let path = self.layer(layer);
             if !path.to_str().is_some_and(|path| mounts.contains(path)) {
-                fs::remove_dir_all(&path).or_else(ignore_missing).map_err(ImageError::file(path))?;
+                fs::remove_dir_all(&path)
+                    .or_else(ignore_missing)
+                    .map_err(ImageError::file(path))?;
             }
         }
         Ok(image)
@@ -195,13 +213,20 @@ impl ImageStore {
             .map_err(|error| ImageError::archive(&source.named, format!("the configuration: {error}")))?;
         let diff_ids = config.rootfs().diff_ids();
         if diff_ids.len() != found.layers.len() || diff_ids.is_empty() {
-            let reason = format!("its configuration has {} layers, it has {}", diff_ids.len(), found.layers.len());
+            let reason = format!(
+                "its configuration has {} layers, it has {}",
+                diff_ids.len(),
+                found.layers.len()
+            );
             return Err(ImageError::archive(&source.named, reason));
         }
         let mut size_bytes = 0;
         for (number, (layer, diff_id)) in found.layers.iter().zip(diff_ids).enumerate() {
             if !reference::is_digest(diff_id) {
-                return Err(ImageError::archive(&source.named, format!("\"{diff_id}\" is no sha256 digest")));
+                return Err(ImageError::archive(
+                    &source.named,
+                    format!("\"{diff_id}\" is no sha256 digest"),
+                ));
             }
             if let Some(digest) = &layer.digest {
                 let blob = Digesting::new(source.open_file(&layer.file)?, u64::MAX).finish();
@@ -234,7 +259,10 @@ impl ImageStore {
         let target = self.layer(diff_id);
         let size = target.with_extension("size");
         if target.is_dir() {
-            return Ok(fs::read_to_string(&size).ok().and_then(|text| text.parse().ok()).unwrap_or(0));
+            return Ok(fs::read_to_string(&size)
+                .ok()
+                .and_then(|text| text.parse().ok())
+                .unwrap_or(0));
         }
         let scratch = self.root.join("temporary");
         let temporary = tempfile::tempdir_in(&scratch).map_err(ImageError::file(&scratch))?;
@@ -262,7 +290,9 @@ impl ImageStore {
     fn read(&self) -> Result<BTreeMap<String, Image>, ImageError> {
         let path = self.root.join("images.json");
         match fs::read(&path) {
-            Ok(bytes) => serde_json::from_slice(&bytes).map_err(io::Error::from).map_err(ImageError::file(path)),
+            Ok(bytes) => serde_json::from_slice(&bytes)
+                .map_err(io::Error::from)
+                .map_err(ImageError::file(path)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(BTreeMap::new()),
             Err(error) => Err(ImageError::file(path)(error)),
         }
@@ -274,7 +304,9 @@ impl ImageStore {
         let mut images = self.read()?;
         change(&mut images);
         let path = self.root.join("images.json");
-        let bytes = serde_json::to_vec_pretty(&images).map_err(io::Error::from).map_err(ImageError::file(&path))?;
+        let bytes = serde_json::to_vec_pretty(&images)
+            .map_err(io::Error::from)
+            .map_err(ImageError::file(&path))?;
         let write = || {
             let mut file = tempfile::NamedTempFile::new_in(self.root.join("temporary"))?;
             file.write_all(&bytes)?;
@@ -290,12 +322,21 @@ impl ImageStore {
 
     fn lock_file(&self, name: &str, operation: FlockOperation) -> Result<File, ImageError> {
         let path = self.root.join(name);
-        let file = File::options().write(true).create(true).truncate(false).open(&path).map_err(ImageError::file(&path))?;
+        let file = File::options()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)
+            .map_err(ImageError::file(&path))?;
         flock(&file, operation).map_err(ImageError::file(&path))?;
         Ok(file)
     }
 }
 
 fn ignore_missing(error: io::Error) -> io::Result<()> {
-    if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) }
+    if error.kind() == io::ErrorKind::NotFound {
+        Ok(())
+    } else {
+        Err(error)
+    }
 }

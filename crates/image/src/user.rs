@@ -40,30 +40,42 @@ pub fn resolve_user(root: &Path, user: &str) -> Result<User, ImageError> {
     let name = if name.is_empty() { "0" } else { name };
     let (users, groups) = (read(root, "etc/passwd")?, read(root, "etc/group")?);
     let number = name.parse::<u32>().ok();
-    let entry = users.lines().map(|line| line.split(':').collect::<Vec<_>>()).find(|fields| {
-        fields.len() >= 6 && (fields[0] == name || (number.is_some() && fields[2].parse().ok() == number))
-    });
+    let entry = users
+        .lines()
+        .map(|line| line.split(':').collect::<Vec<_>>())
+        .find(|fields| {
+            fields.len() >= 6 && (fields[0] == name || (number.is_some() && fields[2].parse().ok() == number))
+        });
     let field = |at: usize| entry.as_ref().and_then(|fields| fields[at].parse::<u32>().ok());
     let uid = field(2).or(number).ok_or_else(|| unknown("/etc/passwd", name))?;
     let login = entry.as_ref().map(|fields| fields[0]);
     let gid = match group {
-        Some(group) if !group.is_empty() => {
-            group_id(&groups, group).or(group.parse().ok()).ok_or_else(|| unknown("/etc/group", group))?
-        }
+        Some(group) if !group.is_empty() => group_id(&groups, group)
+            .or(group.parse().ok())
+            .ok_or_else(|| unknown("/etc/group", group))?,
         _ => field(3).unwrap_or(0),
     };
     Ok(User {
         uid,
         gid,
         // As runc does: a group that was named stands alone.
-        additional_gids: if group.is_some() { Vec::new() } else { groups_of(&groups, login, gid) },
-        home: entry.map(|fields| fields[5].to_owned()).filter(|home| !home.is_empty()).unwrap_or_else(|| "/".to_owned()),
+        additional_gids: if group.is_some() {
+            Vec::new()
+        } else {
+            groups_of(&groups, login, gid)
+        },
+        home: entry
+            .map(|fields| fields[5].to_owned())
+            .filter(|home| !home.is_empty())
+            .unwrap_or_else(|| "/".to_owned()),
     })
 }
 
 fn group_id(groups: &str, name: &str) -> Option<u32> {
     let fields = groups.lines().map(|line| line.split(':').collect::<Vec<_>>());
-    fields.filter(|fields| fields.len() >= 3 && fields[0] == name).find_map(|fields| fields[2].parse().ok())
+    fields
+        .filter(|fields| fields.len() >= 3 && fields[0] == name)
+        .find_map(|fields| fields[2].parse().ok())
 }
 
 fn groups_of(groups: &str, login: Option<&str>, gid: u32) -> Vec<u32> {
@@ -99,15 +111,27 @@ mod tests {
     fn root() -> tempfile::TempDir {
         let root = tempfile::tempdir().unwrap();
         fs::create_dir(root.path().join("etc")).unwrap();
-        fs::write(root.path().join("etc/passwd"), "root:x:0:0:root:/root:/bin/sh\nweb:x:33:34:w:/srv:/bin/false\n").unwrap();
-        fs::write(root.path().join("etc/group"), "root:x:0:\nweb:x:34:\nlog:x:40:root,web\n").unwrap();
+        fs::write(
+            root.path().join("etc/passwd"),
+            "root:x:0:0:root:/root:/bin/sh\nweb:x:33:34:w:/srv:/bin/false\n",
+        )
+        .unwrap();
+        fs::write(
+            root.path().join("etc/group"),
+            "root:x:0:\nweb:x:34:\nlog:x:40:root,web\n",
+        )
+        .unwrap();
         root
     }
 
     #[test]
     fn names_and_numbers_are_found_with_their_groups() {
         let root = root();
-        let user = |text| resolve_user(root.path(), text).map(|user| (user.uid, user.gid, user.additional_gids)).unwrap();
+        let user = |text| {
+            resolve_user(root.path(), text)
+                .map(|user| (user.uid, user.gid, user.additional_gids))
+                .unwrap()
+        };
         assert_eq!(user(""), (0, 0, vec![40]));
         assert_eq!(user("web"), (33, 34, vec![40]));
         assert_eq!(user("33"), (33, 34, vec![40]));
@@ -120,7 +144,10 @@ mod tests {
     #[test]
     fn a_name_that_is_not_there_is_refused() {
         let error = resolve_user(root().path(), "nobody").unwrap_err().to_string();
-        assert!(error.contains("\"nobody\" is not in the image's /etc/passwd"), "{error}");
+        assert!(
+            error.contains("\"nobody\" is not in the image's /etc/passwd"),
+            "{error}"
+        );
     }
 
     #[test]

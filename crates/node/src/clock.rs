@@ -8,18 +8,26 @@ use rustix::time::{ClockId, clock_gettime};
 
 /// The present, for the state machine.
 pub(crate) fn now() -> Now {
-    Now { boot: boot_time(), wall: WallTime(Timestamp::now().as_millisecond()) }
+    Now {
+        boot: boot_time(),
+        wall: WallTime(Timestamp::now().as_millisecond()),
+    }
 }
 
 /// Time since the machine's boot, its sleep included: a probe's period goes on while a laptop is closed.
 pub(crate) fn boot_time() -> BootTime {
     let time = clock_gettime(ClockId::Boottime);
-    BootTime(Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or(0)))
+    BootTime(Duration::new(
+        time.tv_sec.unsigned_abs(),
+        u32::try_from(time.tv_nsec).unwrap_or(0),
+    ))
 }
 
 /// Names this boot of the machine; times since boot of another one mean nothing.
 pub(crate) fn boot_id() -> std::io::Result<String> {
-    Ok(std::fs::read_to_string("/proc/sys/kernel/random/boot_id")?.trim().to_owned())
+    Ok(std::fs::read_to_string("/proc/sys/kernel/random/boot_id")?
+        .trim()
+        .to_owned())
 }
 
 /// A wall time as Kubernetes writes it, in whole seconds.

@@ -22,6 +22,12 @@ pub struct PodKey {
     pub name: String,
 }
 
+impl std::fmt::Display for PodKey {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{}/{}", self.namespace, self.name)
+    }
+}
+
 /// A list and the version from which a watch goes on without a gap.
 #[derive(Clone, Debug)]
 pub struct Listing {

@@ -28,7 +28,12 @@ impl History {
     /// Reads what an earlier agent wrote; a last line that was cut off by its death is dropped.
     pub(crate) fn open(folder: &Path) -> Self {
         let path = folder.join("history.jsonl");
-        let mut history = Self { path, file: None, lines: 0, runs: BTreeMap::new() };
+        let mut history = Self {
+            path,
+            file: None,
+            lines: 0,
+            runs: BTreeMap::new(),
+        };
         if let Ok(file) = File::open(&history.path) {
             let lines = BufReader::new(file).lines().map_while(Result::ok);
             for record in lines.filter_map(|line| serde_json::from_str::<RunRecord>(&line).ok()) {
@@ -58,7 +63,10 @@ impl History {
     }
 
     fn keep(&mut self, record: RunRecord) {
-        let runs = self.runs.entry((record.container.clone(), record.kind.clone())).or_default();
+        let runs = self
+            .runs
+            .entry((record.container.clone(), record.kind.clone()))
+            .or_default();
         if runs.len() == RUNS_PER_PROBE {
             runs.pop_front();
         }
@@ -129,7 +137,10 @@ mod tests {
             history.record(run(attempt));
         }
         assert_eq!(history.runs().len(), RUNS_PER_PROBE);
-        let lines = fs::read_to_string(folder.path().join("history.jsonl")).unwrap().lines().count();
+        let lines = fs::read_to_string(folder.path().join("history.jsonl"))
+            .unwrap()
+            .lines()
+            .count();
         assert!(lines <= REWRITE_FACTOR * RUNS_PER_PROBE, "{lines} lines");
     }
 
@@ -140,13 +151,20 @@ mod tests {
         history.record(run(1));
         history.record(run(2));
         drop(history);
-        append(&folder.path().join("history.jsonl")).unwrap().write_all(b"{\"time\":").unwrap();
+        append(&folder.path().join("history.jsonl"))
+            .unwrap()
+            .write_all(b"{\"time\":")
+            .unwrap();
 
         let mut history = History::open(folder.path());
         history.record(run(3));
         drop(history);
 
-        let attempts: Vec<_> = History::open(folder.path()).runs().iter().map(|run| run.attempt).collect();
+        let attempts: Vec<_> = History::open(folder.path())
+            .runs()
+            .iter()
+            .map(|run| run.attempt)
+            .collect();
         assert_eq!(attempts, [1, 2, 3]);
     }
 }

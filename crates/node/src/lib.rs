@@ -1,53 +1,154 @@
-//! The node agent. (Under construction: `handle` is settled, the bodies below are not.)
-#![allow(clippy::unimplemented)]
-#![allow(dead_code)]
+//! The node agent: one task per pod, which drives the pure state machine of `probelet-lifecycle` with containers,
+//! images, networks and components, and keeps what people ask about: documents, events, history, logs.
+//!
+//! Invariants:
+//! - Nothing here decides what is ready, when a container restarts or when a probe is due: the machine does, and the
+//!   status that is published is derived from its state alone.
+//! - A state is on disk before its actions are taken; the agent may be killed at any moment and comes back to running
+//!   containers.
+//! - Every probe and hook is run by a component in the engine; there is no other way.
+//!
+//! It does not do: HTTP (`probelet-api`), the command line, pulling from registries.
+
+mod adapt;
+mod check;
 mod clock;
+mod config;
 pub mod handle;
 mod history;
+mod inner;
 mod logs;
 mod objects;
+mod pod;
 mod recorder;
+mod sandbox;
+mod session;
+mod start;
 mod status;
 mod store;
 mod volumes;
 
-use handle::*;
+use std::{sync::Arc, time::Duration};
+
+pub use config::{NodeConfig, NodeError};
+use handle::{
+    Changes, Collection, Created, DeleteOptions, Document, ExecOptions, ExecSession, Listing, LogOptions, LogStream,
+    PodKey, RequestError, RunRecord, WatchError,
+};
+use inner::Inner;
+use pod::{Input, PodEntry};
+pub use store::StoreError;
+use tokio::sync::oneshot;
 
 /// A handle on the running agent; cheap to clone.
 #[derive(Clone)]
-pub struct Node {}
+pub struct Node {
+    inner: Arc<Inner>,
+}
 
 impl Node {
+    /// Starts the agent and takes over the pods that an earlier one left.
+    ///
+    /// # Errors
+    ///
+    /// [`NodeError`] says what is missing: root, the shim, a free address range, a state folder without another agent.
+    pub async fn start(config: NodeConfig) -> Result<Self, NodeError> {
+        let inner = Inner::open(&config).await?;
+        for folder in inner.store.pods()? {
+            inner.recover(folder)?;
+        }
+        Ok(Self { inner })
+    }
+
+    /// Ends the agent. Its pods' containers go on, and the next agent finds them; without pods the bridge goes too.
+    pub async fn shutdown(&self) {
+        self.inner.shutdown().await;
+    }
+
     /// Stores a new pod and starts it. `document` is a Pod as JSON.
-    pub async fn create(&self, _document: serde_json::Value) -> Result<Created, RequestError> {
-        unimplemented!()
+    ///
+    /// # Errors
+    ///
+    /// [`RequestError::Invalid`] names each fault by its field; [`RequestError::AlreadyExists`].
+    pub async fn create(&self, document: serde_json::Value) -> Result<Created, RequestError> {
+        self.inner.create(document)
     }
+
     /// All of a collection, or those of one namespace.
-    pub fn list(&self, _collection: Collection, _namespace: Option<&str>) -> Listing {
-        unimplemented!()
+    pub fn list(&self, collection: Collection, namespace: Option<&str>) -> Listing {
+        self.inner.objects.list(collection, namespace)
     }
+
     /// One pod.
-    pub fn pod(&self, _key: &PodKey) -> Result<Document, RequestError> {
-        unimplemented!()
+    ///
+    /// # Errors
+    ///
+    /// [`RequestError::NotFound`].
+    pub fn pod(&self, key: &PodKey) -> Result<Document, RequestError> {
+        self.inner
+            .objects
+            .get(Collection::Pods, key)
+            .ok_or_else(|| not_found(key))
     }
+
     /// Changes after a resource version, of all or of one namespace.
-    pub fn watch(&self, _collection: Collection, _namespace: Option<&str>, _after: u64) -> Result<Changes, WatchError> {
-        unimplemented!()
+    ///
+    /// # Errors
+    ///
+    /// [`WatchError::Expired`] if that version is older than what is kept.
+    pub fn watch(&self, collection: Collection, namespace: Option<&str>, after: u64) -> Result<Changes, WatchError> {
+        self.inner.objects.watch(collection, namespace, after)
     }
+
     /// Starts a pod's deletion; a watch tells when it is gone. Returns the pod as it is now.
-    pub async fn delete(&self, _key: &PodKey, _options: DeleteOptions) -> Result<Document, RequestError> {
-        unimplemented!()
+    ///
+    /// # Errors
+    ///
+    /// [`RequestError::NotFound`].
+    pub async fn delete(&self, key: &PodKey, options: DeleteOptions) -> Result<Document, RequestError> {
+        let entry = self.entry(key)?;
+        let (reply, document) = oneshot::channel();
+        let grace_period = options.grace_period_seconds.map(Duration::from_secs);
+        // Both fail only if the pod's task has ended meanwhile, and then the pod is gone.
+        let sent = entry.inbox.send(Input::Delete { grace_period, reply }).await;
+        sent.map_err(|_| not_found(key))?;
+        document.await.map_err(|_| not_found(key))
     }
+
     /// The recorded runs of a pod's probes and hooks, oldest first.
-    pub fn history(&self, _key: &PodKey) -> Result<Vec<RunRecord>, RequestError> {
-        unimplemented!()
+    ///
+    /// # Errors
+    ///
+    /// [`RequestError::NotFound`].
+    pub fn history(&self, key: &PodKey) -> Result<Vec<RunRecord>, RequestError> {
+        Ok(self.entry(key)?.runs())
     }
+
     /// A container's log.
-    pub async fn logs(&self, _key: &PodKey, _options: LogOptions) -> Result<LogStream, RequestError> {
-        unimplemented!()
+    ///
+    /// # Errors
+    ///
+    /// [`RequestError::NotFound`] for a pod or container that is not there, [`RequestError::Conflict`] for an instance
+    /// that has not started yet or a container that must be named.
+    pub async fn logs(&self, key: &PodKey, options: LogOptions) -> Result<LogStream, RequestError> {
+        session::logs(&*self.entry(key)?, options).await
     }
+
     /// Runs a command in a container.
-    pub async fn exec(&self, _key: &PodKey, _options: ExecOptions) -> Result<ExecSession, RequestError> {
-        unimplemented!()
+    ///
+    /// # Errors
+    ///
+    /// [`RequestError::NotFound`] for a pod or container that is not there, [`RequestError::Conflict`] for a container
+    /// that does not run or must be named.
+    pub async fn exec(&self, key: &PodKey, options: ExecOptions) -> Result<ExecSession, RequestError> {
+        session::exec(&self.entry(key)?, options).await
     }
+
+    fn entry(&self, key: &PodKey) -> Result<Arc<PodEntry>, RequestError> {
+        self.inner.pod(key).ok_or_else(|| not_found(key))
+    }
+}
+
+fn not_found(key: &PodKey) -> RequestError {
+    RequestError::NotFound(format!("pods \"{}\" not found", key.name))
 }

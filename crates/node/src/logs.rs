@@ -37,13 +37,39 @@ pub(crate) async fn open(path: &Path, options: &LogOptions, ended: watch::Receiv
         Some(lines) => reader.last_lines(lines).await?,
         None => VecDeque::new(),
     };
-    Ok(Box::pin(futures::stream::unfold((reader, backlog), |(mut reader, mut backlog)| async move {
-        if let Some(piece) = backlog.pop_front() {
-            return Some((Ok(piece), (reader, backlog)));
+    Ok(Box::pin(futures::stream::unfold(
+        (reader, backlog),
+        |(mut reader, mut backlog)| async move {
+            if let Some(piece) = backlog.pop_front() {
+                return Some((Ok(piece), (reader, backlog)));
+            }
+            let piece = reader.next().await.transpose()?;
+            Some((piece, (reader, backlog)))
+        },
+    )))
+}
+
+/// Removes a log with the full ones that were moved aside. It is no error if there is none.
+pub(crate) fn remove(path: &Path) -> io::Result<()> {
+    let (Some(folder), Some(name)) = (path.parent(), path.file_name().and_then(|name| name.to_str())) else {
+        return Ok(());
+    };
+    let entries = match std::fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        other => other?,
+    };
+    for entry in entries {
+        let entry = entry?;
+        let of_this_log = entry
+            .file_name()
+            .to_str()
+            .and_then(|found| found.strip_prefix(name))
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+        if of_this_log {
+            std::fs::remove_file(entry.path())?;
         }
-        let piece = reader.next().await.transpose()?;
-        Some((piece, (reader, backlog)))
-    })))
+    }
+    Ok(())
 }
 
 struct Reader {
@@ -165,13 +191,20 @@ impl Reader {
     }
 }
 
-#[expect(deprecated, reason = "an OwnedFd cannot change its descriptor, which is what `new` leaves unchecked")]
+#[expect(
+    deprecated,
+    reason = "an OwnedFd cannot change its descriptor, which is what `new` leaves unchecked"
+)]
 /// Watches the folder as well as the file, so that the new file of a rotation is noticed.
 fn watch_file(path: &Path) -> io::Result<AsyncFd<OwnedFd>> {
     let watch = inotify::init(inotify::CreateFlags::NONBLOCK | inotify::CreateFlags::CLOEXEC)?;
     inotify::add_watch(&watch, path, inotify::WatchFlags::MODIFY)?;
     if let Some(folder) = path.parent() {
-        inotify::add_watch(&watch, folder, inotify::WatchFlags::CREATE | inotify::WatchFlags::MOVED_TO)?;
+        inotify::add_watch(
+            &watch,
+            folder,
+            inotify::WatchFlags::CREATE | inotify::WatchFlags::MOVED_TO,
+        )?;
     }
     AsyncFd::new(watch)
 }
@@ -213,8 +246,14 @@ mod tests {
         let (_ended, receiver) = watch::channel(true);
         let plain = open(&path, &LogOptions::default(), receiver.clone()).await.unwrap();
         assert_eq!(text(plain).await, "one\ntwo\nthree\n");
-        let options = LogOptions { timestamps: true, ..LogOptions::default() };
-        assert_eq!(text(open(&path, &options, receiver).await.unwrap()).await, "T1 one\nT2 two\nT4 three\n");
+        let options = LogOptions {
+            timestamps: true,
+            ..LogOptions::default()
+        };
+        assert_eq!(
+            text(open(&path, &options, receiver).await.unwrap()).await,
+            "T1 one\nT2 two\nT4 three\n"
+        );
     }
 
     #[tokio::test]
@@ -222,8 +261,15 @@ mod tests {
         let (_folder, path) = log(THREE);
         let (_ended, receiver) = watch::channel(true);
         for (lines, expected) in [(0, ""), (1, "three\n"), (2, "two\nthree\n"), (9, "one\ntwo\nthree\n")] {
-            let options = LogOptions { tail_lines: Some(lines), ..LogOptions::default() };
-            assert_eq!(text(open(&path, &options, receiver.clone()).await.unwrap()).await, expected, "tail {lines}");
+            let options = LogOptions {
+                tail_lines: Some(lines),
+                ..LogOptions::default()
+            };
+            assert_eq!(
+                text(open(&path, &options, receiver.clone()).await.unwrap()).await,
+                expected,
+                "tail {lines}"
+            );
         }
     }
 
@@ -231,15 +277,26 @@ mod tests {
     async fn following_goes_through_a_rotation_and_ends_with_the_container() {
         let (folder, path) = log("T1 stdout F one\n");
         let (ended, receiver) = watch::channel(false);
-        let options = LogOptions { follow: true, ..LogOptions::default() };
+        let options = LogOptions {
+            follow: true,
+            ..LogOptions::default()
+        };
         let mut stream = open(&path, &options, receiver).await.unwrap();
         assert_eq!(stream.next().await.unwrap().unwrap(), "one\n");
 
         std::fs::rename(&path, folder.path().join("log.1")).unwrap();
-        std::fs::File::create(&path).unwrap().write_all(b"T2 stdout F two\n").unwrap();
+        std::fs::File::create(&path)
+            .unwrap()
+            .write_all(b"T2 stdout F two\n")
+            .unwrap();
         assert_eq!(stream.next().await.unwrap().unwrap(), "two\n");
 
-        std::fs::OpenOptions::new().append(true).open(&path).unwrap().write_all(b"T3 stdout F last\n").unwrap();
+        std::fs::OpenOptions::new()
+            .append(true)
+            .open(&path)
+            .unwrap()
+            .write_all(b"T3 stdout F last\n")
+            .unwrap();
         ended.send(true).unwrap();
         assert_eq!(text(stream).await, "last\n");
     }

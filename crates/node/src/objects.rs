@@ -52,7 +52,11 @@ impl Objects {
             reserved,
             forgotten: reserved,
         };
-        Ok(Self { inner: Mutex::new(inner), newest: watch::Sender::new(reserved), reservation })
+        Ok(Self {
+            inner: Mutex::new(inner),
+            newest: watch::Sender::new(reserved),
+            reservation,
+        })
     }
 
     /// Adds or replaces a document, giving it the next resource version. Returns it as it is stored.
@@ -62,11 +66,19 @@ impl Objects {
         set_version(&mut document, version);
         let document: Document = Arc::new(document);
         let known = inner.documents.insert((collection, key.clone()), document.clone());
-        let kind = if known.is_some() { ChangeKind::Modified } else { ChangeKind::Added };
+        let kind = if known.is_some() {
+            ChangeKind::Modified
+        } else {
+            ChangeKind::Added
+        };
         inner.remember(
             collection,
             key.namespace,
-            Change { kind, resource_version: version, object: document.clone() },
+            Change {
+                kind,
+                resource_version: version,
+                object: document.clone(),
+            },
         );
         drop(inner);
         self.newest.send_replace(version);
@@ -76,11 +88,17 @@ impl Objects {
     /// Removes a document, if it is there.
     pub(crate) fn remove(&self, collection: Collection, key: &PodKey) {
         let mut inner = self.lock();
-        let Some(document) = inner.documents.remove(&(collection, key.clone())) else { return };
+        let Some(document) = inner.documents.remove(&(collection, key.clone())) else {
+            return;
+        };
         let version = inner.next_version(&self.reservation);
         let mut last = (*document).clone();
         set_version(&mut last, version);
-        let change = Change { kind: ChangeKind::Deleted, resource_version: version, object: Arc::new(last) };
+        let change = Change {
+            kind: ChangeKind::Deleted,
+            resource_version: version,
+            object: Arc::new(last),
+        };
         inner.remember(collection, key.namespace.clone(), change);
         drop(inner);
         self.newest.send_replace(version);
@@ -100,7 +118,10 @@ impl Objects {
             .filter(|((of, key), _)| *of == collection && namespace.is_none_or(|wanted| key.namespace == wanted))
             .map(|(_, document)| document.clone())
             .collect();
-        Listing { resource_version: inner.version, items }
+        Listing {
+            resource_version: inner.version,
+            items,
+        }
     }
 
     /// The changes after a version.
@@ -185,7 +206,9 @@ impl Watcher {
             return Err(WatchError::Expired(after));
         }
         self.newest.mark_unchanged();
-        let from = inner.changes.partition_point(|(_, _, change)| change.resource_version <= after);
+        let from = inner
+            .changes
+            .partition_point(|(_, _, change)| change.resource_version <= after);
         let found = inner.changes.range(from..).find(|(collection, namespace, _)| {
             *collection == self.collection && self.namespace.as_ref().is_none_or(|wanted| wanted == namespace)
         });
@@ -208,7 +231,10 @@ mod tests {
     use super::*;
 
     fn key(name: &str) -> PodKey {
-        PodKey { namespace: "default".into(), name: name.into() }
+        PodKey {
+            namespace: "default".into(),
+            name: name.into(),
+        }
     }
 
     fn objects() -> (tempfile::TempDir, Arc<Objects>) {
@@ -230,7 +256,10 @@ mod tests {
         let modified = changes.next().await.unwrap().unwrap();
         let deleted = changes.next().await.unwrap().unwrap();
 
-        assert_eq!((modified.kind, modified.object["n"].as_i64()), (ChangeKind::Modified, Some(2)));
+        assert_eq!(
+            (modified.kind, modified.object["n"].as_i64()),
+            (ChangeKind::Modified, Some(2))
+        );
         assert_eq!(deleted.kind, ChangeKind::Deleted);
         assert!(deleted.resource_version > modified.resource_version);
     }
@@ -254,7 +283,10 @@ mod tests {
         }
         assert!(matches!(changes.next().await, Some(Err(WatchError::Expired(0)))));
         assert!(changes.next().await.is_none());
-        assert!(matches!(objects.watch(Collection::Pods, None, 0).err(), Some(WatchError::Expired(0))));
+        assert!(matches!(
+            objects.watch(Collection::Pods, None, 0).err(),
+            Some(WatchError::Expired(0))
+        ));
     }
 
     #[test]

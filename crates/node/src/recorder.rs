@@ -72,7 +72,10 @@ pub(crate) struct PodEvents {
 
 impl Recorder {
     pub(crate) fn new(objects: Arc<Objects>) -> Self {
-        Self { objects, deleted: Mutex::new(Vec::new()) }
+        Self {
+            objects,
+            deleted: Mutex::new(Vec::new()),
+        }
     }
 
     /// Opens the events of a pod, with those that an earlier agent recorded.
@@ -169,13 +172,24 @@ impl PodEvents {
         let entries = self.events.iter().enumerate();
         self.index = entries
             .map(|(at, event)| {
-                ((event.warning, event.reason.clone(), event.message.clone(), event.field_path.clone()), at)
+                (
+                    (
+                        event.warning,
+                        event.reason.clone(),
+                        event.message.clone(),
+                        event.field_path.clone(),
+                    ),
+                    at,
+                )
             })
             .collect();
     }
 
     fn key(&self, event: &Counted) -> PodKey {
-        PodKey { namespace: self.subject.key.namespace.clone(), name: event.name.clone() }
+        PodKey {
+            namespace: self.subject.key.namespace.clone(),
+            name: event.name.clone(),
+        }
     }
 
     fn publish(&self, event: &Counted) {
@@ -206,7 +220,10 @@ impl PodEvents {
             count: Some(event.count),
             first_timestamp: Some(Time(clock::timestamp(event.first))),
             last_timestamp: Some(Time(clock::timestamp(event.last))),
-            source: Some(EventSource { component: Some("probelet".to_owned()), host: None }),
+            source: Some(EventSource {
+                component: Some("probelet".to_owned()),
+                host: None,
+            }),
             reporting_component: Some("probelet".to_owned()),
             ..Event::default()
         }
@@ -221,8 +238,15 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let objects = Arc::new(Objects::open(folder.path().join("resource-version")).unwrap());
         let recorder = Arc::new(Recorder::new(objects.clone()));
-        let key = PodKey { namespace: "default".into(), name: "web".into() };
-        let subject = Subject { key, uid: "u".into(), containers: vec!["app".into()] };
+        let key = PodKey {
+            namespace: "default".into(),
+            name: "web".into(),
+        };
+        let subject = Subject {
+            key,
+            uid: "u".into(),
+            containers: vec!["app".into()],
+        };
         let events = recorder.open(subject, folder.path());
         (folder, objects, events)
     }

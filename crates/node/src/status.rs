@@ -2,10 +2,7 @@
 
 use std::net::IpAddr;
 
-use k8s_openapi::{
-    api::core::v1 as kubernetes,
-    apimachinery::pkg::apis::meta::v1::Time,
-};
+use k8s_openapi::{api::core::v1 as kubernetes, apimachinery::pkg::apis::meta::v1::Time};
 use probelet_lifecycle::status::{ContainerState, ContainerStatus, Phase, PodStatus, Terminated};
 use probelet_lifecycle::time::WallTime;
 
@@ -42,8 +39,12 @@ pub(crate) fn instance_id(pod_uid: &str, container: &str, instance: u32) -> Stri
 
 /// `status` of the pod's document.
 pub(crate) fn pod_status(status: &PodStatus, facts: &Facts) -> kubernetes::PodStatus {
-    let mut containers: Vec<_> =
-        status.containers.iter().zip(&facts.containers).map(|(status, facts)| container_status(status, facts)).collect();
+    let mut containers: Vec<_> = status
+        .containers
+        .iter()
+        .zip(&facts.containers)
+        .map(|(status, facts)| container_status(status, facts))
+        .collect();
     // C3.3: sorted by name.
     containers.sort_by(|one, other| one.name.cmp(&other.name));
     kubernetes::PodStatus {
@@ -55,8 +56,15 @@ pub(crate) fn pod_status(status: &PodStatus, facts: &Facts) -> kubernetes::PodSt
         container_statuses: Some(containers),
         host_ip: facts.host_address.map(|address| address.to_string()),
         pod_ip: facts.addresses.first().map(IpAddr::to_string),
-        pod_ips: (!facts.addresses.is_empty())
-            .then(|| facts.addresses.iter().map(|address| kubernetes::PodIP { ip: address.to_string() }).collect()),
+        pod_ips: (!facts.addresses.is_empty()).then(|| {
+            facts
+                .addresses
+                .iter()
+                .map(|address| kubernetes::PodIP {
+                    ip: address.to_string(),
+                })
+                .collect()
+        }),
         qos_class: Some(facts.qos_class.to_owned()),
         ..kubernetes::PodStatus::default()
     }
@@ -85,7 +93,9 @@ fn container_status(status: &ContainerStatus, facts: &ContainerFacts) -> kuberne
             status.last_termination.as_ref().map(|last| id(last.instance))
         }
         ContainerState::Running { started_at } => {
-            state.running = Some(kubernetes::ContainerStateRunning { started_at: Some(time(*started_at)) });
+            state.running = Some(kubernetes::ContainerStateRunning {
+                started_at: Some(time(*started_at)),
+            });
             Some(id(status.restart_count))
         }
         ContainerState::Terminated(end) => {

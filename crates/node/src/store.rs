@@ -63,7 +63,9 @@ impl Store {
 
     /// The folder of the pod with that uid.
     pub(crate) fn pod(&self, uid: &str) -> PodFolder {
-        PodFolder { path: self.pods.join(uid) }
+        PodFolder {
+            path: self.pods.join(uid),
+        }
     }
 
     /// The folders of all pods that were accepted; what a crash left of others is removed.
@@ -142,12 +144,16 @@ impl PodFolder {
 /// Reads a JSON file.
 pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, StoreError> {
     let bytes = fs::read(path).map_err(StoreError::at(path))?;
-    serde_json::from_slice(&bytes).map_err(io::Error::from).map_err(StoreError::at(path))
+    serde_json::from_slice(&bytes)
+        .map_err(io::Error::from)
+        .map_err(StoreError::at(path))
 }
 
 /// Replaces a JSON file in one step.
 pub(crate) fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), StoreError> {
-    let bytes = serde_json::to_vec(value).map_err(io::Error::from).map_err(StoreError::at(path))?;
+    let bytes = serde_json::to_vec(value)
+        .map_err(io::Error::from)
+        .map_err(StoreError::at(path))?;
     replace(path, &bytes).map_err(StoreError::at(path))
 }
 
@@ -167,7 +173,12 @@ fn replace_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
 
 fn write_beside(path: &Path, bytes: &[u8], sync: bool) -> io::Result<()> {
     let temporary = path.with_extension("new");
-    let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
+    let mut file = fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&temporary)?;
     file.write_all(bytes)?;
     if sync {
         file.sync_all()?;

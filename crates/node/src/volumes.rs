@@ -7,6 +7,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use probelet_manifest::HostPathType;
+
 /// A volume that cannot be had.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum VolumeError {
@@ -15,23 +17,18 @@ pub(crate) enum VolumeError {
         "volume \"{volume}\": hostPath type check failed: {} is not {wanted}; correct the path, or the type in \
          spec.volumes[].hostPath.type", path.display()
     )]
-    WrongType { volume: String, path: PathBuf, wanted: &'static str },
+    WrongType {
+        volume: String,
+        path: PathBuf,
+        wanted: &'static str,
+    },
     /// The folder or file cannot be made.
     #[error("volume \"{volume}\": {}: {source}", path.display())]
-    Io { volume: String, path: PathBuf, source: io::Error },
-}
-
-/// What `hostPath.type` may ask for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum HostPathType {
-    Unchecked,
-    DirectoryOrCreate,
-    Directory,
-    FileOrCreate,
-    File,
-    Socket,
-    CharacterDevice,
-    BlockDevice,
+    Io {
+        volume: String,
+        path: PathBuf,
+        source: io::Error,
+    },
 }
 
 /// Checks, and makes if asked to, what a hostPath volume names.
@@ -39,8 +36,16 @@ pub(crate) fn prepare_host_path(volume: &str, path: &Path, kind: HostPathType) -
     use HostPathType::{
         BlockDevice, CharacterDevice, Directory, DirectoryOrCreate, File, FileOrCreate, Socket, Unchecked,
     };
-    let failed = |source| VolumeError::Io { volume: volume.to_owned(), path: path.to_owned(), source };
-    let wrong = |wanted| VolumeError::WrongType { volume: volume.to_owned(), path: path.to_owned(), wanted };
+    let failed = |source| VolumeError::Io {
+        volume: volume.to_owned(),
+        path: path.to_owned(),
+        source,
+    };
+    let wrong = |wanted| VolumeError::WrongType {
+        volume: volume.to_owned(),
+        path: path.to_owned(),
+        wanted,
+    };
     let found = match fs::metadata(path) {
         Ok(metadata) => Some(metadata.file_type()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
@@ -49,20 +54,28 @@ pub(crate) fn prepare_host_path(volume: &str, path: &Path, kind: HostPathType) -
     let is = |test: fn(&fs::FileType) -> bool| found.as_ref().is_some_and(test);
     match kind {
         // As with the kubelet, a path that is not there becomes a folder when it is mounted.
-        Unchecked | DirectoryOrCreate if found.is_none() => {
-            fs::DirBuilder::new().recursive(true).mode(0o755).create(path).map_err(failed)
-        }
+        Unchecked | DirectoryOrCreate if found.is_none() => fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o755)
+            .create(path)
+            .map_err(failed),
         Unchecked => Ok(()),
-        FileOrCreate if found.is_none() => {
-            fs::write(path, "").and_then(|()| fs::set_permissions(path, PermissionsExt::from_mode(0o644))).map_err(failed)
-        }
-        DirectoryOrCreate | Directory => is(fs::FileType::is_dir).then_some(()).ok_or_else(|| wrong("a directory")),
+        FileOrCreate if found.is_none() => fs::write(path, "")
+            .and_then(|()| fs::set_permissions(path, PermissionsExt::from_mode(0o644)))
+            .map_err(failed),
+        DirectoryOrCreate | Directory => is(fs::FileType::is_dir)
+            .then_some(())
+            .ok_or_else(|| wrong("a directory")),
         FileOrCreate | File => is(fs::FileType::is_file).then_some(()).ok_or_else(|| wrong("a file")),
-        Socket => is(FileTypeExt::is_socket).then_some(()).ok_or_else(|| wrong("a socket")),
-        CharacterDevice => {
-            is(FileTypeExt::is_char_device).then_some(()).ok_or_else(|| wrong("a character device"))
-        }
-        BlockDevice => is(FileTypeExt::is_block_device).then_some(()).ok_or_else(|| wrong("a block device")),
+        Socket => is(FileTypeExt::is_socket)
+            .then_some(())
+            .ok_or_else(|| wrong("a socket")),
+        CharacterDevice => is(FileTypeExt::is_char_device)
+            .then_some(())
+            .ok_or_else(|| wrong("a character device")),
+        BlockDevice => is(FileTypeExt::is_block_device)
+            .then_some(())
+            .ok_or_else(|| wrong("a block device")),
     }
 }
 
@@ -70,7 +83,11 @@ pub(crate) fn prepare_host_path(volume: &str, path: &Path, kind: HostPathType) -
 pub(crate) fn prepare_empty_dir(volume: &str, path: &Path) -> Result<(), VolumeError> {
     fs::create_dir_all(path)
         .and_then(|()| fs::set_permissions(path, PermissionsExt::from_mode(0o777)))
-        .map_err(|source| VolumeError::Io { volume: volume.to_owned(), path: path.to_owned(), source })
+        .map_err(|source| VolumeError::Io {
+            volume: volume.to_owned(),
+            path: path.to_owned(),
+            source,
+        })
 }
 
 /// Files that every container finds in `/etc`.
@@ -90,7 +107,8 @@ pub(crate) fn generate_files(folder: &Path, hostname: &str, addresses: &[IpAddr]
         hostname: etc.join("hostname"),
         resolv_conf: etc.join("resolv.conf"),
     };
-    let mut hosts = "# Written by probelet.\n127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n".to_owned();
+    let mut hosts =
+        "# Written by probelet.\n127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n".to_owned();
     for address in addresses {
         hosts.push_str(&format!("{address}\t{hostname}\n"));
     }
@@ -125,7 +143,10 @@ mod tests {
             (HostPathType::BlockDevice, "a block device"),
         ] {
             let message = prepare_host_path("data", &file, kind).unwrap_err().to_string();
-            assert!(message.contains("volume \"data\"") && message.contains(wanted), "{message}");
+            assert!(
+                message.contains("volume \"data\"") && message.contains(wanted),
+                "{message}"
+            );
         }
         let missing = prepare_host_path("data", &folder.path().join("none"), HostPathType::Directory);
         assert!(missing.is_err());

@@ -1,0 +1,387 @@
+//! Running one probe or hook: from its handler in the manifest to the component, and from the component's outcome to
+//! the history. There is no other way to run a check (invariant 2).
+
+use std::{
+    net::IpAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use probelet_engine::{
+    Check, Grants, Limits, NetworkGrant, Outcome, Port, RunRequest, SOFT_DEADLINE_MARGIN, Subject, Verdict,
+};
+use probelet_lifecycle::{
+    action::{ActionId, HookReason, ProbeKind},
+    config::ContainerIndex,
+    event::{Event, ProbeOutcome, Verdict as ProbeVerdict},
+    time::{BootTime, Now},
+};
+use probelet_manifest::{Container, Handler, HttpGet, PortReference, Probe};
+use serde_json::{Value, json};
+
+use crate::{
+    adapt::ExecIn, clock, handle::RunRecord, inner::Inner, pod::PodEntry, sandbox::Sandbox, status::instance_id,
+};
+
+/// A check that could not be run is tried this often in all (A3.13).
+const MAX_TRIES: u32 = 3;
+
+/// What is to be run.
+pub(crate) struct Run {
+    pub(crate) container: ContainerIndex,
+    pub(crate) instance: u32,
+    pub(crate) what: What,
+    pub(crate) due: BootTime,
+    pub(crate) timeout: Duration,
+    /// How the last run of the same probe for the same instance ended.
+    pub(crate) previous: Option<Verdict>,
+}
+
+/// A probe or a hook.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum What {
+    Probe { kind: ProbeKind, attempt: u64 },
+    Hook { reason: HookReason },
+}
+
+/// A run that has ended.
+pub(crate) struct CheckResult {
+    run: Run,
+    started: Now,
+    container: String,
+    component: String,
+    digest: String,
+    tries: u32,
+    outcome: Outcome,
+}
+
+/// Runs a check to its end; dropping the future ends it and leaves nothing behind.
+pub(crate) async fn run(node: &Inner, entry: &PodEntry, sandbox: Option<&Sandbox>, run: Run) -> CheckResult {
+    let started = clock::now();
+    let container = &entry.pod.spec.containers[run.container.0];
+    let checked = Checked {
+        entry,
+        container,
+        sandbox,
+        run: &run,
+    };
+    let (component, config) = checked.component();
+    let plugin = node.plugins.get(component);
+    let mut tries = 0;
+    let outcome = loop {
+        tries += 1;
+        let outcome = match &config {
+            Ok(config) => plugin.run(checked.request(config.clone())).await,
+            Err(reason) => cannot_run(reason),
+        };
+        let may_retry = matches!(run.what, What::Probe { .. }) && config.is_ok() && tries < MAX_TRIES;
+        if outcome.verdict != Verdict::Errored || !may_retry {
+            break outcome;
+        }
+    };
+    CheckResult {
+        container: container.name.clone(),
+        component: plugin.name().to_owned(),
+        digest: plugin.digest().to_owned(),
+        run,
+        started,
+        tries,
+        outcome,
+    }
+}
+
+/// The outcome of a check for which there is nothing to run.
+fn cannot_run(reason: &str) -> Outcome {
+    Outcome {
+        verdict: Verdict::Errored,
+        message: reason.to_owned(),
+        log: String::new(),
+        usage: probelet_engine::Usage::default(),
+    }
+}
+
+/// A check and all that it is about.
+struct Checked<'a> {
+    entry: &'a PodEntry,
+    container: &'a Container,
+    sandbox: Option<&'a Sandbox>,
+    run: &'a Run,
+}
+
+impl Checked<'_> {
+    /// The built-in component of the handler, and its configuration: names, ports and addresses resolved.
+    fn component(&self) -> (&'static str, Result<Value, String>) {
+        match self.handler() {
+            Handler::Exec { command } => ("exec", Ok(json!({ "command": self.expanded(command) }))),
+            Handler::HttpGet(http) => ("http", self.http(http)),
+            Handler::TcpSocket(tcp) => (
+                "tcp",
+                self.port(&tcp.port)
+                    .and_then(|port| Ok(json!({ "host": self.host(tcp.host.as_deref())?, "port": port }))),
+            ),
+            Handler::Sleep { seconds } => ("sleep", Ok(json!({ "seconds": seconds }))),
+        }
+    }
+
+    fn http(&self, http: &HttpGet) -> Result<Value, String> {
+        let headers: Vec<_> = http
+            .headers
+            .iter()
+            .map(|header| json!({ "name": header.name, "value": header.value }))
+            .collect();
+        Ok(json!({
+            "scheme": http.scheme.to_string(),
+            "host": self.host(http.host.as_deref())?,
+            "port": self.port(&http.port)?,
+            "path": http.path,
+            "headers": headers,
+            "hook": matches!(self.run.what, What::Hook { .. }),
+        }))
+    }
+
+    fn handler(&self) -> &Handler {
+        let container = self.container;
+        let (handler, name) = match self.run.what {
+            What::Probe {
+                kind: ProbeKind::Startup,
+                ..
+            } => (probe_handler(&container.startup_probe), "startupProbe"),
+            What::Probe {
+                kind: ProbeKind::Liveness,
+                ..
+            } => (probe_handler(&container.liveness_probe), "livenessProbe"),
+            What::Probe {
+                kind: ProbeKind::Readiness,
+                ..
+            } => (probe_handler(&container.readiness_probe), "readinessProbe"),
+            What::Hook {
+                reason: HookReason::Start,
+            } => (container.post_start.as_ref(), "postStart"),
+            What::Hook { .. } => (container.pre_stop.as_ref(), "preStop"),
+        };
+        handler.unwrap_or_else(|| panic!("the machine asks only for checks that the manifest has, not for {name}"))
+    }
+
+    /// `$(NAME)` in a probe's command is replaced, in a hook's it is not (A2.30).
+    fn expanded(&self, command: &[String]) -> Vec<String> {
+        match self.run.what {
+            What::Probe { .. } => probelet_manifest::expand_all(command, &self.container.env),
+            What::Hook { .. } => command.to_vec(),
+        }
+    }
+
+    /// A port's number; a name is looked up in the container's own ports (A2.1, A2.2).
+    fn port(&self, port: &PortReference) -> Result<u16, String> {
+        match port {
+            PortReference::Number(number) => Ok(*number),
+            PortReference::Name(name) => {
+                let ports = self.container.ports.iter();
+                let named = ports
+                    .filter(|port| port.name.as_deref() == Some(name))
+                    .map(|port| port.container_port);
+                named.chain(name.parse().ok()).next().ok_or_else(|| {
+                    format!(
+                        "container {} has no port named \"{name}\"; add it to its ports",
+                        self.container.name
+                    )
+                })
+            }
+        }
+    }
+
+    /// The address to dial: the handler's, else the pod's (A2.3). Never empty, which would be the node itself (A2.31).
+    fn host(&self, host: Option<&str>) -> Result<String, String> {
+        match (host, self.pod_address()) {
+            (Some(host), _) if !host.is_empty() => Ok(host.to_owned()),
+            (_, Some(address)) => Ok(address.to_string()),
+            (_, None) => Err("the pod has no address yet".to_owned()),
+        }
+    }
+
+    fn pod_address(&self) -> Option<IpAddr> {
+        self.sandbox.and_then(|sandbox| sandbox.addresses().first().copied())
+    }
+
+    fn request(&self, config: Value) -> RunRequest {
+        let timeout = self.run.timeout;
+        let (check, attempt, grace_left) = match self.run.what {
+            What::Probe { kind, attempt } => (Check::Probe(engine_kind(kind)), attempt, None),
+            What::Hook { reason } => (
+                Check::Hook(engine_reason(reason)),
+                1,
+                (reason != HookReason::Start).then_some(timeout),
+            ),
+        };
+        RunRequest {
+            check,
+            subject: self.subject(),
+            attempt,
+            previous: self.run.previous,
+            config,
+            timeout,
+            deadline: Instant::now() + timeout + SOFT_DEADLINE_MARGIN,
+            limits: Limits::default(),
+            grants: self.grants(),
+            grace_left,
+        }
+    }
+
+    fn subject(&self) -> Subject {
+        let ports = self.container.ports.iter().map(|port| Port {
+            name: port.name.clone(),
+            number: port.container_port,
+            protocol: port.protocol.to_string(),
+        });
+        Subject {
+            namespace: self.entry.key.namespace.clone(),
+            pod: self.entry.key.name.clone(),
+            container: self.container.name.clone(),
+            container_id: instance_id(&self.entry.uid, &self.container.name, self.run.instance),
+            restart_count: self.run.instance,
+            address: self.pod_address(),
+            ports: ports.collect(),
+            started_at: self.instance().map(|running| running.started_at()),
+        }
+    }
+
+    /// What a built-in component needs, and no more.
+    fn grants(&self) -> Grants {
+        let network = |host: Option<&str>, tls_unverified| NetworkGrant {
+            namespace: self.sandbox.and_then(|sandbox| sandbox.namespace.clone()),
+            pod_addresses: self
+                .sandbox
+                .map(|sandbox| sandbox.addresses().to_vec())
+                .unwrap_or_default(),
+            hosts: host.map(str::to_owned).into_iter().collect(),
+            tls_unverified,
+        };
+        match self.handler() {
+            Handler::Exec { .. } => Grants {
+                exec: Some(Arc::new(ExecIn(self.instance()))),
+                network: None,
+            },
+            Handler::HttpGet(http) => Grants {
+                exec: None,
+                network: Some(network(http.host.as_deref(), true)),
+            },
+            Handler::TcpSocket(tcp) => Grants {
+                exec: None,
+                network: Some(network(tcp.host.as_deref(), false)),
+            },
+            Handler::Sleep { .. } => Grants::default(),
+        }
+    }
+
+    /// The instance that is checked, if it still runs.
+    fn instance(&self) -> Option<probelet_container::Container> {
+        let instance = self.entry.instance(self.run.container.0)?;
+        (instance.number == self.run.instance).then_some(instance.container)
+    }
+}
+
+fn probe_handler(probe: &Option<Probe>) -> Option<&Handler> {
+    probe.as_ref().map(|probe| &probe.handler)
+}
+
+fn engine_kind(kind: ProbeKind) -> probelet_engine::ProbeKind {
+    match kind {
+        ProbeKind::Startup => probelet_engine::ProbeKind::Startup,
+        ProbeKind::Liveness => probelet_engine::ProbeKind::Liveness,
+        ProbeKind::Readiness => probelet_engine::ProbeKind::Readiness,
+    }
+}
+
+fn engine_reason(reason: HookReason) -> probelet_engine::HookReason {
+    match reason {
+        HookReason::Start => probelet_engine::HookReason::Start,
+        HookReason::Delete => probelet_engine::HookReason::Delete,
+        HookReason::Liveness => probelet_engine::HookReason::Liveness,
+        HookReason::Startup => probelet_engine::HookReason::Startup,
+        HookReason::PostStart => probelet_engine::HookReason::PostStart,
+    }
+}
+
+impl CheckResult {
+    /// Which probe it was of which instance, and how it ended; `None` for a hook.
+    pub(crate) fn probe_verdict(&self) -> Option<((ContainerIndex, ProbeKind), (u32, Verdict))> {
+        match self.run.what {
+            What::Probe { kind, .. } => Some(((self.run.container, kind), (self.run.instance, self.outcome.verdict))),
+            What::Hook { .. } => None,
+        }
+    }
+
+    /// What the state machine is told.
+    pub(crate) fn event(&self, action: ActionId) -> Event {
+        let message = self.outcome.message.clone();
+        match self.run.what {
+            What::Probe { .. } => {
+                let verdict = match self.outcome.verdict {
+                    Verdict::Success => ProbeVerdict::Success,
+                    Verdict::Warning => ProbeVerdict::Warning,
+                    Verdict::Failure => ProbeVerdict::Failure,
+                    Verdict::Errored => ProbeVerdict::Errored,
+                };
+                Event::ProbeFinished {
+                    action,
+                    outcome: ProbeOutcome { verdict, message },
+                }
+            }
+            What::Hook { .. } => {
+                let good = matches!(self.outcome.verdict, Verdict::Success | Verdict::Warning);
+                Event::HookFinished {
+                    action,
+                    result: if good { Ok(()) } else { Err(message) },
+                }
+            }
+        }
+    }
+
+    /// What the history keeps; `recorded` is the present.
+    pub(crate) fn record(self, recorded: BootTime) -> RunRecord {
+        let (kind, attempt) = match self.run.what {
+            What::Probe {
+                kind: ProbeKind::Startup,
+                attempt,
+            } => ("startup", attempt),
+            What::Probe {
+                kind: ProbeKind::Liveness,
+                attempt,
+            } => ("liveness", attempt),
+            What::Probe {
+                kind: ProbeKind::Readiness,
+                attempt,
+            } => ("readiness", attempt),
+            What::Hook {
+                reason: HookReason::Start,
+            } => ("postStart", 1),
+            What::Hook { .. } => ("preStop", 1),
+        };
+        let outcome = match self.outcome.verdict {
+            Verdict::Success => "success",
+            Verdict::Warning => "warning",
+            Verdict::Failure => "failure",
+            Verdict::Errored => "errored",
+        };
+        let usage = self.outcome.usage;
+        RunRecord {
+            time: clock::milliseconds_text(self.started.wall),
+            container: self.container,
+            instance: self.run.instance,
+            kind: kind.to_owned(),
+            attempt,
+            outcome: outcome.to_owned(),
+            message: self.outcome.message,
+            wall_micros: micros(recorded.since(self.run.due)),
+            fuel: usage.fuel,
+            memory_bytes: usage.memory_peak_bytes,
+            host_calls: usage.host_calls,
+            component: self.component,
+            digest: self.digest,
+            tries: self.tries,
+        }
+    }
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}

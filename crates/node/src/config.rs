@@ -1,0 +1,118 @@
+//! What the agent is told when it starts, and why it may not start.
+
+use std::path::{Path, PathBuf};
+
+use crate::store::StoreError;
+
+/// Where the agent keeps things and which network it uses.
+#[derive(Clone, Debug)]
+pub struct NodeConfig {
+    /// The folder of everything that outlives the agent: images, pods, containers, the cache of compiled components.
+    pub state_directory: PathBuf,
+    /// The range that pods get their addresses from, such as `10.88.0.0/16`.
+    pub pod_cidr: String,
+    /// The name of the bridge that pods are connected to.
+    pub bridge: String,
+    /// The program `probelet-shim`; the one beside the agent's own if `None`.
+    pub shim: Option<PathBuf>,
+}
+
+impl NodeConfig {
+    /// The folder of the image store.
+    pub fn images(&self) -> PathBuf {
+        self.state_directory.join("images")
+    }
+
+    pub(crate) fn containers(&self) -> PathBuf {
+        self.state_directory.join("containers")
+    }
+
+    pub(crate) fn network(&self) -> PathBuf {
+        self.state_directory.join("network")
+    }
+
+    pub(crate) fn component_cache(&self) -> PathBuf {
+        self.state_directory.join("cache").join("components")
+    }
+
+    pub(crate) fn shim(&self) -> Result<PathBuf, NodeError> {
+        let path = match &self.shim {
+            Some(path) => path.clone(),
+            None => std::env::current_exe()
+                .map_err(StoreError::at(Path::new("/proc/self/exe")))?
+                .with_file_name("probelet-shim"),
+        };
+        if path.is_file() {
+            Ok(path)
+        } else {
+            Err(NodeError::NoShim { path })
+        }
+    }
+}
+
+/// Why the agent cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum NodeError {
+    /// Containers need rights that only root has.
+    #[error("running containers needs root; start probelet with sudo")]
+    NotRoot,
+    /// Another agent uses the same folder.
+    #[error(
+        "another agent{} uses the state folder {}; stop it, or give this one a folder of its own with --state-dir",
+        pid.map(|pid| format!(" (process {pid})")).unwrap_or_default(), directory.display()
+    )]
+    AlreadyRunning {
+        /// The folder.
+        directory: PathBuf,
+        /// The other agent, if it said who it is.
+        pid: Option<u32>,
+    },
+    /// The shim is not where it should be.
+    #[error("the program {} is missing; install probelet-shim beside probelet, or name it with --shim", path.display())]
+    NoShim {
+        /// Where it was looked for.
+        path: PathBuf,
+    },
+    /// The address range is no range.
+    #[error("--pod-cidr {range}: {reason}; give an IPv4 range such as 10.88.0.0/16")]
+    PodCidr {
+        /// What was given.
+        range: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A file or folder of the agent cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A pod that an earlier agent accepted is not valid for this one.
+    #[error(
+        "the stored pod in {} is not valid: {faults}; run the agent that accepted it and delete the pod, or move the \
+         folder away", path.display()
+    )]
+    StoredPod {
+        /// Its folder.
+        path: PathBuf,
+        /// What is wrong.
+        faults: String,
+    },
+    /// The image store cannot be opened.
+    #[error(transparent)]
+    Image(#[from] probelet_image::ImageError),
+    /// The network cannot be set up.
+    #[error(transparent)]
+    Network(#[from] probelet_network::NetworkError),
+    /// The container runtime cannot be set up.
+    #[error(transparent)]
+    Runtime(#[from] probelet_container::RuntimeError),
+    /// wasmtime cannot be set up.
+    #[error(transparent)]
+    Engine(#[from] probelet_engine::EngineError),
+    /// A built-in component cannot be loaded.
+    #[error("the built-in component {name}: {source}")]
+    Builtin {
+        /// Its name.
+        name: String,
+        /// What is wrong.
+        source: probelet_engine::LoadError,
+    },
+}

@@ -1,0 +1,266 @@
+//! What all pods share.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    fs::{File, OpenOptions},
+    io::{Read, Write},
+    net::IpAddr,
+    path::Path,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use probelet_container::{Runtime, RuntimeConfig};
+use probelet_engine::{Engine, EngineConfig, Plugin};
+use probelet_image::ImageStore;
+use probelet_network::{Network, NetworkConfig};
+use rustix::fs::{FlockOperation, flock};
+use serde_json::Value;
+use tokio::task::JoinSet;
+use uuid::Uuid;
+
+use crate::{
+    clock,
+    config::{NodeConfig, NodeError},
+    handle::{Collection, Created, PodKey, RequestError},
+    objects::Objects,
+    pod::{Input, PodEntry, PodTask},
+    recorder::Recorder,
+    store::{PodFolder, Store, StoreError, create_private},
+};
+
+/// The cgroup of all containers.
+const CGROUP_PARENT: &str = "probelet";
+
+/// Pods on one node. Each costs some tens of megabytes of cgroups, namespaces and processes; Kubernetes' own limit is 110
+/// and large nodes are run with 500 (G4, G5).
+const MAX_PODS: usize = 500;
+
+/// The components that come with probelet.
+const BUILTIN: [&str; 4] = ["exec", "http", "tcp", "sleep"];
+
+/// What all pods share.
+pub(crate) struct Inner {
+    pub(crate) objects: Arc<Objects>,
+    pub(crate) recorder: Arc<Recorder>,
+    pub(crate) store: Store,
+    pub(crate) images: ImageStore,
+    pub(crate) network: Network,
+    pub(crate) runtime: Runtime,
+    pub(crate) plugins: Plugins,
+    pub(crate) boot_id: String,
+    pub(crate) host_address: Option<IpAddr>,
+    pods: Mutex<BTreeMap<PodKey, Arc<PodEntry>>>,
+    tasks: Mutex<JoinSet<()>>,
+    /// Held as long as the agent lives.
+    _lock: File,
+}
+
+/// The loaded components, by name.
+pub(crate) struct Plugins(HashMap<&'static str, Plugin>);
+
+impl Plugins {
+    /// A built-in component.
+    pub(crate) fn get(&self, name: &'static str) -> &Plugin {
+        self.0
+            .get(name)
+            .expect("every name that the agent asks for is in BUILTIN")
+    }
+
+    async fn load(engine: &Engine) -> Result<Self, NodeError> {
+        let loads = BUILTIN.map(|name| async move {
+            let bytes = probelet_builtin_plugins::builtin(name).expect("every name in BUILTIN is built in");
+            match engine.load(name, bytes).await {
+                Ok(plugin) => Ok((name, plugin)),
+                Err(source) => Err(NodeError::Builtin {
+                    name: name.to_owned(),
+                    source,
+                }),
+            }
+        });
+        Ok(Self(futures::future::try_join_all(loads).await?.into_iter().collect()))
+    }
+}
+
+impl Inner {
+    pub(crate) async fn open(config: &NodeConfig) -> Result<Arc<Self>, NodeError> {
+        if !rustix::process::geteuid().is_root() {
+            return Err(NodeError::NotRoot);
+        }
+        let directory = &config.state_directory;
+        create_private(directory).map_err(StoreError::at(directory))?;
+        let lock = lock(directory)?;
+        let shim = config.shim()?;
+        let subnet = config
+            .pod_cidr
+            .parse()
+            .map_err(|error: ipnet::AddrParseError| NodeError::PodCidr {
+                range: config.pod_cidr.clone(),
+                reason: error.to_string(),
+            })?;
+        let versions = directory.join("resource-version");
+        let objects = Arc::new(Objects::open(versions.clone()).map_err(StoreError::at(&versions))?);
+        let images = ImageStore::open(&config.images())?;
+        let runtime = Runtime::new(RuntimeConfig {
+            root: config.containers(),
+            shim,
+            cgroup_parent: CGROUP_PARENT.to_owned(),
+        })?;
+        let network = Network::open(NetworkConfig {
+            bridge: config.bridge.clone(),
+            subnet,
+            directory: config.network(),
+        })
+        .await?;
+        let engine = Engine::new(EngineConfig {
+            cache_directory: Some(config.component_cache()),
+            ..EngineConfig::default()
+        })?;
+        let plugins = Plugins::load(&engine).await?;
+        let boot_id = clock::boot_id().map_err(StoreError::at(Path::new("/proc/sys/kernel/random/boot_id")))?;
+        Ok(Arc::new(Self {
+            recorder: Arc::new(Recorder::new(objects.clone())),
+            objects,
+            store: Store::open(directory)?,
+            images,
+            host_address: Some(probelet_network::host_address()),
+            network,
+            runtime,
+            plugins,
+            boot_id,
+            pods: Mutex::new(BTreeMap::new()),
+            tasks: Mutex::new(JoinSet::new()),
+            _lock: lock,
+        }))
+    }
+
+    /// All pods.
+    pub(crate) fn pods(&self) -> MutexGuard<'_, BTreeMap<PodKey, Arc<PodEntry>>> {
+        self.pods.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One pod.
+    pub(crate) fn pod(&self, key: &PodKey) -> Option<Arc<PodEntry>> {
+        self.pods().get(key).cloned()
+    }
+
+    /// Accepts a new pod and starts its task.
+    pub(crate) fn create(self: &Arc<Self>, document: Value) -> Result<Created, RequestError> {
+        let mut pod = probelet_manifest::parse_json(document)
+            .map_err(|faults| RequestError::Invalid(faults.iter().map(ToString::to_string).collect()))?;
+        let warnings = pod.warnings.iter().map(ToString::to_string).collect();
+        let uid = Uuid::new_v4().to_string();
+        let metadata = &mut pod.document["metadata"];
+        metadata["uid"] = uid.as_str().into();
+        metadata["creationTimestamp"] = clock::seconds_text(clock::now().wall).into();
+        pod.metadata.uid = Some(uid.clone());
+        let key = PodKey {
+            namespace: pod.metadata.namespace.clone(),
+            name: pod.metadata.name.clone(),
+        };
+
+        let mut pods = self.pods();
+        if pods.contains_key(&key) {
+            return Err(RequestError::AlreadyExists(key.name));
+        }
+        if pods.len() >= MAX_PODS {
+            return Err(RequestError::Conflict(format!(
+                "this node runs {MAX_PODS} pods already; delete some first"
+            )));
+        }
+        let folder = self.store.pod(&uid);
+        folder
+            .accept(&pod.document)
+            .map_err(|error| RequestError::Internal(error.to_string()))?;
+        let (entry, inbox) = PodEntry::new(pod, folder);
+        pods.insert(key.clone(), entry.clone());
+        drop(pods);
+        let task = PodTask::new(self.clone(), entry.clone(), inbox, None);
+        let stored = task.publish_first();
+        self.spawn(task.run_new());
+        Ok(Created { pod: stored, warnings })
+    }
+
+    /// Takes over a pod that an earlier agent left.
+    pub(crate) fn recover(self: &Arc<Self>, folder: PodFolder) -> Result<(), NodeError> {
+        let document = folder.document()?;
+        let pod = match probelet_manifest::parse_json(document) {
+            Ok(pod) => pod,
+            Err(faults) => {
+                let faults: Vec<_> = faults.iter().map(ToString::to_string).collect();
+                return Err(NodeError::StoredPod {
+                    path: folder.path().to_owned(),
+                    faults: faults.join("; "),
+                });
+            }
+        };
+        // Times of another boot mean nothing, and none of its containers lives: the pod begins anew.
+        let stored = folder.state()?.filter(|stored| stored.boot_id == self.boot_id);
+        let (entry, inbox) = PodEntry::new(pod, folder);
+        self.pods().insert(entry.key.clone(), entry.clone());
+        let recovered = stored.is_some();
+        let task = PodTask::new(self.clone(), entry, inbox, stored);
+        task.publish_first();
+        if recovered {
+            self.spawn(task.run_recovered());
+        } else {
+            self.spawn(task.run_new());
+        }
+        Ok(())
+    }
+
+    /// Takes a pod that has ended for good off the books.
+    pub(crate) fn forget(&self, entry: &PodEntry) {
+        self.pods().remove(&entry.key);
+        self.objects.remove(Collection::Pods, &entry.key);
+    }
+
+    /// Ends all tasks and leaves the containers running.
+    pub(crate) async fn shutdown(&self) {
+        let entries: Vec<_> = self.pods().values().cloned().collect();
+        for entry in &entries {
+            // A task that has ended needs no telling.
+            let _ = entry.inbox.send(Input::Detach).await;
+        }
+        let mut tasks = std::mem::take(&mut *self.tasks());
+        while tasks.join_next().await.is_some() {}
+        if self.pods().is_empty()
+            && let Err(error) = self.network.close().await
+        {
+            tracing::warn!(%error, "the bridge is left");
+        }
+    }
+
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let mut tasks = self.tasks();
+        // Ended tasks are kept until they are asked for.
+        while tasks.try_join_next().is_some() {}
+        tasks.spawn(task);
+    }
+
+    fn tasks(&self) -> MutexGuard<'_, JoinSet<()>> {
+        self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Makes sure that there is one agent only: the lock ends with the process, however that ends.
+fn lock(directory: &Path) -> Result<File, NodeError> {
+    let path = directory.join("lock");
+    let mut file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(&path)
+        .map_err(StoreError::at(&path))?;
+    if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
+        let mut text = String::new();
+        let _ = file.read_to_string(&mut text);
+        return Err(NodeError::AlreadyRunning {
+            directory: directory.to_owned(),
+            pid: text.trim().parse().ok(),
+        });
+    }
+    let write = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
+    write.map_err(StoreError::at(&path))?;
+    Ok(file)
+}

@@ -1,0 +1,130 @@
+//! What people do with a running container: read its log, run commands in it.
+
+use std::sync::Arc;
+
+use probelet_container::{ExecSessionRequest, WindowSize};
+use tokio::sync::{oneshot, watch};
+
+use crate::{
+    handle::{ExecOptions, ExecSession, LogOptions, LogStream, RequestError},
+    logs,
+    pod::PodEntry,
+    start,
+};
+
+/// Opens a container's log.
+pub(crate) async fn logs(entry: &PodEntry, options: LogOptions) -> Result<LogStream, RequestError> {
+    let container = container_index(entry, options.container.as_deref())?;
+    let name = &entry.pod.spec.containers[container].name;
+    let running = entry.instance(container);
+    let newest = newest_log(entry, name).ok_or_else(|| {
+        RequestError::Conflict(format!(
+            "container \"{name}\" in pod \"{}\" is waiting to start and has no log yet",
+            entry.key.name
+        ))
+    })?;
+    let wanted = if options.previous {
+        newest
+            .checked_sub(1)
+            .filter(|number| start::log_path(entry, name, *number).exists())
+            .ok_or_else(|| {
+                RequestError::Conflict(format!(
+                    "previous terminated container \"{name}\" in pod \"{}\" not found",
+                    entry.key.name
+                ))
+            })?
+    } else {
+        newest
+    };
+    let ended = match running {
+        Some(instance) if instance.number == wanted => instance.ended,
+        _ => watch::channel(true).1,
+    };
+    let path = start::log_path(entry, name, wanted);
+    logs::open(&path, &options, ended)
+        .await
+        .map_err(|error| RequestError::Internal(format!("{}: {error}", path.display())))
+}
+
+/// The number of the newest instance that has a log.
+fn newest_log(entry: &PodEntry, container: &str) -> Option<u32> {
+    let folder = start::log_path(entry, container, 0);
+    let files = std::fs::read_dir(folder.parent()?).ok()?.flatten();
+    files
+        .filter_map(|file| file.file_name().to_str()?.strip_suffix(".log")?.parse().ok())
+        .max()
+}
+
+/// Starts a command in a container.
+pub(crate) async fn exec(entry: &Arc<PodEntry>, options: ExecOptions) -> Result<ExecSession, RequestError> {
+    let container = container_index(entry, options.container.as_deref())?;
+    let name = &entry.pod.spec.containers[container].name;
+    let instance = entry
+        .instance(container)
+        .filter(|instance| !*instance.ended.borrow())
+        .ok_or_else(|| {
+            RequestError::Conflict(format!(
+                "container \"{name}\" of pod \"{}\" does not run; see `probelet describe pod {}`",
+                entry.key.name, entry.key.name
+            ))
+        })?;
+    if options.command.is_empty() {
+        return Err(RequestError::Invalid(vec![
+            "you must specify at least one command for the container".to_owned(),
+        ]));
+    }
+    let request = ExecSessionRequest {
+        command: options.command,
+        stdin: options.stdin,
+        tty: options.tty,
+    };
+    let session = instance
+        .container
+        .exec_session(request)
+        .await
+        .map_err(|error| RequestError::Internal(format!("command in container \"{name}\": {error}")))?;
+    let (sender, exit) = oneshot::channel();
+    let (status, mut sender) = (session.status, sender);
+    tokio::spawn(async move {
+        let end = tokio::select! {
+            end = status.wait() => end.map_err(|error| error.to_string()),
+            // The session was dropped, and `status` with it, which ends the command.
+            () = sender.closed() => return,
+        };
+        let _ = sender.send(end);
+    });
+    let terminal = session.terminal;
+    Ok(ExecSession {
+        stdin: session.stdin.map(|stdin| Box::new(stdin) as _),
+        stdout: Box::new(session.stdout),
+        stderr: session.stderr.map(|stderr| Box::new(stderr) as _),
+        resize: Box::new(move |columns, rows| {
+            if let Some(terminal) = &terminal
+                && let Err(error) = terminal.resize(WindowSize { columns, rows })
+            {
+                tracing::debug!(%error, "a terminal was not resized");
+            }
+        }),
+        exit,
+    })
+}
+
+/// The container that is meant: the only one if none is named.
+fn container_index(entry: &PodEntry, name: Option<&str>) -> Result<usize, RequestError> {
+    let containers = &entry.pod.spec.containers;
+    match name {
+        Some(name) => containers
+            .iter()
+            .position(|container| container.name == name)
+            .ok_or_else(|| {
+                let known: Vec<_> = containers.iter().map(|container| container.name.as_str()).collect();
+                RequestError::NotFound(format!(
+                    "container {name} is not valid for pod {}; it has: {}",
+                    entry.key.name,
+                    known.join(", ")
+                ))
+            }),
+        // As kubectl does: the first one is meant.
+        None => Ok(0),
+    }
+}

@@ -1,0 +1,487 @@
+//! From a container's part of the manifest to a running instance.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use probelet_container::{
+    Attachment, Capabilities, Container, ContainerSpec, ExitRecord, Mount, MountKind, Resources, StartError, User,
+};
+use probelet_image::{Image, ImageError};
+use probelet_lifecycle::{
+    action::ActionId,
+    config::{self as machine, ContainerIndex},
+    event::{self as machine_event, Event},
+    status::{ContainerState, PodStatus},
+};
+use probelet_manifest::{self as manifest, ImagePullPolicy};
+
+use crate::{
+    inner::Inner,
+    logs,
+    pod::{Input, PodEntry},
+    sandbox::{self, Sandbox},
+    status::{ContainerFacts, Facts, instance_id},
+};
+
+/// The limit of a hook that has none of its own. Kubernetes has none at all, so that a hook that hangs blocks its pod
+/// for ever (B1.4, F22); an hour is longer than any start-up or hand-over that people wait for.
+pub(crate) const HOOK_TIMEOUT: Duration = Duration::from_secs(60 * 60);
+
+/// What the state machine is told of a pod.
+pub(crate) fn pod_config(entry: &PodEntry) -> machine::PodConfig {
+    let spec = &entry.pod.spec;
+    machine::PodConfig {
+        name: entry.key.name.clone(),
+        namespace: entry.key.namespace.clone(),
+        uid: entry.uid.clone(),
+        restart_policy: match spec.restart_policy {
+            manifest::RestartPolicy::Always => machine::RestartPolicy::Always,
+            manifest::RestartPolicy::OnFailure => machine::RestartPolicy::OnFailure,
+            manifest::RestartPolicy::Never => machine::RestartPolicy::Never,
+        },
+        termination_grace_period: spec.termination_grace_period,
+        containers: spec.containers.iter().map(container_config).collect(),
+        restart_back_off: machine::BackOffConfig::default(),
+    }
+}
+
+fn container_config(container: &manifest::Container) -> machine::ContainerConfig {
+    let probe = |probe: &Option<manifest::Probe>| {
+        probe.as_ref().map(|probe| machine::ProbeConfig {
+            initial_delay: probe.initial_delay,
+            period: probe.period,
+            timeout: probe.timeout,
+            success_threshold: probe.success_threshold,
+            failure_threshold: probe.failure_threshold,
+            termination_grace_period: probe.termination_grace_period,
+        })
+    };
+    let hook = |hook: &Option<manifest::Handler>| hook.as_ref().map(|_| machine::HookConfig { timeout: HOOK_TIMEOUT });
+    machine::ContainerConfig {
+        name: container.name.clone(),
+        image: container.image.clone(),
+        startup: probe(&container.startup_probe),
+        liveness: probe(&container.liveness_probe),
+        readiness: probe(&container.readiness_probe),
+        post_start: hook(&container.post_start),
+        pre_stop: hook(&container.pre_stop),
+    }
+}
+
+/// Looks for a container's image. Until registries come, an imported image satisfies every pull policy.
+pub(crate) async fn ensure_image(node: &Arc<Inner>, entry: &PodEntry, action: ActionId, at: ContainerIndex) -> Input {
+    let container = &entry.pod.spec.containers[at.0];
+    let (images, name) = (node.images.clone(), container.image.clone());
+    let resolved = blocking(move || images.resolve(&name)).await;
+    let failed = |error, message| Input::Event(Event::ImageFailed { action, error, message });
+    match resolved {
+        Ok(image) => Input::Image {
+            action,
+            container: at,
+            image: Box::new(image),
+            message: format!("Container image \"{}\" already present on machine", container.image),
+        },
+        Err(error @ ImageError::NotFound { .. }) if container.image_pull_policy == ImagePullPolicy::Never => failed(
+            machine_event::ImageError::NeverPull,
+            format!(
+                "Container image \"{}\" is not present with pull policy of Never: {error}",
+                container.image
+            ),
+        ),
+        Err(error @ ImageError::NotFound { .. }) => failed(machine_event::ImageError::Pull, error.to_string()),
+        Err(error @ ImageError::InvalidName { .. }) => {
+            failed(machine_event::ImageError::InvalidName, error.to_string())
+        }
+        Err(error) => failed(machine_event::ImageError::Inspect, error.to_string()),
+    }
+}
+
+/// Runs something that blocks, such as reading and mounting images, beside the asynchronous threads.
+pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(value) => value,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}
+
+/// Starts an instance, or finds it running if an earlier agent got that far.
+pub(crate) async fn start(
+    node: &Arc<Inner>,
+    entry: &PodEntry,
+    sandbox: Option<Arc<Sandbox>>,
+    action: ActionId,
+    container: ContainerIndex,
+    instance: u32,
+) -> Input {
+    let failed = |error, message| Input::Event(Event::ContainerStartFailed { action, error, message });
+    let id = instance_id(&entry.uid, &entry.pod.spec.containers[container.0].name, instance);
+    match node.runtime.attach(&id).await {
+        Ok(Attachment::Running(running)) => {
+            return Input::Started {
+                action,
+                container,
+                instance,
+                running: Box::new(running),
+            };
+        }
+        // An ended instance of that number never ran as far as the machine knows: it starts anew.
+        Ok(_) => {}
+        Err(error) => return failed(machine_event::StartError::Create, error.to_string()),
+    }
+    let Some(sandbox) = sandbox else {
+        return failed(
+            machine_event::StartError::Create,
+            "the pod's sandbox is gone".to_owned(),
+        );
+    };
+    let spec = match prepare(node, entry, &sandbox, container, instance).await {
+        Ok(spec) => spec,
+        Err((error, message)) => return failed(error, message),
+    };
+    match node.runtime.start(spec).await {
+        Ok(running) => Input::Started {
+            action,
+            container,
+            instance,
+            running: Box::new(running),
+        },
+        Err(error) => {
+            let stage = match &error {
+                StartError::Config { .. } => machine_event::StartError::Config,
+                StartError::Create { .. } => machine_event::StartError::Create,
+                StartError::Run { .. } => machine_event::StartError::Run,
+            };
+            failed(stage, error.to_string())
+        }
+    }
+}
+
+/// Why a container cannot be started, as the state machine takes it.
+type Refusal = (machine_event::StartError, String);
+
+fn create_error(error: impl ToString) -> Refusal {
+    (machine_event::StartError::Create, error.to_string())
+}
+
+fn config_error(error: impl ToString) -> Refusal {
+    (machine_event::StartError::Config, error.to_string())
+}
+
+/// Clears the ground, mounts the root and works out what the container is to be.
+async fn prepare(
+    node: &Arc<Inner>,
+    entry: &PodEntry,
+    sandbox: &Sandbox,
+    at: ContainerIndex,
+    instance: u32,
+) -> Result<ContainerSpec, Refusal> {
+    let container = &entry.pod.spec.containers[at.0];
+    remove_earlier(node, entry, &container.name, instance).await?;
+    let (images, name) = (node.images.clone(), container.image.clone());
+    let directory = root_directory(entry, &container.name, instance);
+    let (image, root) = blocking(move || {
+        let image = images.resolve(&name)?;
+        let root = images.mount(&image, &directory)?;
+        Ok::<_, ImageError>((image, root))
+    })
+    .await
+    .map_err(create_error)?;
+    container_spec(entry, sandbox, container, instance, &image, root)
+}
+
+/// Removes all of the instances before this one, but for the last one's log (`logs --previous`).
+async fn remove_earlier(node: &Arc<Inner>, entry: &PodEntry, container: &str, instance: u32) -> Result<(), Refusal> {
+    for number in instance.saturating_sub(2)..=instance {
+        let id = instance_id(&entry.uid, container, number);
+        node.runtime.remove(&id).await.map_err(create_error)?;
+        let root = root_directory(entry, container, number);
+        blocking(move || probelet_image::unmount(&root))
+            .await
+            .map_err(create_error)?;
+    }
+    if let Some(old) = instance.checked_sub(2) {
+        logs::remove(&log_path(entry, container, old)).map_err(create_error)?;
+    }
+    std::fs::create_dir_all(entry.folder.path().join("logs").join(container)).map_err(create_error)
+}
+
+fn container_spec(
+    entry: &PodEntry,
+    sandbox: &Sandbox,
+    container: &manifest::Container,
+    instance: u32,
+    image: &Image,
+    root: PathBuf,
+) -> Result<ContainerSpec, Refusal> {
+    let security = &container.security_context;
+    Ok(ContainerSpec {
+        id: instance_id(&entry.uid, &container.name, instance),
+        pod_uid: entry.uid.clone(),
+        args: arguments(container, image)?,
+        working_directory: working_directory(container, image),
+        user: user(container, image, &root)?,
+        mounts: mounts(sandbox, container)?,
+        network_namespace: sandbox.network.network_namespace.clone(),
+        ipc_namespace: Some(sandbox.network.ipc_namespace.clone()),
+        uts_namespace: sandbox.network.uts_namespace.clone(),
+        capabilities: Capabilities {
+            add: security.capabilities_add.clone(),
+            drop: security.capabilities_drop.clone(),
+        },
+        privileged: security.privileged,
+        allow_privilege_escalation: security.allow_privilege_escalation,
+        read_only_root: security.read_only_root_filesystem,
+        resources: Resources {
+            memory_limit: container.resources.memory_limit,
+            memory_request: container.resources.memory_request,
+            cpu_limit_millis: container.resources.cpu_limit_millis,
+            cpu_request_millis: container.resources.cpu_request_millis,
+            pids_limit: None,
+        },
+        annotations: vec![
+            ("io.kubernetes.pod.name".to_owned(), entry.key.name.clone()),
+            ("io.kubernetes.pod.namespace".to_owned(), entry.key.namespace.clone()),
+            ("io.kubernetes.pod.uid".to_owned(), entry.uid.clone()),
+            ("io.kubernetes.container.name".to_owned(), container.name.clone()),
+        ],
+        log_path: Some(log_path(entry, &container.name, instance)),
+        environment: environment(entry, container, image),
+        root,
+    })
+}
+
+/// The image's variables, the pod's host name, then the manifest's, which win.
+fn environment(entry: &PodEntry, container: &manifest::Container, image: &Image) -> Vec<(String, String)> {
+    let mut variables: Vec<(String, String)> = Vec::new();
+    let image_variables = image
+        .config
+        .environment
+        .iter()
+        .filter_map(|variable| variable.split_once('='));
+    let hostname = ("HOSTNAME", sandbox::hostname(entry));
+    let set = image_variables
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .chain([(hostname.0.to_owned(), hostname.1)])
+        .chain(manifest::expanded_environment(&container.env));
+    for (name, value) in set {
+        match variables.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, known)) => *known = value,
+            None => variables.push((name, value)),
+        }
+    }
+    variables
+}
+
+/// `command` replaces the image's entrypoint and its arguments; `args` replaces the arguments alone.
+fn arguments(container: &manifest::Container, image: &Image) -> Result<Vec<String>, Refusal> {
+    let expand = |words: &[String]| manifest::expand_all(words, &container.env);
+    let (mut command, args) = match (&container.command[..], &container.args[..]) {
+        ([], []) => (image.config.entrypoint.clone(), image.config.command.clone()),
+        ([], args) => (image.config.entrypoint.clone(), expand(args)),
+        (command, args) => (expand(command), expand(args)),
+    };
+    command.extend(args);
+    if command.is_empty() {
+        return Err(config_error(format!(
+            "no command specified: the image \"{}\" names none; set spec.containers[].command of container {}",
+            container.image, container.name
+        )));
+    }
+    Ok(command)
+}
+
+fn working_directory(container: &manifest::Container, image: &Image) -> PathBuf {
+    let named = container
+        .working_dir
+        .as_deref()
+        .or(image.config.working_directory.as_deref());
+    PathBuf::from(named.filter(|directory| !directory.is_empty()).unwrap_or("/"))
+}
+
+/// The manifest's user and group, else the image's.
+fn user(container: &manifest::Container, image: &Image, root: &Path) -> Result<User, Refusal> {
+    let security = &container.security_context;
+    let named = security.run_as_user.map(|uid| uid.to_string());
+    let named = named.as_deref().or(image.config.user.as_deref()).unwrap_or("");
+    let user = probelet_image::resolve_user(root, named).map_err(config_error)?;
+    Ok(User {
+        uid: user.uid,
+        gid: security.run_as_group.unwrap_or(user.gid),
+        additional_gids: user.additional_gids,
+    })
+}
+
+fn mounts(sandbox: &Sandbox, container: &manifest::Container) -> Result<Vec<Mount>, Refusal> {
+    let bind = |source: &Path, destination: &str, read_only| Mount {
+        destination: destination.into(),
+        read_only,
+        kind: MountKind::Bind {
+            source: source.to_owned(),
+        },
+    };
+    let mut mounts = vec![
+        bind(&sandbox.files.hosts, "/etc/hosts", false),
+        bind(&sandbox.files.hostname, "/etc/hostname", false),
+        bind(&sandbox.files.resolv_conf, "/etc/resolv.conf", false),
+    ];
+    for mount in &container.volume_mounts {
+        let Some(source) = sandbox.volumes.get(&mount.name) else {
+            return Err(config_error(format!(
+                "volume mount \"{}\" names no volume of the pod",
+                mount.name
+            )));
+        };
+        mounts.push(bind(source, &mount.mount_path, mount.read_only));
+    }
+    Ok(mounts)
+}
+
+/// Where the root of an instance is mounted.
+pub(crate) fn root_directory(entry: &PodEntry, container: &str, instance: u32) -> PathBuf {
+    entry
+        .folder
+        .path()
+        .join("roots")
+        .join(format!("{container}_{instance}"))
+}
+
+/// The log of an instance.
+pub(crate) fn log_path(entry: &PodEntry, container: &str, instance: u32) -> PathBuf {
+    entry
+        .folder
+        .path()
+        .join("logs")
+        .join(container)
+        .join(format!("{instance}.log"))
+}
+
+/// The instances that run as far as the machine knows.
+pub(crate) fn running_instances(status: &PodStatus) -> Vec<(ContainerIndex, u32)> {
+    let containers = status.containers.iter().enumerate();
+    containers
+        .filter(|(_, container)| matches!(container.state, ContainerState::Running { .. }))
+        .map(|(at, container)| (ContainerIndex(at), container.restart_count))
+        .collect()
+}
+
+/// What became of an instance that ran when the last agent ended.
+pub(crate) enum Found {
+    Running(Box<Container>),
+    Ended(ExitRecord),
+}
+
+/// Finds an instance again. One that cannot be found has ended, nobody knows how (B6.3).
+pub(crate) async fn attach(node: &Arc<Inner>, entry: &PodEntry, container: ContainerIndex, instance: u32) -> Found {
+    let id = instance_id(&entry.uid, &entry.pod.spec.containers[container.0].name, instance);
+    match node.runtime.attach(&id).await {
+        Ok(Attachment::Running(running)) => return Found::Running(Box::new(running)),
+        Ok(Attachment::Exited(record)) => return Found::Ended(record),
+        Ok(Attachment::Lost | Attachment::Unknown) => {}
+        Err(error) => tracing::error!(pod = %entry.key, %id, %error, "the container was not found again"),
+    }
+    Found::Ended(ExitRecord {
+        code: 137,
+        signal: None,
+        oom_killed: false,
+        lost: true,
+        started_at: None,
+        finished_at: std::time::SystemTime::now(),
+    })
+}
+
+/// What the agent knows of a pod before it has a sandbox.
+pub(crate) fn facts(node: &Inner, entry: &PodEntry) -> Facts {
+    let containers = entry.pod.spec.containers.iter().map(|container| ContainerFacts {
+        image: container.image.clone(),
+        image_id: node
+            .images
+            .resolve(&container.image)
+            .map(|image| image.id)
+            .unwrap_or_default(),
+        pod_uid: entry.uid.clone(),
+    });
+    Facts {
+        addresses: Vec::new(),
+        host_address: node.host_address,
+        qos_class: qos_class(&entry.pod.spec),
+        containers: containers.collect(),
+    }
+}
+
+/// `Guaranteed` if every container has limits of both and equal requests, `BestEffort` if none has any, else `Burstable`.
+fn qos_class(spec: &manifest::PodSpec) -> &'static str {
+    let resources = || spec.containers.iter().map(|container| &container.resources);
+    let none = |resources: &manifest::Resources| {
+        resources.memory_limit.is_none()
+            && resources.memory_request.is_none()
+            && resources.cpu_limit_millis.is_none()
+            && resources.cpu_request_millis.is_none()
+    };
+    let full = |resources: &manifest::Resources| {
+        resources.memory_limit.is_some()
+            && resources.cpu_limit_millis.is_some()
+            && resources
+                .memory_request
+                .is_none_or(|request| Some(request) == resources.memory_limit)
+            && resources
+                .cpu_request_millis
+                .is_none_or(|request| Some(request) == resources.cpu_limit_millis)
+    };
+    if resources().all(none) {
+        "BestEffort"
+    } else if resources().all(full) {
+        "Guaranteed"
+    } else {
+        "Burstable"
+    }
+}
+
+/// The signal that asks a container to stop: the image's, else SIGTERM (B3.1).
+pub(crate) async fn stop_signal(node: &Inner, entry: &PodEntry, container: ContainerIndex) -> i32 {
+    let (images, name) = (
+        node.images.clone(),
+        entry.pod.spec.containers[container.0].image.clone(),
+    );
+    let image = blocking(move || images.resolve(&name)).await;
+    image
+        .ok()
+        .and_then(|image| image.config.stop_signal)
+        .and_then(|name| signal_number(&name))
+        .unwrap_or(SIGTERM)
+}
+
+const SIGTERM: i32 = 15;
+
+/// A signal as images name it: `SIGQUIT`, `QUIT` or `3`.
+fn signal_number(name: &str) -> Option<i32> {
+    const NAMES: [&str; 31] = [
+        "HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "KILL", "USR1", "SEGV", "USR2", "PIPE", "ALRM",
+        "TERM", "STKFLT", "CHLD", "CONT", "STOP", "TSTP", "TTIN", "TTOU", "URG", "XCPU", "XFSZ", "VTALRM", "PROF",
+        "WINCH", "IO", "PWR", "SYS",
+    ];
+    const REAL_TIME_MINIMUM: i32 = 34;
+    const MOST: i32 = 64;
+    let name = name.strip_prefix("SIG").unwrap_or(name);
+    let number = if let Ok(number) = name.parse::<i32>() {
+        number
+    } else if let Some(rest) = name.strip_prefix("RTMIN") {
+        REAL_TIME_MINIMUM + if rest.is_empty() { 0 } else { rest.parse::<i32>().ok()? }
+    } else {
+        i32::try_from(NAMES.iter().position(|known| *known == name)?).ok()? + 1
+    };
+    (1..=MOST).contains(&number).then_some(number)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn signals_are_named_as_images_name_them() {
+        let numbers = ["SIGTERM", "QUIT", "3", "SIGRTMIN+3", "SIGNONE", "0", "99"].map(signal_number);
+        assert_eq!(numbers, [Some(15), Some(3), Some(3), Some(37), None, None, None]);
+    }
+}
