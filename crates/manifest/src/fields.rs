@@ -505,7 +505,7 @@ pub fn documentation() -> String {
         - **warned**: accepted with a warning, and without effect.\n\
         - **refused**: without it the pod would mean something else or be in danger, so the pod is not accepted.\n\n\
         A warned or refused field may always have the value that changes nothing: none, an empty list or text, the \
-        value in the last column, or `false` for a switch. Any name that is not here is refused.\n"
+        value in the last column, or `false` for a switch where that column is empty. Any name that is not here is refused.\n"
         .to_owned();
     for kind in TABLE {
         // Writing to a String cannot fail.
