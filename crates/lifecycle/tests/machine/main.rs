@@ -1,0 +1,14 @@
+//! The machine's rules, each with the point of the reference that it comes from, in a world of virtual time.
+
+#![allow(clippy::unwrap_used)]
+
+mod back_off;
+mod deletion;
+mod hooks;
+mod probes;
+mod properties;
+mod recovery;
+mod restarts;
+mod seed;
+mod status;
+mod world;

@@ -1,0 +1,105 @@
+//! What an agent needs that comes back after its death (invariant 5).
+
+use probelet_lifecycle::{State, UnknownVersion, action::Request, config::ContainerIndex, event::Verdict};
+
+use crate::world::{APP, World, container, hook, pod, probe, seconds};
+
+fn busy() -> World {
+    let mut first = container("first");
+    first.readiness = Some(probe(0, 10));
+    let mut second = container("second");
+    second.post_start = Some(hook(3600));
+    World::new(pod(vec![first, second]))
+}
+
+#[test]
+fn what_was_asked_for_and_not_answered_is_known() {
+    let mut world = busy();
+    world.applications[0].probe = Box::new(|_| (seconds(5), Verdict::Success, String::new()));
+    world.applications[1].hook = Box::new(|_| Some((seconds(5), Ok(()))));
+    world.begin(seconds(1));
+    let requests: Vec<_> = world
+        .stored()
+        .outstanding()
+        .into_iter()
+        .map(|(_, request)| request)
+        .collect();
+    let [
+        Request::RunProbe {
+            container: APP,
+            instance: 0,
+            attempt: 1,
+            ..
+        },
+        Request::RunHook { container, .. },
+    ] = requests[..]
+    else {
+        panic!("{requests:#?}")
+    };
+    assert_eq!(container, ContainerIndex(1));
+    world.run(seconds(6));
+    assert_eq!(world.state.outstanding(), []);
+}
+
+#[test]
+fn the_sandbox_and_all_instances_are_known_those_included_that_are_not_shown_yet() {
+    let mut world = busy();
+    world.applications[1].hook = Box::new(|_| None);
+    assert!(!world.state.has_sandbox());
+    world.begin(seconds(1));
+    let stored = world.stored();
+    assert!(stored.has_sandbox());
+    assert_eq!(
+        stored.instances().collect::<Vec<_>>(),
+        [(APP, 0), (ContainerIndex(1), 0)]
+    );
+    world.delete(None);
+    world.run(seconds(2));
+    assert_eq!((world.state.has_sandbox(), world.state.instances().count()), (false, 0));
+}
+
+#[test]
+fn a_stored_state_goes_on_where_it_was() {
+    let mut world = busy();
+    world.begin(seconds(5));
+    let mut again = busy();
+    again.begin(seconds(5));
+    again.state = again.stored();
+    assert_eq!(again.state, world.state);
+    world.run(seconds(60));
+    again.run(seconds(60));
+    assert_eq!(again.actions, world.actions);
+}
+
+#[test]
+fn a_state_of_another_version_is_refused() {
+    assert_eq!(State::check_version(1), Ok(()));
+    assert_eq!(State::check_version(2), Err(UnknownVersion { found: 2 }));
+    let mut value = serde_json::to_value(busy().state).unwrap();
+    value["version"] = 2.into();
+    value["sandbox"] = "Elsewhere".into();
+    let error = serde_json::from_str::<State>(&value.to_string())
+        .unwrap_err()
+        .to_string();
+    let expected = "the pod's state has version 2, this agent knows version 1; run the agent that wrote it, or delete the \
+                    pod and apply it again";
+    assert!(error.starts_with(expected), "{error}");
+}
+
+#[test]
+fn a_state_does_not_grow_with_the_pods_age() {
+    let mut world = busy();
+    let long = "x".repeat(100_000);
+    world.applications[0].probe = Box::new(move |_| (0, Verdict::Failure, long.clone()));
+    world.applications[0].ends = Box::new(|_| Some((seconds(100), 1)));
+    let size = |world: &World| serde_json::to_string(&world.state).unwrap().len();
+    world.begin(seconds(3600));
+    let after_an_hour = size(&world);
+    world.run(seconds(24 * 3600));
+    assert!(
+        size(&world) < after_an_hour + 100,
+        "{} bytes, then {}",
+        after_an_hour,
+        size(&world)
+    );
+}
