@@ -20,7 +20,7 @@ use sha2::{Digest, Sha256};
 use crate::{process, tools};
 
 /// Raised whenever the images would come out otherwise.
-const RECIPE: u32 = 1;
+const RECIPE: u32 = 2;
 
 const NGINX_CONF: &str = "worker_processes 1;
 error_log /dev/stderr notice;
@@ -336,9 +336,7 @@ fn add_folder(builder: &mut tar::Builder<Vec<u8>>, root: &Path, folder: &Path) -
         let path = folder.join(name);
         let full = root.join(&path);
         let metadata = fs::symlink_metadata(&full)?;
-        let mut header = tar::Header::new_gnu();
-        header.set_mode(metadata.mode() & 0o7777);
-        header.set_size(0);
+        let mut header = header(metadata.mode() & 0o7777, 0);
         if metadata.is_dir() {
             header.set_entry_type(tar::EntryType::Directory);
             builder.append_data(&mut header, &path, std::io::empty())?;
@@ -354,12 +352,21 @@ fn add_folder(builder: &mut tar::Builder<Vec<u8>>, root: &Path, folder: &Path) -
     Ok(())
 }
 
+/// A header that says nothing of who made the archive, and when.
+fn header(mode: u32, size: u64) -> tar::Header {
+    let mut header = tar::Header::new_gnu();
+    header.set_mode(mode);
+    header.set_size(size);
+    header.set_uid(0);
+    header.set_gid(0);
+    header.set_mtime(0);
+    header
+}
+
 fn write_archive(archive: &Path, files: &[(&str, &[u8])]) -> anyhow::Result<()> {
     let mut builder = tar::Builder::new(File::create(archive)?);
     for (name, bytes) in files {
-        let mut header = tar::Header::new_gnu();
-        header.set_mode(0o644);
-        header.set_size(u64::try_from(bytes.len())?);
+        let mut header = header(0o644, u64::try_from(bytes.len())?);
         builder.append_data(&mut header, name, *bytes)?;
     }
     builder.into_inner()?.sync_all()?;
