@@ -15,7 +15,11 @@ fn main() {
         let path = folder.join(format!("{name}.wasm"));
         println!("cargo::rerun-if-changed={}", path.display());
         match path.canonicalize() {
-            Ok(path) => println!("cargo::rustc-env=PROBELET_GUEST_{}={}", name.to_uppercase(), path.display()),
+            Ok(path) => println!(
+                "cargo::rustc-env=PROBELET_GUEST_{}={}",
+                name.to_uppercase(),
+                path.display()
+            ),
             Err(error) => println!(
                 "cargo::error=the built-in component {} is missing ({error}): `cargo xtask build` makes it, as would \
                  PROBELET_GUESTS=FOLDER with components that were built elsewhere",

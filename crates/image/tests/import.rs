@@ -21,8 +21,15 @@ struct Fixture {
 
 fn fixture() -> Fixture {
     let folder = tempfile::tempdir().unwrap();
-    assert_eq!(fs::metadata("/proc/self").unwrap().uid(), 0, "these tests mount overlays: run them as root");
-    Fixture { store: ImageStore::open(&folder.path().join("store")).unwrap(), folder }
+    assert_eq!(
+        fs::metadata("/proc/self").unwrap().uid(),
+        0,
+        "these tests mount overlays: run them as root"
+    );
+    Fixture {
+        store: ImageStore::open(&folder.path().join("store")).unwrap(),
+        folder,
+    }
 }
 
 impl Fixture {
@@ -132,15 +139,14 @@ fn docker_archive(name: &str, layers: &[Vec<u8>]) -> Vec<u8> {
 /// An OCI layout of one layer, whose blob is `blob`; `change` may spoil the index.
 fn oci_files(plain: &[u8], blob: Vec<u8>, change: impl FnOnce(&mut Value)) -> Vec<(String, Vec<u8>)> {
     let config = config(&[plain.to_vec()]);
-    let descriptor = |kind: &str, bytes: &[u8]| {
-        json!({ "mediaType": format!("application/vnd.oci.image.{kind}"), "digest": format!("sha256:{}", digest(bytes)), "size": bytes.len() })
-    };
+    let descriptor = |kind: &str, bytes: &[u8]| json!({ "mediaType": format!("application/vnd.oci.image.{kind}"), "digest": format!("sha256:{}", digest(bytes)), "size": bytes.len() });
     let manifest = json!({
         "schemaVersion": 2, "config": descriptor("config.v1+json", &config), "layers": [descriptor("layer.v1.tar", &blob)],
     });
     let manifest = manifest.to_string().into_bytes();
     let mut index = json!({ "schemaVersion": 2, "manifests": [descriptor("manifest.v1+json", &manifest)] });
-    index["manifests"][0]["annotations"] = json!({ "org.opencontainers.image.ref.name": "docker.io/library/app:latest" });
+    index["manifests"][0]["annotations"] =
+        json!({ "org.opencontainers.image.ref.name": "docker.io/library/app:latest" });
     change(&mut index);
     let name = |bytes: &[u8]| format!("blobs/sha256/{}", digest(bytes));
     vec![
@@ -155,20 +161,42 @@ fn oci_files(plain: &[u8], blob: Vec<u8>, change: impl FnOnce(&mut Value)) -> Ve
 #[test]
 fn an_image_is_imported_found_by_any_name_mounted_and_removed() {
     let fixture = fixture();
-    let image = fixture.import(&[layer(&[(FOLDER, "etc/", ""), (FILE, "etc/a", "1")])]).unwrap();
-    for name in ["app", "app:latest", "docker.io/library/app", "docker.io/library/app:latest", &format!("app@{}", image.id)] {
+    let image = fixture
+        .import(&[layer(&[(FOLDER, "etc/", ""), (FILE, "etc/a", "1")])])
+        .unwrap();
+    for name in [
+        "app",
+        "app:latest",
+        "docker.io/library/app",
+        "docker.io/library/app:latest",
+        &format!("app@{}", image.id),
+    ] {
         assert_eq!(fixture.store.resolve(name).unwrap().id, image.id, "{name}");
     }
-    assert_eq!((&image.config.entrypoint[..], &image.config.command[..]), (&["/e".to_owned()][..], &["sh".to_owned()][..]));
-    assert_eq!((image.config.user.as_deref(), image.config.stop_signal.as_deref()), (Some("web"), Some("SIGQUIT")));
+    assert_eq!(
+        (&image.config.entrypoint[..], &image.config.command[..]),
+        (&["/e".to_owned()][..], &["sh".to_owned()][..])
+    );
+    assert_eq!(
+        (image.config.user.as_deref(), image.config.stop_signal.as_deref()),
+        (Some("web"), Some("SIGQUIT"))
+    );
     {
         let mounted = Mounted::new(&fixture, &image);
-        assert_eq!(fixture.store.mount(&image, &mounted.0).unwrap(), mounted.1, "mounting again changes nothing");
+        assert_eq!(
+            fixture.store.mount(&image, &mounted.0).unwrap(),
+            mounted.1,
+            "mounting again changes nothing"
+        );
         fs::write(mounted.1.join("etc/a"), "2").unwrap();
         assert_eq!(mounted.read("etc/a"), "2");
     }
     let mounted = Mounted::new(&fixture, &image);
-    assert_eq!(mounted.read("etc/a"), "1", "a layer never changes, and what a container wrote goes with it");
+    assert_eq!(
+        mounted.read("etc/a"),
+        "1",
+        "a layer never changes, and what a container wrote goes with it"
+    );
     drop(mounted);
     assert_eq!(fixture.store.list().unwrap().len(), 1);
     fixture.store.remove("app").unwrap();
@@ -180,21 +208,39 @@ fn an_image_is_imported_found_by_any_name_mounted_and_removed() {
 #[test]
 fn whiteouts_hide_what_lies_below() {
     let fixture = fixture();
-    let lower = layer(&[(FOLDER, "d/", ""), (FILE, "d/gone", "x"), (FILE, "d/kept", "x"), (FOLDER, "o/", ""), (FILE, "o/old", "x")]);
-    let upper = layer(&[(FILE, "d/.wh.gone", ""), (FOLDER, "o/", ""), (FILE, "o/.wh..wh..opq", ""), (FILE, "o/new", "y")]);
+    let lower = layer(&[
+        (FOLDER, "d/", ""),
+        (FILE, "d/gone", "x"),
+        (FILE, "d/kept", "x"),
+        (FOLDER, "o/", ""),
+        (FILE, "o/old", "x"),
+    ]);
+    let upper = layer(&[
+        (FILE, "d/.wh.gone", ""),
+        (FOLDER, "o/", ""),
+        (FILE, "o/.wh..wh..opq", ""),
+        (FILE, "o/new", "y"),
+    ]);
     let image = fixture.import(&[lower, upper]).unwrap();
     let mounted = Mounted::new(&fixture, &image);
     let names = |folder: &str| {
         let entries = fs::read_dir(mounted.1.join(folder)).unwrap();
-        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect::<Vec<_>>()
+        entries
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect::<Vec<_>>()
     };
-    assert_eq!((names("d"), names("o")), (vec!["kept".to_owned()], vec!["new".to_owned()]));
+    assert_eq!(
+        (names("d"), names("o")),
+        (vec!["kept".to_owned()], vec!["new".to_owned()])
+    );
 }
 
 #[test]
 fn many_layers_are_mounted() {
     let fixture = fixture();
-    let layers: Vec<_> = (0..120).map(|number| layer(&[(FILE, &format!("f{number}"), "x"), (FILE, "last", &number.to_string())])).collect();
+    let layers: Vec<_> = (0..120)
+        .map(|number| layer(&[(FILE, &format!("f{number}"), "x"), (FILE, "last", &number.to_string())]))
+        .collect();
     let image = fixture.import(&layers).unwrap();
     let mounted = Mounted::new(&fixture, &image);
     assert_eq!(mounted.read("last"), "119");
@@ -206,7 +252,11 @@ fn oci_layouts_are_taken_as_folder_and_archive_and_with_each_compression() {
     let plain = layer(&[(FILE, "a", "content")]);
     let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     gzip.write_all(&plain).unwrap();
-    for blob in [plain.clone(), gzip.finish().unwrap(), zstd::encode_all(&plain[..], 1).unwrap()] {
+    for blob in [
+        plain.clone(),
+        gzip.finish().unwrap(),
+        zstd::encode_all(&plain[..], 1).unwrap(),
+    ] {
         let files = oci_files(&plain, blob, |_| {});
         let fixture = fixture();
         let folder = fixture.path("layout");
@@ -252,11 +302,17 @@ fn a_layer_cannot_leave_its_folder() {
         if let Ok(image) = fixture.import(&[layer(trick)]) {
             let mounted = Mounted::new(&fixture, &image);
             let stolen = mounted.1.join("stolen");
-            assert!(fs::symlink_metadata(&stolen).is_err() || !fs::read_to_string(&stolen).unwrap().contains("root:"), "{trick:?}");
+            assert!(
+                fs::symlink_metadata(&stolen).is_err() || !fs::read_to_string(&stolen).unwrap().contains("root:"),
+                "{trick:?}"
+            );
         } else {
             assert_eq!(fixture.leftovers(), 0, "{trick:?}");
         }
-        assert!(!Path::new("/aim").exists() && !fixture.path("aim").exists() && !fixture.path("store/aim").exists(), "{trick:?}");
+        assert!(
+            !Path::new("/aim").exists() && !fixture.path("aim").exists() && !fixture.path("store/aim").exists(),
+            "{trick:?}"
+        );
         assert_eq!(fs::metadata("/etc/passwd").unwrap().nlink(), before, "{trick:?}");
         assert!(Path::new("/proc/self").exists(), "{trick:?}");
     }
@@ -282,8 +338,16 @@ fn devices_are_kept_but_cannot_be_used_and_cannot_hide_files() {
     };
     let image = fixture.import(&[device(1, 3)]).unwrap();
     let mounted = Mounted::new(&fixture, &image);
-    assert!(fs::metadata(mounted.1.join("null")).unwrap().file_type().is_char_device());
-    assert!(fs::File::open(mounted.1.join("null")).is_err(), "the root is mounted without devices");
+    assert!(
+        fs::metadata(mounted.1.join("null"))
+            .unwrap()
+            .file_type()
+            .is_char_device()
+    );
+    assert!(
+        fs::File::open(mounted.1.join("null")).is_err(),
+        "the root is mounted without devices"
+    );
     drop(mounted);
     assert!(matches!(fixture.import(&[device(0, 0)]), Err(ImageError::Layer { .. })));
 }
@@ -292,7 +356,10 @@ fn devices_are_kept_but_cannot_be_used_and_cannot_hide_files() {
 fn overlays_own_attributes_cannot_be_smuggled_in() {
     let fixture = fixture();
     let mut builder = tar::Builder::new(Vec::new());
-    let extensions = [("SCHILY.xattr.trusted.overlay.redirect", &b"/etc"[..]), ("SCHILY.xattr.user.mine", b"yes")];
+    let extensions = [
+        ("SCHILY.xattr.trusted.overlay.redirect", &b"/etc"[..]),
+        ("SCHILY.xattr.user.mine", b"yes"),
+    ];
     builder.append_pax_extensions(extensions).unwrap();
     let mut header = tar::Header::new_ustar();
     header.set_entry_type(FOLDER);
@@ -304,7 +371,10 @@ fn overlays_own_attributes_cannot_be_smuggled_in() {
     header.set_cksum();
     builder.append(&header, std::io::empty()).unwrap();
     let image = fixture.import(&[builder.into_inner().unwrap()]).unwrap();
-    let layer = fs::read_dir(fixture.path("store/layers")).unwrap().map(|entry| entry.unwrap().path()).find(|path| path.is_dir());
+    let layer = fs::read_dir(fixture.path("store/layers"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .find(|path| path.is_dir());
     let folder = layer.unwrap().join("d");
     let mut buffer = [0; 16];
     assert!(rustix::fs::getxattr(&folder, "trusted.overlay.redirect", &mut buffer).is_err());
@@ -336,7 +406,10 @@ fn what_is_not_what_its_digest_says_is_refused_and_leaves_nothing() {
     other[at] = b'C';
     let path = fixture.path("a.tar");
     fs::write(&path, other).unwrap();
-    assert!(matches!(fixture.store.import(&path, None), Err(ImageError::Corrupt { .. })));
+    assert!(matches!(
+        fixture.store.import(&path, None),
+        Err(ImageError::Corrupt { .. })
+    ));
     assert_eq!(fixture.leftovers(), 0);
 }
 
@@ -352,14 +425,21 @@ fn what_is_no_image_is_told_apart() {
     let whole = docker_archive("app", &[layer(&[(FILE, "a", "x")])]);
     let cut = import("cut", &whole[..whole.len() / 2]);
     assert!(cut.contains("cut: "), "{cut}");
-    let escaping = archive(&[("manifest.json".into(), json!([{ "Config": "../../etc/passwd", "Layers": [] }]).to_string().into_bytes())]);
+    let escaping = archive(&[(
+        "manifest.json".into(),
+        json!([{ "Config": "../../etc/passwd", "Layers": [] }])
+            .to_string()
+            .into_bytes(),
+    )]);
     assert!(import("escaping", &escaping).contains("outside itself"));
     let plain = layer(&[(FILE, "a", "x")]);
     let foreign = oci_files(&plain, plain.clone(), |index| {
         index["manifests"][0]["platform"] = json!({ "os": "linux", "architecture": "s390x" });
     });
     assert!(import("foreign", &archive(&foreign)).contains("the image is for linux/s390x"));
-    let nameless = oci_files(&plain, plain.clone(), |index| drop(index["manifests"][0].as_object_mut().unwrap().remove("annotations")));
+    let nameless = oci_files(&plain, plain.clone(), |index| {
+        drop(index["manifests"][0].as_object_mut().unwrap().remove("annotations"))
+    });
     assert!(import("nameless", &archive(&nameless)).contains("--name"));
     assert!(fixture.store.import(&fixture.path("missing"), None).is_err());
     assert_eq!(fixture.leftovers(), 0);
@@ -390,7 +470,9 @@ fn a_bomb_is_refused() {
 fn two_that_import_at_once_do_not_disturb_each_other() {
     let fixture = fixture();
     let path = fixture.path("app.tar");
-    let layers: Vec<_> = (0..8).map(|number| layer(&[(FILE, "f", &number.to_string())])).collect();
+    let layers: Vec<_> = (0..8)
+        .map(|number| layer(&[(FILE, "f", &number.to_string())]))
+        .collect();
     fs::write(&path, docker_archive("app", &layers)).unwrap();
     std::thread::scope(|scope| {
         for _ in 0..4 {

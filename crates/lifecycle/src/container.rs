@@ -17,7 +17,7 @@ use crate::{
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Container {
     pub(crate) stage: Stage,
-    /// Why there is no instance to show, if more is known than that there is none. It stays until there is one.
+    /// What is shown while no instance is, if it is more than how the last one ended.
     pub(crate) waiting: Option<Waiting>,
     /// How the newest instance ended, until the next one is shown.
     pub(crate) ended: Option<Ended>,

@@ -45,9 +45,7 @@ fn later(time: WallTime, duration: Duration) -> WallTime {
 /// The phase (C1). A container that waits for its restart has stopped, and will run again (C1.5).
 fn phase(containers: &[Container]) -> Phase {
     let ended_well = |container: &Container| container.ended.as_ref().is_some_and(|ended| ended.shown.exit_code == 0);
-    let never_ran = |container: &Container| {
-        container.stage != Stage::Done && container.ended.is_none() && container.shown().is_none()
-    };
+    let never_ran = |container: &Container| container.ended.is_none() && container.shown().is_none();
     if containers.iter().all(|container| container.stage == Stage::Done) {
         // One that was deleted before it ever ran has not ended well (C1.8).
         if containers.iter().all(ended_well) {
@@ -99,7 +97,7 @@ fn container_status(container: &Container, config: &ContainerConfig) -> Containe
 
 /// The conditions (C2), with the times of those that have not changed.
 fn conditions(state: &State, phase: Phase, containers: &[ContainerStatus], now: WallTime) -> Vec<Condition> {
-    let has_sandbox = matches!(state.sandbox, Sandbox::Ready | Sandbox::Removing);
+    let has_sandbox = state.sandbox == Sandbox::Ready;
     let initialized = if phase == Phase::Succeeded { "PodCompleted" } else { "" };
     let (ready, reason, message) = readiness(phase, containers);
     let published = state.published.iter().flat_map(|status| &status.conditions);

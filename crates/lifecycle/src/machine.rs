@@ -66,7 +66,6 @@ impl Machine<'_> {
             self.run_probes(index);
         }
         self.start_next();
-        self.publish();
         self.end_pod();
         self.publish();
     }

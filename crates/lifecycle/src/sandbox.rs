@@ -46,7 +46,6 @@ impl Machine<'_> {
     pub(crate) fn sandbox_removed(&mut self, action: ActionId) {
         if self.answered(action).is_some() {
             self.state.sandbox = Sandbox::Removed;
-            self.changed();
         }
     }
 
@@ -63,8 +62,9 @@ impl Machine<'_> {
         match self.state.sandbox {
             // A sandbox that could not be made may be there in part.
             Sandbox::Ready | Sandbox::BackingOff { .. } => {
-                self.request(Request::RemoveSandbox);
                 self.state.sandbox = Sandbox::Removing;
+                self.changed();
+                self.request(Request::RemoveSandbox);
             }
             Sandbox::Absent => self.state.sandbox = Sandbox::Removed,
             Sandbox::Creating | Sandbox::Removing | Sandbox::Removed | Sandbox::Forgotten => {}

@@ -15,11 +15,11 @@ use crate::{
 const START_ERROR: i32 = 128;
 
 impl Machine<'_> {
-    /// Starts the first container in the queue, unless one before it is still starting (B1.1), or the pod is deleted
-    /// (B3.5).
+    /// Starts the first container in the queue, unless one before it is still starting (B1.1). A deletion empties the
+    /// queue for good (B3.5).
     pub(crate) fn start_next(&mut self) {
         let held = self.state.containers.iter().any(Container::holds_the_line);
-        if self.state.sandbox != Sandbox::Ready || self.state.deletion.is_some() || held {
+        if self.state.sandbox != Sandbox::Ready || held {
             return;
         }
         let next = self
@@ -61,7 +61,6 @@ impl Machine<'_> {
     pub(crate) fn show(&mut self, index: ContainerIndex) {
         let now = self.now.boot;
         let container = self.container(index);
-        container.waiting = None;
         if let Some(ended) = container.ended.take() {
             container.ended_before = Some(ended);
         }

@@ -8,7 +8,11 @@ use ipnet::Ipv4Net;
 pub(crate) fn gateway(range: Ipv4Net) -> Option<Ipv4Addr> {
     // /29 has six hosts; anything smaller is not worth a bridge.
     const LARGEST_PREFIX: u8 = 29;
-    if range.prefix_len() > LARGEST_PREFIX { None } else { range.hosts().next() }
+    if range.prefix_len() > LARGEST_PREFIX {
+        None
+    } else {
+        range.hosts().next()
+    }
 }
 
 /// The lowest free address behind the bridge's.

@@ -16,7 +16,9 @@ pub enum NetworkError {
         by: String,
     },
     /// The range has no room for the bridge and a pod.
-    #[error("the address range {range} is too small for a bridge and a pod; choose one of /29 or larger with --pod-cidr")]
+    #[error(
+        "the address range {range} is too small for a bridge and a pod; choose one of /29 or larger with --pod-cidr"
+    )]
     RangeTooSmall {
         /// The range.
         range: Ipv4Net,
@@ -69,11 +71,17 @@ impl NetworkError {
 
     pub(crate) fn namespace<E: Into<io::Error>>(action: impl Into<String>) -> impl FnOnce(E) -> Self {
         let action = action.into();
-        move |source| Self::Namespace { action, source: source.into() }
+        move |source| Self::Namespace {
+            action,
+            source: source.into(),
+        }
     }
 
     pub(crate) fn file<E: Into<io::Error>>(path: impl Into<PathBuf>) -> impl FnOnce(E) -> Self {
         let path = path.into();
-        move |source| Self::File { path, source: source.into() }
+        move |source| Self::File {
+            path,
+            source: source.into(),
+        }
     }
 }

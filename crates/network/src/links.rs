@@ -31,7 +31,10 @@ impl Drop for Links {
 impl Links {
     pub(crate) fn open() -> Result<Self, NetworkError> {
         let (connection, handle, _) = new_connection().map_err(NetworkError::namespace("open a netlink socket"))?;
-        Ok(Self { handle, connection: tokio::spawn(connection).abort_handle() })
+        Ok(Self {
+            handle,
+            connection: tokio::spawn(connection).abort_handle(),
+        })
     }
 
     /// The interface of that name.
@@ -56,10 +59,17 @@ impl Links {
             .await
             .map_err(NetworkError::netlink("list interfaces"))?;
         let name_of = |index: u32| {
-            names.iter().find(|(known, _)| *known == index).map_or("?", |(_, name)| name.as_str())
+            names
+                .iter()
+                .find(|(known, _)| *known == index)
+                .map_or("?", |(_, name)| name.as_str())
         };
         let mut addresses = self.handle.address().get().execute();
-        while let Some(message) = addresses.try_next().await.map_err(NetworkError::netlink("list addresses"))? {
+        while let Some(message) = addresses
+            .try_next()
+            .await
+            .map_err(NetworkError::netlink("list addresses"))?
+        {
             let interface = name_of(message.header.index);
             for attribute in &message.attributes {
                 if let AddressAttribute::Address(IpAddr::V4(address)) = attribute
@@ -93,9 +103,13 @@ impl Links {
                 }
             }
             // The default route leads everywhere and means nothing here.
-            let Some(destination) = destination.filter(|_| prefix > 0 && interface != except) else { continue };
+            let Some(destination) = destination.filter(|_| prefix > 0 && interface != except) else {
+                continue;
+            };
             if overlap(range, destination, prefix) {
-                return Ok(Some(format!("the route to {destination}/{prefix} over interface {interface}")));
+                return Ok(Some(format!(
+                    "the route to {destination}/{prefix} over interface {interface}"
+                )));
             }
         }
         Ok(None)
@@ -107,11 +121,17 @@ impl Links {
             Some(link) if is_bridge(&link) => link.header.index,
             Some(_) => {
                 let reason = "an interface of that name exists and is no bridge".to_owned();
-                return Err(NetworkError::Bridge { name: name.to_owned(), reason });
+                return Err(NetworkError::Bridge {
+                    name: name.to_owned(),
+                    reason,
+                });
             }
             None => {
                 let bridge = self.handle.link().add(LinkBridge::new(name).build());
-                bridge.execute().await.map_err(NetworkError::netlink(format!("add the bridge {name}")))?;
+                bridge
+                    .execute()
+                    .await
+                    .map_err(NetworkError::netlink(format!("add the bridge {name}")))?;
                 self.index(name).await?
             }
         };
@@ -132,9 +152,14 @@ impl Links {
         let inside = format!("{}p", &outside[..outside.len() - 1]);
         self.remove(&inside).await?;
         let pair = self.handle.link().add(LinkVeth::new(outside, &inside).build());
-        pair.execute().await.map_err(NetworkError::netlink(format!("add the interface {outside}")))?;
+        pair.execute()
+            .await
+            .map_err(NetworkError::netlink(format!("add the interface {outside}")))?;
         let inside_index = self.index(&inside).await?;
-        let moved = LinkUnspec::new_with_index(inside_index).name("eth0").setns_by_fd(namespace).build();
+        let moved = LinkUnspec::new_with_index(inside_index)
+            .name("eth0")
+            .setns_by_fd(namespace)
+            .build();
         self.change(moved, "move an interface into the pod's namespace").await?;
         let index = self.index(outside).await?;
         let joined = LinkUnspec::new_with_index(index).controller(bridge).up().build();
@@ -152,14 +177,19 @@ impl Links {
         let index = self.index("eth0").await?;
         self.address(index, address, prefix).await?;
         self.up(index).await?;
-        let route = RouteMessageBuilder::<Ipv4Addr>::new().gateway(gateway).output_interface(index).build();
+        let route = RouteMessageBuilder::<Ipv4Addr>::new()
+            .gateway(gateway)
+            .output_interface(index)
+            .build();
         let added = self.handle.route().add(route).replace().execute().await;
         added.map_err(NetworkError::netlink("add the pod's default route"))
     }
 
     /// Removes an interface, if it is there.
     pub(crate) async fn remove(&self, name: &str) -> Result<(), NetworkError> {
-        let Some(link) = self.find(name).await? else { return Ok(()) };
+        let Some(link) = self.find(name).await? else {
+            return Ok(());
+        };
         match self.handle.link().del(link.header.index).execute().await {
             Err(rtnetlink::Error::NetlinkError(message)) if is(&message, rustix::io::Errno::NODEV) => Ok(()),
             other => other.map_err(NetworkError::netlink(format!("remove the interface {name}"))),
@@ -177,16 +207,30 @@ impl Links {
     }
 
     async fn address(&self, index: u32, address: Ipv4Addr, prefix: u8) -> Result<(), NetworkError> {
-        let added = self.handle.address().add(index, address.into(), prefix).replace().execute().await;
-        added.map_err(NetworkError::netlink(format!("give an interface the address {address}/{prefix}")))
+        let added = self
+            .handle
+            .address()
+            .add(index, address.into(), prefix)
+            .replace()
+            .execute()
+            .await;
+        added.map_err(NetworkError::netlink(format!(
+            "give an interface the address {address}/{prefix}"
+        )))
     }
 
     async fn up(&self, index: u32) -> Result<(), NetworkError> {
-        self.change(LinkUnspec::new_with_index(index).up().build(), "set an interface up").await
+        self.change(LinkUnspec::new_with_index(index).up().build(), "set an interface up")
+            .await
     }
 
     async fn change(&self, link: LinkMessage, action: &str) -> Result<(), NetworkError> {
-        self.handle.link().set(link).execute().await.map_err(NetworkError::netlink(action))
+        self.handle
+            .link()
+            .set(link)
+            .execute()
+            .await
+            .map_err(NetworkError::netlink(action))
     }
 }
 
@@ -196,9 +240,9 @@ fn is(message: &rtnetlink::packet_core::ErrorMessage, errno: rustix::io::Errno) 
 
 fn is_bridge(link: &LinkMessage) -> bool {
     link.attributes.iter().any(|attribute| match attribute {
-        LinkAttribute::LinkInfo(infos) => {
-            infos.iter().any(|info| matches!(info, LinkInfo::Kind(InfoKind::Bridge)))
-        }
+        LinkAttribute::LinkInfo(infos) => infos
+            .iter()
+            .any(|info| matches!(info, LinkInfo::Kind(InfoKind::Bridge))),
         _ => false,
     })
 }
@@ -212,5 +256,6 @@ fn name(link: &LinkMessage) -> String {
 }
 
 fn overlap(range: Ipv4Net, address: Ipv4Addr, prefix: u8) -> bool {
-    Ipv4Net::new(address, prefix).is_ok_and(|other| range.contains(&other.network()) || other.contains(&range.network()))
+    Ipv4Net::new(address, prefix)
+        .is_ok_and(|other| range.contains(&other.network()) || other.contains(&range.network()))
 }

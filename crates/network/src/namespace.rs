@@ -30,7 +30,11 @@ pub(crate) struct Pins {
 
 impl Pins {
     pub(crate) fn in_folder(folder: &Path) -> Self {
-        Self { network: folder.join("net"), ipc: folder.join("ipc"), uts: folder.join("uts") }
+        Self {
+            network: folder.join("net"),
+            ipc: folder.join("ipc"),
+            uts: folder.join("uts"),
+        }
     }
 
     /// Makes new namespaces and pins them. A pod on the machine's own network gets an IPC namespace only.
@@ -58,7 +62,8 @@ impl Pins {
         unshared.map_err(NetworkError::namespace("make namespaces; this needs root"))?;
         pin("ipc", &self.ipc)?;
         if !host_network {
-            sethostname(hostname.as_bytes()).map_err(NetworkError::namespace(format!("set the host name {hostname}")))?;
+            sethostname(hostname.as_bytes())
+                .map_err(NetworkError::namespace(format!("set the host name {hostname}")))?;
             pin("uts", &self.uts)?;
             pin("net", &self.network)?;
         }
@@ -116,7 +121,10 @@ impl NamespaceHandle {
     /// Those of `setns`, which needs root.
     pub fn enter(&self) -> io::Result<Entered<'_>> {
         move_into_link_name_space(self.inside.as_fd(), Some(LinkNameSpaceType::Network))?;
-        Ok(Entered { handle: self, not_send: PhantomData })
+        Ok(Entered {
+            handle: self,
+            not_send: PhantomData,
+        })
     }
 }
 

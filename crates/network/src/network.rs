@@ -67,23 +67,42 @@ impl Network {
     ///
     /// [`NetworkError::RangeInUse`] if another interface or route uses addresses of the range, and the like.
     pub async fn open(config: NetworkConfig) -> Result<Self, NetworkError> {
-        let NetworkConfig { bridge: name, subnet, directory } = &config;
+        let NetworkConfig {
+            bridge: name,
+            subnet,
+            directory,
+        } = &config;
         let gateway = addresses::gateway(*subnet).ok_or(NetworkError::RangeTooSmall { range: *subnet })?;
         let fits = !name.is_empty()
             && name.len() <= MAX_INTERFACE_NAME
-            && name.chars().all(|letter| letter.is_ascii_alphanumeric() || "-_.".contains(letter));
+            && name
+                .chars()
+                .all(|letter| letter.is_ascii_alphanumeric() || "-_.".contains(letter));
         if !fits {
             let reason = "an interface's name has 1 to 15 letters, digits, '-', '_' or '.'".to_owned();
-            return Err(NetworkError::Bridge { name: name.clone(), reason });
+            return Err(NetworkError::Bridge {
+                name: name.clone(),
+                reason,
+            });
         }
         let links = Links::open()?;
         if let Some(by) = links.user_of(*subnet, name).await? {
             return Err(NetworkError::RangeInUse { range: *subnet, by });
         }
         let builder = &mut fs::DirBuilder::new();
-        builder.recursive(true).mode(0o700).create(directory).map_err(NetworkError::file(directory))?;
+        builder
+            .recursive(true)
+            .mode(0o700)
+            .create(directory)
+            .map_err(NetworkError::file(directory))?;
         let bridge = links.bridge(name, gateway, subnet.prefix_len()).await?;
-        Ok(Self(Arc::new(Inner { gateway, bridge, links, changing: Mutex::new(()), config })))
+        Ok(Self(Arc::new(Inner {
+            gateway,
+            bridge,
+            links,
+            changing: Mutex::new(()),
+            config,
+        })))
     }
 
     /// Makes a pod's namespaces and connects them, or finds them again as an earlier call made them.
@@ -105,14 +124,21 @@ impl Network {
         if !(pinned && complete.exists()) {
             self.remove(pod_uid).await?;
             let builder = &mut fs::DirBuilder::new();
-            builder.mode(0o700).create(&folder).map_err(NetworkError::file(&folder))?;
+            builder
+                .mode(0o700)
+                .create(&folder)
+                .map_err(NetworkError::file(&folder))?;
             pins.make(hostname, host_network)?;
             if !host_network {
                 self.connect(pod_uid, &folder, &pins).await?;
             }
             write(&complete, "")?;
         }
-        let addresses = if host_network { vec![host_address()] } else { vec![recorded_address(&folder)?.into()] };
+        let addresses = if host_network {
+            vec![host_address()]
+        } else {
+            vec![recorded_address(&folder)?.into()]
+        };
         Ok(PodNetwork {
             addresses,
             network_namespace: (!host_network).then_some(pins.network),
@@ -150,7 +176,11 @@ impl Network {
     /// The kernel's.
     pub async fn close(&self) -> Result<(), NetworkError> {
         let _changing = self.0.changing.lock().await;
-        if self.list()?.is_empty() { self.0.links.remove(&self.0.config.bridge).await } else { Ok(()) }
+        if self.list()?.is_empty() {
+            self.0.links.remove(&self.0.config.bridge).await
+        } else {
+            Ok(())
+        }
     }
 
     async fn connect(&self, pod_uid: &str, folder: &Path, pins: &Pins) -> Result<(), NetworkError> {
@@ -160,7 +190,10 @@ impl Network {
         let address = addresses::free(range, &taken).ok_or(NetworkError::Exhausted { range })?;
         write(&folder.join("address"), &address.to_string())?;
         let namespace = fs::File::open(&pins.network).map_err(NetworkError::file(&pins.network))?;
-        inner.links.connect(inner.bridge, &self.interface(pod_uid), namespace.as_raw_fd()).await?;
+        inner
+            .links
+            .connect(inner.bridge, &self.interface(pod_uid), namespace.as_raw_fd())
+            .await?;
         let handle = NamespaceHandle::open(&pins.network).map_err(NetworkError::file(&pins.network))?;
         let gateway = inner.gateway;
         let inside = move || set_up_inside(&handle, address, range.prefix_len(), gateway);
@@ -182,7 +215,11 @@ impl Network {
 
     /// The addresses that pods have.
     fn taken(&self) -> Result<BTreeSet<Ipv4Addr>, NetworkError> {
-        Ok(self.list()?.iter().filter_map(|pod_uid| recorded_address(&self.folder(pod_uid)).ok()).collect())
+        Ok(self
+            .list()?
+            .iter()
+            .filter_map(|pod_uid| recorded_address(&self.folder(pod_uid)).ok())
+            .collect())
     }
 
     fn folder(&self, pod_uid: &str) -> PathBuf {
@@ -207,11 +244,15 @@ fn set_up_inside(
     prefix: u8,
     gateway: Ipv4Addr,
 ) -> Result<(), NetworkError> {
-    let entered = handle.enter().map_err(NetworkError::namespace("enter the pod's network namespace"))?;
+    let entered = handle
+        .enter()
+        .map_err(NetworkError::namespace("enter the pod's network namespace"))?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .build()
-        .map_err(NetworkError::namespace("start a runtime in the pod's network namespace"))?;
+        .map_err(NetworkError::namespace(
+            "start a runtime in the pod's network namespace",
+        ))?;
     let done = runtime.block_on(async { Links::open()?.set_up_inside(address, prefix, gateway).await });
     drop(runtime);
     drop(entered);
@@ -231,9 +272,14 @@ pub fn host_address() -> IpAddr {
 fn recorded_address(folder: &Path) -> Result<Ipv4Addr, NetworkError> {
     let path = folder.join("address");
     let text = fs::read_to_string(&path).map_err(NetworkError::file(&path))?;
-    text.trim().parse().map_err(|error| NetworkError::File { path, source: io::Error::other(error) })
+    text.trim().parse().map_err(|error| NetworkError::File {
+        path,
+        source: io::Error::other(error),
+    })
 }
 
 fn write(path: &Path, text: &str) -> Result<(), NetworkError> {
-    fs::File::create(path).and_then(|mut file| file.write_all(text.as_bytes())).map_err(NetworkError::file(path))
+    fs::File::create(path)
+        .and_then(|mut file| file.write_all(text.as_bytes()))
+        .map_err(NetworkError::file(path))
 }

@@ -33,7 +33,10 @@ impl Census {
         let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
         let here = folder.to_str().unwrap();
         Self {
-            interfaces: names.filter(ours).filter(|name| name == bridge || belongs(name, bridge)).collect(),
+            interfaces: names
+                .filter(ours)
+                .filter(|name| name == bridge || belongs(name, bridge))
+                .collect(),
             pins: mounts.lines().filter(|line| line.contains(here)).count(),
         }
     }
@@ -46,8 +49,16 @@ fn belongs(name: &str, bridge: &str) -> bool {
 }
 
 async fn open(bridge: &str, range: &str, directory: PathBuf) -> Result<Network, NetworkError> {
-    assert!(rustix_is_root(), "these tests make network namespaces: run them as root");
-    Network::open(NetworkConfig { bridge: bridge.into(), subnet: range.parse().unwrap(), directory }).await
+    assert!(
+        rustix_is_root(),
+        "these tests make network namespaces: run them as root"
+    );
+    Network::open(NetworkConfig {
+        bridge: bridge.into(),
+        subnet: range.parse().unwrap(),
+        directory,
+    })
+    .await
 }
 
 fn rustix_is_root() -> bool {
@@ -57,10 +68,19 @@ fn rustix_is_root() -> bool {
 async fn fixture(bridge: &str, range: &str) -> Fixture {
     let folder = tempfile::tempdir().unwrap();
     // What a failed run of this test has left.
-    open(bridge, range, folder.path().join("network")).await.unwrap().close().await.unwrap();
+    open(bridge, range, folder.path().join("network"))
+        .await
+        .unwrap()
+        .close()
+        .await
+        .unwrap();
     let before = Census::of(folder.path(), bridge);
     let network = open(bridge, range, folder.path().join("network")).await.unwrap();
-    Fixture { network, folder, before }
+    Fixture {
+        network,
+        folder,
+        before,
+    }
 }
 
 impl Fixture {
@@ -112,7 +132,10 @@ async fn two_pods_with_the_same_port_are_reached_apart() {
         assert_eq!(ask(if from_pod { enter(&one, connect) } else { connect() }), "two");
         server.join().unwrap();
     }
-    assert!(TcpStream::connect(loopback).is_err(), "this thread is back in the machine's namespace");
+    assert!(
+        TcpStream::connect(loopback).is_err(),
+        "this thread is back in the machine's namespace"
+    );
 
     fixture.network.remove_pod("uid-one").await.unwrap();
     fixture.network.remove_pod("uid-two").await.unwrap();
@@ -125,7 +148,9 @@ async fn everything_can_be_repeated_and_survives_the_agent() {
     let first = fixture.network.create_pod("uid", "host", false).await.unwrap();
     assert_eq!(fixture.network.create_pod("uid", "host", false).await.unwrap(), first);
 
-    let again = open("pltest1", "10.211.11.0/24", fixture.folder.path().join("network")).await.unwrap();
+    let again = open("pltest1", "10.211.11.0/24", fixture.folder.path().join("network"))
+        .await
+        .unwrap();
     assert_eq!(again.list().unwrap(), ["uid"]);
     assert_eq!(again.create_pod("uid", "host", false).await.unwrap(), first);
 
@@ -137,7 +162,10 @@ async fn everything_can_be_repeated_and_survives_the_agent() {
     server.join().unwrap();
 
     again.close().await.unwrap();
-    assert!(fs::exists("/sys/class/net/pltest1").unwrap(), "a bridge with pods stays");
+    assert!(
+        fs::exists("/sys/class/net/pltest1").unwrap(),
+        "a bridge with pods stays"
+    );
     again.remove_pod("uid").await.unwrap();
     again.remove_pod("uid").await.unwrap();
     fixture.close("pltest1").await;
@@ -158,7 +186,10 @@ async fn a_pod_on_the_machines_network_has_an_ipc_namespace_of_its_own_only() {
 async fn a_range_in_use_is_refused_and_its_user_named() {
     let fixture = fixture("pltest3", "10.211.13.0/24").await;
     for range in ["10.211.13.128/25", "10.211.13.0/24"] {
-        let error = open("pltest4", range, fixture.folder.path().join("other")).await.err().unwrap();
+        let error = open("pltest4", range, fixture.folder.path().join("other"))
+            .await
+            .err()
+            .unwrap();
         let text = error.to_string();
         assert!(matches!(error, NetworkError::RangeInUse { .. }), "{text}");
         assert!(text.contains("pltest3") && text.contains("--pod-cidr"), "{text}");
@@ -170,7 +201,11 @@ async fn a_range_in_use_is_refused_and_its_user_named() {
 async fn too_small_full_and_misnamed_are_told_apart() {
     let fixture = fixture("pltest5", "10.211.15.0/29").await;
     for number in 2..=6 {
-        fixture.network.create_pod(&format!("uid-{number}"), "host", false).await.unwrap();
+        fixture
+            .network
+            .create_pod(&format!("uid-{number}"), "host", false)
+            .await
+            .unwrap();
     }
     let full = fixture.network.create_pod("one-more", "host", false).await;
     assert!(matches!(full, Err(NetworkError::Exhausted { .. })), "{full:?}");

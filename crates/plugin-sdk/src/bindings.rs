@@ -1,6 +1,12 @@
 //! Generated from `wit/`.
 
-#![allow(missing_docs, unsafe_code, unreachable_pub, clippy::all, clippy::undocumented_unsafe_blocks)]
+#![allow(
+    missing_docs,
+    unsafe_code,
+    unreachable_pub,
+    clippy::all,
+    clippy::undocumented_unsafe_blocks
+)]
 
 pub mod probe {
     wit_bindgen::generate!({

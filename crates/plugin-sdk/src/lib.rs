@@ -37,6 +37,7 @@ use wasip2::{
     io::poll::{Pollable, poll},
 };
 
+pub use bindings::{describe::export_description, hook::export_hook, probe::export_probe};
 pub use bindings::{
     describe::exports::probelet::plugin::describe::Guest as Describe,
     hook::exports::probelet::plugin::hook::Guest as Hook,
@@ -45,7 +46,6 @@ pub use bindings::{
         probelet::plugin::{container_exec, context},
     },
 };
-pub use bindings::{describe::export_description, hook::export_hook, probe::export_probe};
 pub use duration::go_duration;
 
 /// The handler's configuration.

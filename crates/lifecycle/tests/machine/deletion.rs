@@ -1,9 +1,9 @@
 //! Deletion: grace periods, signals, and the pod's own end (B2, B3).
 
 use probelet_lifecycle::{
-    action::Action,
+    action::{Action, Request},
     config::{ContainerConfig, RestartPolicy},
-    event::{Event, ImageError},
+    event::{Event, ImageError, StartError},
     status::Phase,
 };
 
@@ -156,7 +156,10 @@ fn b3_5_nothing_starts_once_the_pod_is_deleted() {
 
     let mut world = with(|_| {});
     world.delete(None);
-    assert_eq!(world.seen(&["pod"]), ["0 forget"]);
+    assert_eq!(
+        world.seen(&["pod", "status"]),
+        ["0 0/1 ContainerCreating 0", "0 forget"]
+    );
 }
 
 #[test]
@@ -174,6 +177,21 @@ fn a_late_image_changes_nothing_for_a_deleted_pod() {
     });
     assert_eq!(world.seen(&["start", "event"]), [""; 0]);
     assert_eq!(world.seen(&["pod"]), ["0 create sandbox", "0 remove sandbox"]);
+}
+
+#[test]
+fn a_container_that_fails_to_start_while_its_pod_is_deleted_is_not_tried_again() {
+    for error in [StartError::Create, StartError::Run] {
+        let mut world = with(|_| {});
+        world.app().start = Box::new(move |_| (seconds(3), Err((error, String::new()))));
+        world.begin(seconds(1));
+        world.delete(None);
+        world.run(seconds(100));
+        assert_eq!(
+            (world.seen(&["start"]).len(), world.times("pod", "forget")),
+            (1, vec![3.0])
+        );
+    }
 }
 
 #[test]
@@ -210,10 +228,16 @@ fn the_last_status_comes_before_the_pod_is_forgotten_and_nothing_after_it() {
     world.begin(0);
     world.delete(None);
     world.run(seconds(5));
-    let [.., Action::PublishStatus(status), Action::Forget] = &world.actions[..] else {
+    let [
+        ..,
+        Action::PublishStatus(status),
+        Action::Request { request, .. },
+        Action::Forget,
+    ] = &world.actions[..]
+    else {
         panic!("{:#?}", world.actions)
     };
-    assert_eq!(status.phase, Phase::Succeeded);
+    assert_eq!((status.phase, request), (Phase::Succeeded, &Request::RemoveSandbox));
     let (before, mut actions) = (world.state.clone(), Vec::new());
     for event in [
         Event::Begin,
@@ -262,4 +286,8 @@ fn the_status_shows_when_the_pod_will_be_gone() {
         (status.deletion_time.unwrap().0 - EPOCH, status.deletion_grace_seconds),
         (25_000, Some(20))
     );
+    // Asking for the same again gives it no more time.
+    world.run(seconds(9));
+    world.delete(Some(20));
+    assert_eq!(world.state.status(), status);
 }

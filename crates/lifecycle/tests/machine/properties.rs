@@ -197,7 +197,7 @@ impl Truth {
                 self.event(exited(index, number, 1));
             }
             What::Delete => self.event(Event::Delete {
-                grace_period: (op.luck % 4 > 0).then(|| Duration::from_secs(u64::from(op.luck) / 4)),
+                grace_period: (!op.luck.is_multiple_of(4)).then(|| Duration::from_secs(u64::from(op.luck) / 4)),
             }),
         }
     }

@@ -2,6 +2,7 @@
 
 use probelet_lifecycle::{
     config::RestartPolicy,
+    event::ImageError,
     status::{Condition, Phase},
 };
 
@@ -41,6 +42,19 @@ fn c1_1_a_pod_is_pending_while_its_post_start_hook_runs() {
     assert_eq!(world.state.status().phase, Phase::Pending);
     world.run(seconds(3));
     assert_eq!(world.state.status().phase, Phase::Running);
+}
+
+#[test]
+fn c1_1_a_pod_that_is_deleted_before_each_container_has_run_stays_pending() {
+    let mut world = World::new(pod(vec![container("a"), container("b")]));
+    world.applications[0].stops = None;
+    world.applications[1].image = Box::new(|_| Err((ImageError::Pull, String::new())));
+    world.begin(seconds(1));
+    world.delete(Some(5));
+    world.run(seconds(4));
+    assert_eq!(world.state.status().phase, Phase::Pending);
+    world.run(seconds(9));
+    assert_eq!(world.state.status().phase, Phase::Failed);
 }
 
 #[test]

@@ -76,15 +76,17 @@ pub(crate) struct Run {
     pub(crate) at: Time,
 }
 
+type ImageReply = Result<(), (ImageError, String)>;
+type StartReply = (Time, Result<(), (StartError, String)>);
 type ProbeReply = (Time, Verdict, String);
 type HookReply = Option<(Time, Result<(), String>)>;
 
 /// How a container behaves.
 pub(crate) struct Application {
     /// By time.
-    pub(crate) image: Box<dyn FnMut(Time) -> Result<(), (ImageError, String)>>,
+    pub(crate) image: Box<dyn FnMut(Time) -> ImageReply>,
     /// How long a start takes, and what comes of it, by instance.
-    pub(crate) start: Box<dyn FnMut(u32) -> (Time, Result<(), (StartError, String)>)>,
+    pub(crate) start: Box<dyn FnMut(u32) -> StartReply>,
     /// When an instance ends by itself, and with which code.
     pub(crate) ends: Box<dyn FnMut(u32) -> Option<(Time, i32)>>,
     /// How long after the stop signal it ends, and with which code; `None` ignores it.
