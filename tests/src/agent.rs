@@ -245,6 +245,6 @@ pub fn seed(name: &str) -> PathBuf {
 }
 
 /// A test that panicked with the lock says so itself; the others go on.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

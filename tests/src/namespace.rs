@@ -4,22 +4,29 @@ use std::{
     io::Write,
     path::Path,
     process::Command,
-    sync::Arc,
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
 use serde_json::Value;
 use tempfile::NamedTempFile;
 
-use crate::{agent::Agent, finished::Finished, pod, stream::Stream};
+use crate::{
+    agent::{Agent, lock},
+    finished::Finished,
+    pod,
+    stream::Stream,
+};
 
 /// How long a container may take to run when all suites' pods start at once.
 const START: Duration = Duration::from_secs(60);
 
-/// A namespace. Dropping it deletes its pods by force, after a panic too.
+/// A namespace. Dropping it deletes by force what was applied through it, after a panic too.
 pub struct Namespace {
     agent: Arc<Agent>,
     name: String,
+    /// The pods that were created; tests may share a namespace, but no pod.
+    created: Mutex<Vec<String>>,
 }
 
 impl Namespace {
@@ -27,6 +34,7 @@ impl Namespace {
         Namespace {
             agent,
             name: name.to_owned(),
+            created: Mutex::new(Vec::new()),
         }
     }
 
@@ -62,7 +70,13 @@ impl Namespace {
 
     /// Applies a manifest.
     pub fn apply_file(&self, path: &Path) -> Finished {
-        Finished::run(self.command(&["apply", "-f"]).arg(path))
+        let finished = Finished::run(self.command(&["apply", "-f"]).arg(path));
+        let created = finished
+            .stdout
+            .lines()
+            .filter_map(|line| line.strip_prefix("pod/")?.strip_suffix(" created"));
+        lock(&self.created).extend(created.map(str::to_owned));
+        finished
     }
 
     /// A pod as it is now.
@@ -142,12 +156,9 @@ impl Namespace {
         if !self.agent.is_running() {
             self.agent.start_again();
         }
-        let text = self.run(&["get", "pods", "--output", "json"]).success();
-        let list: Value = serde_json::from_str(&text).expect("pods are a JSON document");
-        for pod in list["items"].as_array().expect("pods are a list") {
-            let name = pod["metadata"]["name"].as_str().expect("a pod has a name");
-            self.run(&["delete", "pod", name, "--grace-period=0", "--force"])
-                .success();
+        for name in lock(&self.created).drain(..) {
+            let force = ["--grace-period=0", "--force", "--ignore-not-found"];
+            self.run(&[&["delete", "pod", &name], &force[..]].concat()).success();
         }
     }
 }

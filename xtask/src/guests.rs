@@ -100,7 +100,10 @@ fn build(root: &Path, target: &Path, toolchain: &Toolchain) -> anyhow::Result<Co
             .arg("-Zbuild-std=std,panic_abort")
             .env("RUSTC", folder.join("rustc"))
             .env("RUSTC_BOOTSTRAP", "1")
-            .env("PROBELET_RUST_BIN", rustlib(root)?.join(format!("{ARCH}-unknown-linux-gnu/bin")))
+            .env(
+                "PROBELET_RUST_BIN",
+                rustlib(root)?.join(format!("{ARCH}-unknown-linux-gnu/bin")),
+            )
             .env("CARGO_TARGET_WASM32_WASIP2_RUSTFLAGS", flags);
     }
     Ok(command)
@@ -160,9 +163,19 @@ fn unpack_packages(folder: &Path) -> anyhow::Result<()> {
     fs::create_dir_all(&archives).with_context(|| format!("cannot make {}", archives.display()))?;
     let packages = packages()?;
     println!("fetching a Rust toolchain for {TARGET} from Debian: some 130 MB, then 850 MB unpacked");
-    process::run(Command::new("apt-get").args(["download", "--quiet"]).args(&packages).current_dir(&archives))?;
+    process::run(
+        Command::new("apt-get")
+            .args(["download", "--quiet"])
+            .args(&packages)
+            .current_dir(&archives),
+    )?;
     for entry in fs::read_dir(&archives)? {
-        process::output(Command::new("dpkg").arg("-x").arg(entry?.path()).arg(partial.join("root")))?;
+        process::output(
+            Command::new("dpkg")
+                .arg("-x")
+                .arg(entry?.path())
+                .arg(partial.join("root")),
+        )?;
     }
     fs::remove_dir_all(&archives)?;
     write_wrapper(&partial.join("rustc"))?;
@@ -179,7 +192,14 @@ fn unpack_packages(folder: &Path) -> anyhow::Result<()> {
 fn packages() -> anyhow::Result<BTreeSet<String>> {
     let depends = |package| {
         let mut command = Command::new("apt-cache");
-        command.args(["depends", "--recurse", "--no-recommends", "--no-suggests", "--no-conflicts", "--no-breaks"]);
+        command.args([
+            "depends",
+            "--recurse",
+            "--no-recommends",
+            "--no-suggests",
+            "--no-conflicts",
+            "--no-breaks",
+        ]);
         process::output(command.args(["--no-replaces", "--no-enhances", package]))
     };
     let listing = match depends(LIBRARY_PACKAGE) {

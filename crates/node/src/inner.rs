@@ -113,7 +113,6 @@ impl Inner {
         .await?;
         let engine = Engine::new(EngineConfig {
             cache_directory: Some(config.component_cache()),
-            ..EngineConfig::default()
         })?;
         let plugins = Plugins::load(&engine).await?;
         let boot_id = clock::boot_id().map_err(StoreError::at(Path::new("/proc/sys/kernel/random/boot_id")))?;

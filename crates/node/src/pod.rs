@@ -524,7 +524,7 @@ impl PodTask {
         }
         self.finished = true;
         self.node.forget(&self.entry);
-        let _ = now;
+        self.events.close(now.wall);
     }
 }
 

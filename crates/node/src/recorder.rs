@@ -151,7 +151,7 @@ impl PodEvents {
     }
 
     /// The pod is gone; its events are shown a while longer.
-    pub(crate) fn close(self, now: WallTime) {
+    pub(crate) fn close(&self, now: WallTime) {
         let keys = self.events.iter().map(|event| self.key(event)).collect();
         self.recorder.expire(now, keys);
     }

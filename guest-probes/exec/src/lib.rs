@@ -22,9 +22,10 @@ impl Probe for Exec {
         let Config { command } = config()?;
         match run(&command)? {
             Ended::InTime { exit_code: 0, .. } => Ok(Verdict::Healthy),
-            Ended::InTime { exit_code, output } if output.is_empty() => {
-                Ok(Verdict::Unhealthy(format!("command '{}' exited with {exit_code}", command.join(" "))))
-            }
+            Ended::InTime { exit_code, output } if output.is_empty() => Ok(Verdict::Unhealthy(format!(
+                "command '{}' exited with {exit_code}",
+                command.join(" ")
+            ))),
             Ended::InTime { output, .. } => Ok(Verdict::Unhealthy(output)),
             Ended::TimedOut => Ok(Verdict::Unhealthy(timed_out(&command))),
         }
@@ -36,9 +37,10 @@ impl Hook for Exec {
         let Config { command } = config()?;
         match run(&command)? {
             Ended::InTime { exit_code: 0, .. } => Ok(()),
-            Ended::InTime { exit_code, output } => {
-                Err(format!("command '{}' exited with {exit_code}: {output}", command.join(" ")))
-            }
+            Ended::InTime { exit_code, output } => Err(format!(
+                "command '{}' exited with {exit_code}: {output}",
+                command.join(" ")
+            )),
             Ended::TimedOut => Err(timed_out(&command)),
         }
     }
@@ -55,7 +57,10 @@ enum Ended {
 /// Runs the command. An error is not the command's.
 fn run(command: &[String]) -> Result<Ended, String> {
     match container_exec::exec(command, MAX_OUTPUT as u32) {
-        Ok(output) => Ok(Ended::InTime { exit_code: output.exit_code, output: text(output) }),
+        Ok(output) => Ok(Ended::InTime {
+            exit_code: output.exit_code,
+            output: text(output),
+        }),
         Err(Error::TimedOut) => Ok(Ended::TimedOut),
         Err(Error::NotRunning) => Err("the container is not running".to_owned()),
         Err(Error::Host(reason)) => Err(reason),
@@ -72,5 +77,9 @@ fn text(output: Output) -> String {
 
 /// The kubelet's words (A2.33).
 fn timed_out(command: &[String]) -> String {
-    format!("command timed out: \"{}\" timed out after {}", command.join(" "), timeout_text())
+    format!(
+        "command timed out: \"{}\" timed out after {}",
+        command.join(" "),
+        timeout_text()
+    )
 }

@@ -27,8 +27,14 @@ impl RequestHeaders {
         add_once("User-Agent", Some(user_agent));
         add_once("Accept", Some("*/*"));
         // Go leaves out what would contradict a request without a body.
-        const NOT_REPEATED: [&str; 6] =
-            ["Host", "User-Agent", "Accept", "Content-Length", "Transfer-Encoding", "Trailer"];
+        const NOT_REPEATED: [&str; 6] = [
+            "Host",
+            "User-Agent",
+            "Accept",
+            "Content-Length",
+            "Transfer-Encoding",
+            "Trailer",
+        ];
         let others = headers
             .iter()
             .filter(|header| !NOT_REPEATED.iter().any(|name| name.eq_ignore_ascii_case(&header.name)))
@@ -49,7 +55,9 @@ impl RequestHeaders {
         let own = self.fields.iter().map(|(name, value)| (name.as_str(), value));
         for (name, value) in own.chain(referer) {
             fields.append(name, value.as_bytes()).map_err(|_| {
-                ExchangeError::Failed(format!("Get \"{url}\": net/http: invalid header field value for \"{name}\""))
+                ExchangeError::Failed(format!(
+                    "Get \"{url}\": net/http: invalid header field value for \"{name}\""
+                ))
             })?;
         }
         Ok(fields)

@@ -101,7 +101,12 @@ fn get(config: &Config, user_agent: &str) -> Result<Response, ExchangeError> {
     let mut headers = RequestHeaders::new(&config.headers, user_agent);
     let mut redirects = 0;
     loop {
-        let Exchange { status, location, declared_length, body } = exchange::send(&url, &headers)?;
+        let Exchange {
+            status,
+            location,
+            declared_length,
+            body,
+        } = exchange::send(&url, &headers)?;
         let next = match location.filter(|_| matches!(status, 301 | 302 | 303 | 307 | 308)) {
             Some(location) => {
                 let next = url.join(&location).ok_or_else(|| {
@@ -112,11 +117,17 @@ fn get(config: &Config, user_agent: &str) -> Result<Response, ExchangeError> {
             None => None,
         };
         let Some((next, location)) = next else {
-            return Ok(Response { status, declared_length, body });
+            return Ok(Response {
+                status,
+                declared_length,
+                body,
+            });
         };
         redirects += 1;
         if redirects >= MAX_REDIRECTS {
-            return Err(ExchangeError::Failed(format!("Get \"{location}\": stopped after 10 redirects")));
+            return Err(ExchangeError::Failed(format!(
+                "Get \"{location}\": stopped after 10 redirects"
+            )));
         }
         headers.set_referer(&url, &next);
         url = next;

@@ -15,7 +15,11 @@ impl Url {
     /// A path of the manifest is taken as a URL reference, of which only path, query and fragment count; one that
     /// cannot be parsed is a path as it stands.
     pub(crate) fn of_probe(scheme: &str, host: &str, port: u16, path: &str) -> Self {
-        let authority = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
+        let authority = if host.contains(':') {
+            format!("[{host}]:{port}")
+        } else {
+            format!("{host}:{port}")
+        };
         let reference = Reference::parse(path).unwrap_or_else(|| Reference {
             scheme: None,
             authority: None,
@@ -137,7 +141,13 @@ impl Reference {
         }
         let path = escaped_path(path)?;
         let query = query.map(escape_query);
-        Some(Self { scheme, authority, path, query, fragment: fragment.map(str::to_owned) })
+        Some(Self {
+            scheme,
+            authority,
+            path,
+            query,
+            fragment: fragment.map(str::to_owned),
+        })
     }
 }
 
@@ -150,7 +160,9 @@ fn split(text: &str, separator: char) -> (&str, Option<&str>) {
 
 fn is_scheme(text: &str) -> bool {
     text.starts_with(|first: char| first.is_ascii_alphabetic())
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
 }
 
 /// A path that is a valid encoding stays as it is; any other is decoded and encoded again. None: a `%` without digits.
@@ -224,6 +236,10 @@ fn resolve_path(base: &str, path: &str) -> String {
             segment => segments.push(segment),
         }
     }
-    let slash = if ends_in_folder && !segments.is_empty() { "/" } else { "" };
+    let slash = if ends_in_folder && !segments.is_empty() {
+        "/"
+    } else {
+        ""
+    };
     format!("/{}{slash}", segments.join("/"))
 }

@@ -67,7 +67,11 @@ fn connect(network: &Network, address: SocketAddr) -> Result<(), DialError> {
         ErrorCode::AccessDenied => DialError::Impossible(format!("connecting to {address} is not granted")),
         error => DialError::Failed(format!("dial tcp {address}: connect: {}", connect_text(error))),
     };
-    let family = if address.is_ipv4() { IpAddressFamily::Ipv4 } else { IpAddressFamily::Ipv6 };
+    let family = if address.is_ipv4() {
+        IpAddressFamily::Ipv4
+    } else {
+        IpAddressFamily::Ipv6
+    };
     let socket = create_tcp_socket(family).map_err(failed)?;
     socket.start_connect(network, socket_address(address)).map_err(failed)?;
     loop {
@@ -113,7 +117,10 @@ fn socket_address(address: SocketAddr) -> IpSocketAddress {
     match address {
         SocketAddr::V4(address) => {
             let [a, b, c, d] = address.ip().octets();
-            IpSocketAddress::Ipv4(Ipv4SocketAddress { port: address.port(), address: (a, b, c, d) })
+            IpSocketAddress::Ipv4(Ipv4SocketAddress {
+                port: address.port(),
+                address: (a, b, c, d),
+            })
         }
         SocketAddr::V6(address) => {
             let [a, b, c, d, e, f, g, h] = address.ip().segments();

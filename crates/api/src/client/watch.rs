@@ -31,7 +31,7 @@ pub enum WatchEventKind {
     Modified,
     /// It is gone.
     Deleted,
-    /// The watch cannot go on; its object says why. [`events`] makes an error of it.
+    /// The watch cannot go on; its object says why. A stream of events makes an error of it.
     Error,
 }
 

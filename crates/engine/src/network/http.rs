@@ -76,12 +76,12 @@ async fn send(network: Network, mut request: Request<WasiBody>, options: Request
     let is_tls = request.uri().scheme() == Some(&Scheme::HTTPS);
     let host = authority.host().trim_start_matches('[').trim_end_matches(']');
     let port = authority.port_u16().unwrap_or(if is_tls { 443 } else { 80 });
-    if is_tls && !network.allows_unverified_tls() {
-        return Err(Error::HttpRequestDenied);
+    if is_tls {
+        network.check_tls().map_err(explain_dial)?;
     }
 
-    let connect = within(options.connect_timeout, connect(&network, host, port, is_tls));
-    let stream = connect.await.unwrap_or(Err(Error::ConnectionTimeout))?;
+    let connected = within(options.connect_timeout, connect(&network, host, port, is_tls)).await;
+    let stream = connected.unwrap_or(Err(Error::ConnectionTimeout))?;
     let (mut sender, connection) = http1::Builder::new()
         .title_case_headers(true)
         .max_buf_size(MAX_HEADERS_BYTES)

@@ -43,7 +43,7 @@ struct Inner {
     grant: NetworkGrant,
     /// What the granted names were found to be.
     resolved: Mutex<Vec<IpAddr>>,
-    /// What was asked for and not granted, for the message.
+    /// Why the first thing that was not granted was not, for the message.
     refused: Mutex<Option<String>>,
     _trace: Trace,
 }
@@ -75,17 +75,33 @@ impl Network {
         }))
     }
 
-    /// The first thing that was refused, and the manifest lines that would grant it.
+    /// Why the first thing that was refused was refused, and what would grant it.
     pub(crate) fn refusal(&self) -> Option<String> {
-        let refused = self.0.refused.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
-        Some(format!(
-            "only the pod's own addresses may be connected to; to grant {refused}, add to the handler:\n\
-             wasm:\n  allow:\n    network: [\"{refused}\"]"
+        self.0.refused.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn refuse(&self, why: String) -> DialError {
+        self.0
+            .refused
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get_or_insert(why);
+        DialError::NotGranted
+    }
+
+    fn refuse_destination(&self, destination: &str) -> DialError {
+        self.refuse(format!(
+            "only the pod's own addresses may be connected to; to grant {destination}, add to the handler:\n\
+             wasm:\n  allow:\n    network: [\"{destination}\"]"
         ))
     }
 
-    pub(crate) fn allows_unverified_tls(&self) -> bool {
-        self.0.grant.tls_unverified
+    /// HTTPS goes unverified where that is granted, and not at all where it is not.
+    fn check_tls(&self) -> Result<(), DialError> {
+        if self.0.grant.tls_unverified {
+            return Ok(());
+        }
+        Err(self.refuse("HTTPS goes without a check of the server's certificate, which is not granted".to_owned()))
     }
 
     /// The addresses of a host that may be connected to. Names are looked up by the host, as for the kubelet.
@@ -109,7 +125,7 @@ impl Network {
                 .take(MAX_ADDRESSES)
                 .collect()
         } else {
-            return Err(self.refuse(host.to_owned()));
+            return Err(self.refuse_destination(host));
         };
         self.0
             .resolved
@@ -122,7 +138,7 @@ impl Network {
     /// Makes a socket for a destination, where it belongs.
     pub(crate) fn socket(&self, destination: SocketAddr) -> Result<TcpSocket, DialError> {
         let Some(route) = self.route(destination.ip()) else {
-            return Err(self.refuse(destination.to_string()));
+            return Err(self.refuse_destination(&destination.to_string()));
         };
         let make = || {
             if destination.is_ipv4() {
@@ -177,15 +193,6 @@ impl Network {
                 .contains(&address)
         };
         (is_named || is_resolved()).then_some(Route::Node)
-    }
-
-    fn refuse(&self, what: String) -> DialError {
-        self.0
-            .refused
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get_or_insert(what);
-        DialError::NotGranted
     }
 }
 

@@ -61,7 +61,7 @@ fn b1_1_probes_wait_for_the_post_start_hook() {
     assert_eq!(
         world.seen(&["probe"]),
         [
-            "6 Liveness c0/0",
+            "6 Startup c0/0",
             "9 Readiness c0/0",
             "16 Liveness c0/0",
             "19 Readiness c0/0"

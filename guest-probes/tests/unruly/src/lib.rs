@@ -1,6 +1,9 @@
 //! A plugin that does what its configuration says, most of it bad: the engine's tests are driven with it.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
+};
 
 use probelet_plugin_sdk::{
     Describe, Hook, Probe, Verdict, config, context, export_description, export_hook, export_probe, go_duration, sleep,
@@ -37,7 +40,11 @@ enum Deed {
     Panic,
     /// Have a message of this size.
     Talk { bytes: usize },
+    /// Say how many runs this instance has seen.
+    Count,
 }
+
+static RUNS: AtomicU32 = AtomicU32::new(0);
 
 struct Unruly;
 
@@ -65,6 +72,10 @@ impl Probe for Unruly {
                 std::mem::forget(wasip2::clocks::monotonic_clock::subscribe_duration(1));
             },
             Deed::Panic => panic!("on purpose"),
+            Deed::Count => {
+                let runs = RUNS.fetch_add(1, Ordering::Relaxed) + 1;
+                return Ok(Verdict::Degraded(format!("run {runs} of this instance")));
+            }
             Deed::Talk { bytes } => return Ok(Verdict::Unhealthy("y".repeat(bytes))),
         }
         Ok(Verdict::Healthy)

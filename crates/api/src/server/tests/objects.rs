@@ -175,17 +175,23 @@ async fn bodies_are_bounded_and_of_a_known_type() {
 
 #[tokio::test]
 async fn an_update_succeeds_only_if_it_changes_nothing() {
+    // An update is checked as a new pod is, so it must be valid; what is there has its defaults filled in.
+    let mut written = pod("a");
+    written["spec"]["containers"][0] = json!({"name": "c", "image": "i"});
     let agent = Fake::new();
-    agent.put(Collection::Pods, pod("a"));
+    agent.put(
+        Collection::Pods,
+        probelet_manifest::parse_json(written.clone()).unwrap().document,
+    );
     let router = router(agent);
     let path = format!("{PODS}/a");
-    assert_eq!(send(&router, "PUT", &path, &pod("a")).await.0.as_u16(), 200);
+    assert_eq!(send(&router, "PUT", &path, &written).await.0.as_u16(), 200);
     assert_eq!(
         send(&router, "PATCH", &path, &json!({"spec": {}})).await.0.as_u16(),
         200
     );
 
-    let mut changed = pod("a");
+    let mut changed = written;
     changed["spec"]["containers"][0]["image"] = json!("j");
     for (method, body) in [
         ("PUT", changed),

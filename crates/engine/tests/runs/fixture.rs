@@ -1,0 +1,116 @@
+//! What the tests share: an engine, the components, and requests.
+
+use std::{
+    fs,
+    net::{IpAddr, Ipv4Addr},
+    path::PathBuf,
+    sync::LazyLock,
+    time::{Duration, Instant},
+};
+
+use probelet_engine::{
+    Check, Engine, EngineConfig, Grants, HookReason, Limits, NetworkGrant, Outcome, Plugin, ProbeKind, RunRequest,
+    Subject,
+};
+use serde_json::Value;
+use tokio::sync::OnceCell;
+
+/// Long enough for anything that is not meant to time out, on the busiest machine.
+pub const LONG: Duration = Duration::from_secs(30);
+/// For what is meant to.
+pub const SHORT: Duration = Duration::from_millis(400);
+
+pub static ENGINE: LazyLock<Engine> = LazyLock::new(|| {
+    let cache = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("engine-test-cache");
+    Engine::new(EngineConfig {
+        cache_directory: Some(cache),
+    })
+    .expect("an engine")
+});
+
+pub fn guest_bytes(file: &str) -> Vec<u8> {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("../../target/guests")
+        .join(file);
+    fs::read(&path).unwrap_or_else(|error| panic!("run `cargo xtask build` first: {}: {error}", path.display()))
+}
+
+macro_rules! guest {
+    ($name:ident, $file:literal) => {
+        pub async fn $name() -> Plugin {
+            static PLUGIN: OnceCell<Plugin> = OnceCell::const_new();
+            let load = || async {
+                ENGINE
+                    .load(stringify!($name), &guest_bytes($file))
+                    .await
+                    .expect("a plugin")
+            };
+            PLUGIN.get_or_init(load).await.clone()
+        }
+    };
+}
+
+guest!(exec, "exec.wasm");
+guest!(http, "http.wasm");
+guest!(tcp, "tcp.wasm");
+guest!(sleep, "sleep.wasm");
+guest!(unruly, "tests/unruly.wasm");
+
+/// A liveness probe without grants.
+pub fn probe(config: Value) -> RunRequest {
+    RunRequest {
+        check: Check::Probe(ProbeKind::Liveness),
+        subject: Subject::default(),
+        attempt: 1,
+        previous: None,
+        config,
+        timeout: LONG,
+        deadline: Instant::now() + LONG,
+        limits: Limits::default(),
+        grants: Grants::default(),
+        grace_left: None,
+    }
+}
+
+/// A postStart hook without grants.
+pub fn hook(config: Value) -> RunRequest {
+    RunRequest {
+        check: Check::Hook(HookReason::Start),
+        ..probe(config)
+    }
+}
+
+/// With so much time.
+pub fn within(timeout: Duration, request: RunRequest) -> RunRequest {
+    RunRequest {
+        timeout,
+        deadline: Instant::now() + timeout,
+        ..request
+    }
+}
+
+/// For a pod that uses the host's network and has the address 127.0.0.1.
+pub fn on_loopback(request: RunRequest) -> RunRequest {
+    let network = NetworkGrant {
+        namespace: None,
+        pod_addresses: vec![IpAddr::from(Ipv4Addr::LOCALHOST)],
+        hosts: Vec::new(),
+        tls_unverified: true,
+    };
+    with_network(network, request)
+}
+
+pub fn with_network(network: NetworkGrant, request: RunRequest) -> RunRequest {
+    RunRequest {
+        grants: Grants {
+            network: Some(network),
+            ..request.grants
+        },
+        ..request
+    }
+}
+
+/// Verdict and message in one, to compare at once.
+pub fn said(outcome: &Outcome) -> String {
+    format!("{:?}: {}", outcome.verdict, outcome.message)
+}

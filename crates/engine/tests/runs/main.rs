@@ -1,0 +1,12 @@
+//! The engine driven from outside: the real built-in components, an unruly one, and servers that answer as told.
+//!
+//! The components must have been built: `cargo xtask build`.
+
+mod exec;
+mod fixture;
+mod http;
+mod limits;
+mod load;
+mod namespaces;
+mod server;
+mod tcp;
