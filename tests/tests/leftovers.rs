@@ -95,7 +95,7 @@ spec:
     readinessProbe: { tcpSocket: { port: 80 }, periodSeconds: 1 }
 ";
     let (mut watch, _) = namespace.start(manifest, "graceful");
-    watch.until("the pod is ready", PATIENCE, is_ready);
+    watch.reaches("the pod is ready", PATIENCE, is_ready);
     namespace.run(&["delete", "pod", "graceful"]).success();
 }
 
