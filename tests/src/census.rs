@@ -61,12 +61,22 @@ fn processes() -> BTreeSet<String> {
     let ours = numbered("/proc").into_iter().filter_map(|folder| {
         let program = fs::read_link(folder.join("exe")).unwrap_or_default();
         let cgroups = fs::read_to_string(folder.join("cgroup")).unwrap_or_default();
+        // Tests bear the name as well, and compilers have it among their arguments.
+        let is_program = file_name(&program).contains("probelet") && !program.starts_with(own_folder());
         let line = format!("{} {} ({})", folder.display(), arguments(&folder), program.display());
-        (line.contains("probelet") || cgroups.contains("probelet")).then_some(line)
+        (is_program || cgroups.contains("probelet")).then_some(line)
     });
-    // The test itself bears the name, too.
-    let this = format!("/proc/{} ", std::process::id());
-    ours.filter(|line| !line.starts_with(&this)).collect()
+    ours.collect()
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// Where this test lies, and others.
+fn own_folder() -> PathBuf {
+    let program = std::env::current_exe().expect("a program knows where it lies");
+    program.parent().unwrap_or(Path::new("/")).to_owned()
 }
 
 fn arguments(folder: &Path) -> String {
