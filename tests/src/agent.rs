@@ -163,6 +163,12 @@ impl Agent {
         *running = Some(Running { process, log });
     }
 
+    /// The number of its process.
+    pub fn process(&self) -> u32 {
+        let running = lock(&self.running);
+        running.as_ref().expect("the agent runs").process.id()
+    }
+
     /// Whether it has been started and not killed.
     pub(crate) fn is_running(&self) -> bool {
         lock(&self.running).is_some()

@@ -93,6 +93,14 @@ impl<T: Clone + Send + 'static> Stream<T> {
         }
     }
 
+    /// Reads on until an item fits, unless the last one that was read does: for a state that may have been reached already.
+    #[track_caller]
+    pub fn reaches(&mut self, what: &str, patience: Duration, mut fits: impl FnMut(&T) -> bool) {
+        if !self.seen.last().is_some_and(|(_, item)| fits(item)) {
+            self.until(what, patience, fits);
+        }
+    }
+
     /// Reads on for a while, and asserts that every item fits.
     #[track_caller]
     pub fn always(&mut self, what: &str, duration: Duration, mut fits: impl FnMut(&T) -> bool) {

@@ -162,7 +162,7 @@ fn a_removed_file_makes_a_ready_container_restart_again_and_again() {
         .replace("exec-health-pod", "exec-health-mended-pod");
     let (mut watch, started) = namespace.start(&manifest, "exec-health-mended-pod");
     let mut events = namespace.watch_events("exec-health-mended-pod");
-    watch.until("the pod is ready", seconds(5), is_ready);
+    watch.reaches("the pod is ready", seconds(5), is_ready);
 
     let (killing, _) = event(&mut events, "Killing", "failed liveness probe, will be restarted", 60);
     assert_took("the kill", started, killing, 40.0, 45.0);
@@ -194,7 +194,7 @@ fn a_missing_page_restarts_the_container_and_the_restart_brings_it_back() {
     namespace.apply_file(&seed("httpGet-health-hook.yaml")).success();
     let (mut watch, _) = namespace.wait_until_running("http-health-pod");
     let mut events = namespace.watch_events("http-health-pod");
-    watch.until("the pod is ready", seconds(5), is_ready);
+    watch.reaches("the pod is ready", seconds(5), is_ready);
     namespace
         .exec("http-health-pod", &["rm", "/usr/share/nginx/html/index.html"])
         .success();
@@ -366,7 +366,7 @@ fn a_post_start_hook_writes_into_its_container() {
     namespace.apply_file(&seed("poststart-hook-pod.yaml")).success();
     let (mut watch, _) = namespace.wait_until_running("poststart-hook-pod");
     // Only a finished hook lets the pod become ready.
-    watch.until("the pod is ready", seconds(20), is_ready);
+    watch.reaches("the pod is ready", seconds(20), is_ready);
     let message = namespace
         .exec("poststart-hook-pod", &["cat", "/usr/share/message"])
         .success();

@@ -43,23 +43,40 @@ const OPAQUE: &[u8] = b".wh..wh..opq";
 /// Extended attributes that a layer may set; those of overlayfs itself would let it show files of the machine.
 const XATTR_PREFIXES: [&str; 2] = ["user.", "security.capability"];
 
-/// Unpacks `file` into the empty folder `root`, in overlayfs' form. Gives the diff id and the size.
-pub(crate) fn unpack(file: File, root: &Path, layer: &str) -> Result<(String, u64), ImageError> {
-    let unreadable = |error: io::Error| ImageError::Layer {
+/// The diff id of the layer in `file`: the digest of its uncompressed bytes.
+pub(crate) fn diff_id(file: File, layer: &str) -> Result<String, ImageError> {
+    let unreadable = unreadable(layer);
+    let limit = limit(&file).map_err(&unreadable)?;
+    let reader = Digesting::new(decompress(file).map_err(&unreadable)?, limit);
+    reader.finish().map_err(unreadable)
+}
+
+fn unreadable(layer: &str) -> impl Fn(io::Error) -> ImageError {
+    move |error| ImageError::Layer {
         layer: layer.to_owned(),
         entry: "-".to_owned(),
         reason: format!("the layer cannot be read: {error}"),
-    };
-    let compressed = file.metadata().map_err(unreadable)?.len();
-    let limit = compressed.saturating_mul(MAX_RATIO).clamp(PLAIN_BYTES, MAX_BYTES);
-    let mut reader = Digesting::new(decompress(file).map_err(unreadable)?, limit);
+    }
+}
+
+/// How large a layer may be, unpacked.
+fn limit(file: &File) -> io::Result<u64> {
+    let compressed = file.metadata()?.len();
+    Ok(compressed.saturating_mul(MAX_RATIO).clamp(PLAIN_BYTES, MAX_BYTES))
+}
+
+/// Unpacks `file` into the empty folder `root`, in overlayfs' form. Gives the diff id and the size.
+pub(crate) fn unpack(file: File, root: &Path, layer: &str) -> Result<(String, u64), ImageError> {
+    let unreadable = unreadable(layer);
+    let limit = limit(&file).map_err(&unreadable)?;
+    let mut reader = Digesting::new(decompress(file).map_err(&unreadable)?, limit);
     let mut unpacker = Unpacker {
         root: File::open(root).map_err(ImageError::file(root))?,
         folders: Vec::new(),
     };
     let mut archive = tar::Archive::new(&mut reader);
-    for (count, entry) in archive.entries().map_err(unreadable)?.enumerate() {
-        let mut entry = entry.map_err(unreadable)?;
+    for (count, entry) in archive.entries().map_err(&unreadable)?.enumerate() {
+        let mut entry = entry.map_err(&unreadable)?;
         let name = entry.path_bytes().into_owned();
         let refused = |reason: String| ImageError::Layer {
             layer: layer.to_owned(),

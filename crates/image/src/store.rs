@@ -259,6 +259,9 @@ impl ImageStore {
         let target = self.layer(diff_id);
         let size = target.with_extension("size");
         if target.is_dir() {
+            // It is not unpacked again, but a corrupt archive is told all the same.
+            let found = layer::diff_id(source.open_file(file)?, diff_id)?;
+            source.check(&format!("layer {number}"), diff_id, &found)?;
             return Ok(fs::read_to_string(&size)
                 .ok()
                 .and_then(|text| text.parse().ok())

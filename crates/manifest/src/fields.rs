@@ -464,7 +464,10 @@ pub(crate) static HOST_PATH: Kind = Kind {
 pub(crate) static EMPTY_DIR: Kind = Kind {
     name: "EmptyDirVolumeSource",
     place: "spec.volumes[].emptyDir",
-    fields: &[yes("medium"), yes("sizeLimit")],
+    fields: &[
+        yes("medium"),
+        noted("sizeLimit", "enforced with `medium: Memory` only; warned about without"),
+    ],
 };
 
 /// The whole table.

@@ -364,6 +364,13 @@ fn empty_dir(object: &Object<'_>) -> Option<VolumeSource> {
         object.report.error(&object.at("sizeLimit"), message.as_str());
     }
     let size_limit = size.ok()?.map(|amount| amount.div_ceil(1000));
+    if memory == Some(false) && size_limit.is_some() {
+        object.report.warn(
+            &object.at("sizeLimit"),
+            "without effect: what a volume on disk takes is not measured",
+            Some("write `medium: Memory`, where the limit holds".to_owned()),
+        );
+    }
     Some(VolumeSource::EmptyDir {
         memory: memory?,
         size_limit,

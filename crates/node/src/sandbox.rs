@@ -86,12 +86,8 @@ pub(crate) async fn remove(node: &Inner, entry: &PodEntry) -> Result<(), Sandbox
     start::blocking(move || unmount_roots(&roots)).await?;
     node.network.remove_pod(&entry.uid).await?;
     let volumes = entry.folder.path().join("volumes");
-    start::blocking(move || match std::fs::remove_dir_all(&volumes) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(SandboxError::Files {
-            path: volumes,
-            source: error,
-        }),
-        _ => Ok(()),
+    start::blocking(move || {
+        volumes::remove_empty_dirs(&volumes).map_err(|source| SandboxError::Files { path: volumes, source })
     })
     .await
 }
@@ -132,9 +128,9 @@ fn prepare_volumes(entry: &PodEntry) -> Result<BTreeMap<String, PathBuf>, Volume
                 volumes::prepare_host_path(&volume.name, path, *kind)?;
                 path.clone()
             }
-            VolumeSource::EmptyDir { .. } => {
+            VolumeSource::EmptyDir { memory, size_limit } => {
                 let path = entry.folder.path().join("volumes").join(&volume.name);
-                volumes::prepare_empty_dir(&volume.name, &path)?;
+                volumes::prepare_empty_dir(&volume.name, &path, *memory, *size_limit)?;
                 path
             }
         };

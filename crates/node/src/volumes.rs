@@ -1,13 +1,15 @@
 //! The pod's volumes and the files that the agent generates for its containers.
 
 use std::{
+    ffi::CString,
     fs, io,
     net::IpAddr,
-    os::unix::fs::{DirBuilderExt, FileTypeExt, PermissionsExt},
+    os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
 };
 
 use probelet_manifest::HostPathType;
+use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 
 /// A volume that cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -79,15 +81,51 @@ pub(crate) fn prepare_host_path(volume: &str, path: &Path, kind: HostPathType) -
     }
 }
 
-/// The folder of an emptyDir volume, which any user of the pod may write to, as with the kubelet.
-pub(crate) fn prepare_empty_dir(volume: &str, path: &Path) -> Result<(), VolumeError> {
-    fs::create_dir_all(path)
-        .and_then(|()| fs::set_permissions(path, PermissionsExt::from_mode(0o777)))
-        .map_err(|source| VolumeError::Io {
-            volume: volume.to_owned(),
-            path: path.to_owned(),
-            source,
-        })
+/// The place of an emptyDir volume, which any user of the pod may write to, as with the kubelet. One in memory is a file
+/// system of its own, which is where its size limit holds. It is no error if it is there already.
+pub(crate) fn prepare_empty_dir(
+    volume: &str,
+    path: &Path,
+    memory: bool,
+    size_limit: Option<u64>,
+) -> Result<(), VolumeError> {
+    let failed = |source| VolumeError::Io {
+        volume: volume.to_owned(),
+        path: path.to_owned(),
+        source,
+    };
+    fs::create_dir_all(path).map_err(failed)?;
+    if !memory {
+        return fs::set_permissions(path, PermissionsExt::from_mode(0o777)).map_err(failed);
+    }
+    if is_mount_point(path).map_err(failed)? {
+        return Ok(());
+    }
+    // Without a limit the kernel's own holds: half of the machine's memory.
+    let size = size_limit.map_or_else(String::new, |bytes| format!(",size={bytes}"));
+    let options = CString::new(format!("mode=0777{size}")).map_err(|error| failed(error.into()))?;
+    let flags = MountFlags::NODEV | MountFlags::NOSUID;
+    mount("tmpfs", path, "tmpfs", flags, &*options).map_err(|error| failed(error.into()))
+}
+
+/// Removes all of a pod's emptyDir volumes, which lie below `folder`. It is no error if there is none.
+pub(crate) fn remove_empty_dirs(folder: &Path) -> io::Result<()> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        other => other?,
+    };
+    for entry in entries {
+        let path = entry?.path();
+        while is_mount_point(&path)? {
+            unmount(&path, UnmountFlags::DETACH)?;
+        }
+    }
+    fs::remove_dir_all(folder)
+}
+
+fn is_mount_point(path: &Path) -> io::Result<bool> {
+    let above = path.parent().unwrap_or(path);
+    Ok(fs::symlink_metadata(path)?.dev() != fs::symlink_metadata(above)?.dev())
 }
 
 /// Files that every container finds in `/etc`.

@@ -199,7 +199,7 @@ fn a_host_path_of_the_wrong_type_is_named() {
             event["type"] == "Warning"
                 && event["message"]
                     .as_str()
-                    .is_some_and(|text| text.contains("/etc") && text.contains("File"))
+                    .is_some_and(|text| text.contains("hostPath type check failed: /etc is not a file"))
         });
     assert_eq!(namespace.pod("bad")["status"]["phase"], "Pending");
 }

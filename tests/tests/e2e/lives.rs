@@ -227,7 +227,7 @@ spec:
     livenessProbe: { exec: { command: [wget, -qO-, 'http://127.0.0.1/index.html'] }, periodSeconds: 1 }
 ";
     let (mut watch, _) = namespace.start(manifest, "two");
-    watch.until("both are ready", PATIENCE, is_ready);
+    watch.reaches("both are ready", PATIENCE, is_ready);
     let shown = namespace.run(&["get", "pod", "two"]).success();
     assert!(shown.contains("2/2"), "{shown}");
     // Statuses come by name (C3.3): side, then web.

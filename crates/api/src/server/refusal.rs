@@ -17,7 +17,8 @@ pub(crate) struct Refusal {
     code: StatusCode,
     reason: &'static str,
     message: String,
-    details: Option<StatusDetails>,
+    // Boxed, since every function that may refuse returns this.
+    details: Option<Box<StatusDetails>>,
 }
 
 impl Refusal {
@@ -88,10 +89,10 @@ impl Refusal {
     pub(crate) fn too_many(what: &str) -> Self {
         let message = format!("there are too many {what} already; end one, or try again later");
         let mut refusal = Self::new(StatusCode::TOO_MANY_REQUESTS, "TooManyRequests", message);
-        refusal.details = Some(StatusDetails {
+        refusal.details = Some(Box::new(StatusDetails {
             retry_after_seconds: Some(RETRY_AFTER),
             ..StatusDetails::default()
-        });
+        }));
         refusal
     }
 
@@ -107,12 +108,12 @@ impl Refusal {
             "Invalid",
             format!("Pod \"{name}\" is invalid: {list}"),
         );
-        refusal.details = Some(StatusDetails {
+        refusal.details = Some(Box::new(StatusDetails {
             kind: Some("Pod".to_owned()),
             name: Some(name.to_owned()),
             causes: Some(causes.collect()),
             ..StatusDetails::default()
-        });
+        }));
         refusal
     }
 
@@ -153,17 +154,17 @@ impl Refusal {
             status: Some("Failure".to_owned()),
             reason: Some(self.reason.to_owned()),
             message: Some(self.message.clone()),
-            details: self.details.clone(),
+            details: self.details.as_deref().cloned(),
             ..Status::default()
         }
     }
 
     fn about(mut self, kind: &str, name: &str) -> Self {
-        self.details = Some(StatusDetails {
+        self.details = Some(Box::new(StatusDetails {
             kind: Some(kind.to_owned()),
             name: Some(name.to_owned()),
             ..StatusDetails::default()
-        });
+        }));
         self
     }
 }

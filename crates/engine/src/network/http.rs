@@ -168,6 +168,8 @@ fn explain_dial(error: DialError) -> Error {
         DialError::Io(error) => match error.kind() {
             io::ErrorKind::ConnectionRefused => Error::ConnectionRefused,
             io::ErrorKind::TimedOut => Error::ConnectionTimeout,
+            // The other side was faster than the look at what became of the connection.
+            io::ErrorKind::ConnectionReset => Error::ConnectionTerminated,
             io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => Error::DestinationIpUnroutable,
             _ => Error::InternalError(Some(format!("dial tcp: {error}"))),
         },

@@ -16,11 +16,11 @@ use serde_json::Value;
 use tokio::sync::OnceCell;
 
 /// Long enough for anything that is not meant to time out, on the busiest machine.
-pub const LONG: Duration = Duration::from_secs(30);
+pub(crate) const LONG: Duration = Duration::from_secs(30);
 /// For what is meant to.
-pub const SHORT: Duration = Duration::from_millis(400);
+pub(crate) const SHORT: Duration = Duration::from_millis(400);
 
-pub static ENGINE: LazyLock<Engine> = LazyLock::new(|| {
+pub(crate) static ENGINE: LazyLock<Engine> = LazyLock::new(|| {
     let cache = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("engine-test-cache");
     Engine::new(EngineConfig {
         cache_directory: Some(cache),
@@ -28,7 +28,7 @@ pub static ENGINE: LazyLock<Engine> = LazyLock::new(|| {
     .expect("an engine")
 });
 
-pub fn guest_bytes(file: &str) -> Vec<u8> {
+pub(crate) fn guest_bytes(file: &str) -> Vec<u8> {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
         .join("../../target/guests")
         .join(file);
@@ -37,7 +37,7 @@ pub fn guest_bytes(file: &str) -> Vec<u8> {
 
 macro_rules! guest {
     ($name:ident, $file:literal) => {
-        pub async fn $name() -> Plugin {
+        pub(crate) async fn $name() -> Plugin {
             static PLUGIN: OnceCell<Plugin> = OnceCell::const_new();
             let load = || async {
                 ENGINE
@@ -57,7 +57,7 @@ guest!(sleep, "sleep.wasm");
 guest!(unruly, "tests/unruly.wasm");
 
 /// A liveness probe without grants.
-pub fn probe(config: Value) -> RunRequest {
+pub(crate) fn probe(config: Value) -> RunRequest {
     RunRequest {
         check: Check::Probe(ProbeKind::Liveness),
         subject: Subject::default(),
@@ -73,7 +73,7 @@ pub fn probe(config: Value) -> RunRequest {
 }
 
 /// A postStart hook without grants.
-pub fn hook(config: Value) -> RunRequest {
+pub(crate) fn hook(config: Value) -> RunRequest {
     RunRequest {
         check: Check::Hook(HookReason::Start),
         ..probe(config)
@@ -81,7 +81,7 @@ pub fn hook(config: Value) -> RunRequest {
 }
 
 /// With so much time.
-pub fn within(timeout: Duration, request: RunRequest) -> RunRequest {
+pub(crate) fn within(timeout: Duration, request: RunRequest) -> RunRequest {
     RunRequest {
         timeout,
         deadline: Instant::now() + timeout,
@@ -90,7 +90,7 @@ pub fn within(timeout: Duration, request: RunRequest) -> RunRequest {
 }
 
 /// For a pod that uses the host's network and has the address 127.0.0.1.
-pub fn on_loopback(request: RunRequest) -> RunRequest {
+pub(crate) fn on_loopback(request: RunRequest) -> RunRequest {
     let network = NetworkGrant {
         namespace: None,
         pod_addresses: vec![IpAddr::from(Ipv4Addr::LOCALHOST)],
@@ -100,7 +100,7 @@ pub fn on_loopback(request: RunRequest) -> RunRequest {
     with_network(network, request)
 }
 
-pub fn with_network(network: NetworkGrant, request: RunRequest) -> RunRequest {
+pub(crate) fn with_network(network: NetworkGrant, request: RunRequest) -> RunRequest {
     RunRequest {
         grants: Grants {
             network: Some(network),
@@ -111,6 +111,6 @@ pub fn with_network(network: NetworkGrant, request: RunRequest) -> RunRequest {
 }
 
 /// Verdict and message in one, to compare at once.
-pub fn said(outcome: &Outcome) -> String {
+pub(crate) fn said(outcome: &Outcome) -> String {
     format!("{:?}: {}", outcome.verdict, outcome.message)
 }

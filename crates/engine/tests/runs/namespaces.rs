@@ -6,6 +6,7 @@ use std::{
     fs::File,
     io::{self, Read, Write},
     net::{IpAddr, Ipv4Addr, TcpListener},
+    os::fd::AsFd,
     process::Command,
     sync::{Arc, mpsc},
     thread,
@@ -46,10 +47,10 @@ impl Pod {
 impl NetworkNamespace for Pod {
     fn run(&self, section: &mut dyn FnMut()) -> io::Result<()> {
         let home = File::open("/proc/thread-self/ns/net")?;
-        move_into_link_name_space((&self.0).into(), Some(LinkNameSpaceType::Network))?;
+        move_into_link_name_space(self.0.as_fd(), Some(LinkNameSpaceType::Network))?;
         section();
         Ok(move_into_link_name_space(
-            (&home).into(),
+            home.as_fd(),
             Some(LinkNameSpaceType::Network),
         )?)
     }

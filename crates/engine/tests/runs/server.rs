@@ -9,14 +9,14 @@ use tokio::{
 };
 
 /// A server that gives each connection the next answer, closes it, and ends after the last one.
-pub struct Server {
-    pub port: u16,
+pub(crate) struct Server {
+    pub(crate) port: u16,
     task: JoinHandle<Vec<String>>,
 }
 
 /// What a connection gets.
 #[derive(Clone)]
-pub enum Answer {
+pub(crate) enum Answer {
     /// These bytes after the request, then the end.
     Reply(String),
     /// These bytes after the request, then nothing until the client leaves.
@@ -26,7 +26,7 @@ pub enum Answer {
 }
 
 /// A reply with a status and a body.
-pub fn reply(status: &str, body: &str) -> Answer {
+pub(crate) fn reply(status: &str, body: &str) -> Answer {
     Answer::Reply(format!(
         "HTTP/1.1 {status}\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()
@@ -34,14 +34,14 @@ pub fn reply(status: &str, body: &str) -> Answer {
 }
 
 /// A redirect.
-pub fn redirect(location: &str) -> Answer {
+pub(crate) fn redirect(location: &str) -> Answer {
     Answer::Reply(format!(
         "HTTP/1.1 302 Found\r\nLocation: {location}\r\nContent-Length: 4\r\n\r\nmoved"
     ))
 }
 
 impl Server {
-    pub async fn start(answers: Vec<Answer>) -> Self {
+    pub(crate) async fn start(answers: Vec<Answer>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("bind");
         let port = listener.local_addr().expect("an address").port();
         let task = tokio::spawn(async move {
@@ -56,7 +56,7 @@ impl Server {
     }
 
     /// The requests' heads, once each answer has been given.
-    pub async fn requests(self) -> Vec<String> {
+    pub(crate) async fn requests(self) -> Vec<String> {
         self.task.await.expect("the server")
     }
 }
@@ -92,20 +92,20 @@ async fn read_head(stream: &mut TcpStream) -> String {
 }
 
 /// A port where nothing listens.
-pub fn closed_port() -> u16 {
+pub(crate) fn closed_port() -> u16 {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("bind");
     listener.local_addr().expect("an address").port()
 }
 
 /// A port that neither accepts nor refuses: its queue is full.
-pub struct BlackHole {
-    pub port: u16,
+pub(crate) struct BlackHole {
+    pub(crate) port: u16,
     _listener: TcpListener,
     _queue: Vec<TcpStream>,
 }
 
 impl BlackHole {
-    pub async fn open() -> Self {
+    pub(crate) async fn open() -> Self {
         let socket = TcpSocket::new_v4().expect("a socket");
         socket.bind(SocketAddr::from(([127, 0, 0, 1], 0))).expect("bind");
         let listener = socket.listen(1).expect("listen");
@@ -122,7 +122,7 @@ impl BlackHole {
     }
 
     /// Connections that this process is still trying to open.
-    pub fn attempts(&self) -> usize {
+    pub(crate) fn attempts(&self) -> usize {
         const SYN_SENT: &str = "02";
         let remote = format!("0100007F:{:04X}", self.port);
         let table = std::fs::read_to_string("/proc/thread-self/net/tcp").expect("the kernel's table");
