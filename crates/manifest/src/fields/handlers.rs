@@ -1,6 +1,6 @@
 //! Probes, hooks and their handlers.
 
-use super::{Kind, noted, refused, yes};
+use super::{Kind, noted, own, refused, yes};
 
 pub(crate) static PROBE: Kind = Kind {
     name: "Probe",
@@ -9,15 +9,18 @@ pub(crate) static PROBE: Kind = Kind {
         yes("exec"),
         yes("httpGet"),
         yes("tcpSocket"),
+        own("wasm", "a component of the user's"),
         yes("initialDelaySeconds"),
         yes("timeoutSeconds"),
         yes("periodSeconds"),
+        own("initialDelayMilliseconds", "instead of `initialDelaySeconds`"),
+        own("timeoutMilliseconds", "instead of `timeoutSeconds`; at least 10"),
+        own("periodMilliseconds", "instead of `periodSeconds`; at least 10"),
         yes("successThreshold"),
         yes("failureThreshold"),
         yes("terminationGracePeriodSeconds"),
         refused("grpc", "no probe of this kind can be run"),
         refused("sleep", "Kubernetes has it for hooks only"),
-        refused("wasm", "the handler comes with the plugin contract"),
     ],
 };
 
@@ -39,8 +42,8 @@ pub(crate) static LIFECYCLE_HANDLER: Kind = Kind {
         yes("httpGet"),
         noted("tcpSocket", "it is run; Kubernetes admits it and then fails"),
         yes("sleep"),
+        own("wasm", "a component of the user's"),
         refused("grpc", "Kubernetes has it for probes only"),
-        refused("wasm", "the handler comes with the plugin contract"),
     ],
 };
 

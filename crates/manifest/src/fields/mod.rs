@@ -3,6 +3,7 @@
 mod container;
 mod handlers;
 mod pod;
+mod wasm;
 
 use std::fmt::Write as _;
 
@@ -11,12 +12,15 @@ pub(crate) use container::{
 };
 pub(crate) use handlers::{EXEC, HTTP_GET, HTTP_HEADER, LIFECYCLE, LIFECYCLE_HANDLER, PROBE, SLEEP, TCP_SOCKET};
 pub(crate) use pod::{EMPTY_DIR, HOST_PATH, METADATA, POD, POD_SECURITY_CONTEXT, POD_SPEC, VOLUME};
+pub(crate) use wasm::{WASM, WASM_ALLOW, WASM_LIMITS, WASM_PROBE};
 
 /// What becomes of a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Support {
     /// It does what it does in Kubernetes.
     Supported,
+    /// It is probelet's own: Kubernetes does not have it.
+    Own,
     /// It is accepted and kept, for it is written by servers and says nothing to them.
     Set,
     /// It is accepted with a warning: the pod does the same without it, or lacks nothing that could hurt.
@@ -66,6 +70,15 @@ const fn noted(name: &'static str, note: &'static str) -> Field {
     Field {
         name,
         support: Support::Supported,
+        note,
+        default: "false",
+    }
+}
+
+const fn own(name: &'static str, note: &'static str) -> Field {
+    Field {
+        name,
+        support: Support::Own,
         note,
         default: "false",
     }
@@ -124,6 +137,10 @@ pub(crate) static TABLE: &[&Kind] = &[
     &HTTP_HEADER,
     &TCP_SOCKET,
     &SLEEP,
+    &WASM,
+    &WASM_PROBE,
+    &WASM_ALLOW,
+    &WASM_LIMITS,
     &VOLUME,
     &HOST_PATH,
     &EMPTY_DIR,
@@ -136,6 +153,7 @@ pub fn documentation() -> String {
         `crates/manifest/src/fields`; a test compares them (`UPDATE_DOCS=1 cargo test -p probelet-manifest` writes \
         this file anew).\n\n\
         - **supported**: it does what it does in Kubernetes.\n\
+        - **own**: probelet's own. Kubernetes does not have it; the note says what it does.\n\
         - **kept**: servers write it, and it is accepted and kept.\n\
         - **warned**: accepted with a warning, and without effect.\n\
         - **refused**: without it the pod would mean something else or be in danger, so the pod is not accepted.\n\n\
@@ -152,6 +170,7 @@ pub fn documentation() -> String {
         for field in kind.fields {
             let support = match field.support {
                 Support::Supported => "supported",
+                Support::Own => "own",
                 Support::Set => "kept",
                 Support::Warned => "warned",
                 Support::Refused => "**refused**",
@@ -161,7 +180,9 @@ pub fn documentation() -> String {
             } else {
                 format!("`{}`", field.default)
             };
-            let _ = writeln!(text, "| `{}` | {support} | {} | {default} |", field.name, field.note);
+            // A bare one would end the cell, in code too.
+            let note = field.note.replace('|', "\\|");
+            let _ = writeln!(text, "| `{}` | {support} | {note} | {default} |", field.name);
         }
     }
     text

@@ -26,7 +26,10 @@ pub(crate) static METADATA: Kind = Kind {
         yes("namespace"),
         yes("uid"),
         yes("labels"),
-        yes("annotations"),
+        noted(
+            "annotations",
+            "`probelet.dev/<container>.<liveness|readiness|startup|postStart|preStop>` is the handler `wasm` as JSON",
+        ),
         set("creationTimestamp"),
         set("deletionGracePeriodSeconds"),
         set("deletionTimestamp"),
