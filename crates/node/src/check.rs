@@ -120,6 +120,10 @@ impl Checked<'_> {
                     .and_then(|port| Ok(json!({ "host": self.host(tcp.host.as_deref())?, "port": port }))),
             ),
             Handler::Sleep { seconds } => ("sleep", Ok(json!({ "seconds": seconds }))),
+            Handler::Wasm(_) => (
+                "sleep",
+                Err("this agent does not run components of the user's".to_owned()),
+            ),
         }
     }
 
@@ -268,7 +272,7 @@ impl Checked<'_> {
                 exec: None,
                 network: Some(network(tcp.host.as_deref(), false)),
             },
-            Handler::Sleep { .. } => Grants::default(),
+            Handler::Sleep { .. } | Handler::Wasm(_) => Grants::default(),
         }
     }
 
