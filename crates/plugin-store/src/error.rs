@@ -1,6 +1,6 @@
 //! What can go wrong, by what the caller can do about it.
 
-use std::{io, path::PathBuf};
+use std::{io, path::PathBuf, time::Duration};
 
 use crate::{Digest, Reference};
 
@@ -120,12 +120,12 @@ pub enum RegistryError {
         reason: String,
     },
     /// The registry took too long.
-    #[error("the registry {registry} has not answered in full within {seconds} s")]
+    #[error("the registry {registry} has not answered in full within {deadline:?}")]
     Deadline {
         /// Its host.
         registry: String,
         /// How long it had.
-        seconds: u64,
+        deadline: Duration,
     },
     /// The registry wants somebody else.
     #[error("the registry {registry} refuses access to {repository}: {reason}")]

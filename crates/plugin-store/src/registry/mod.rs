@@ -11,7 +11,7 @@ use bytes::Bytes;
 use tokio::sync::{OnceCell, Semaphore};
 
 use crate::{
-    Digest, Reference, RegistryError, Version, component,
+    Digest, Reference, RegistryError, StoreError, Version, component,
     component::MAX_COMPONENT_BYTES,
     registry::{connection::Connections, session::Session},
 };
@@ -134,10 +134,7 @@ impl Registry {
                     found,
                 });
             }
-            component::check(reference, &bytes).map_err(|error| RegistryError::NotComponent {
-                reference: reference.to_string(),
-                reason: error.to_string(),
-            })?;
+            check(reference, &bytes)?;
             Ok(bytes)
         })
         .await
@@ -155,10 +152,7 @@ impl Registry {
                 reason: "a digest follows from the content; push by a tag",
             });
         };
-        component::check(reference, &bytes).map_err(|error| RegistryError::NotComponent {
-            reference: reference.to_string(),
-            reason: error.to_string(),
-        })?;
+        check(reference, &bytes)?;
         let _permit = self.transfers.acquire().await;
         self.in_time(reference, async {
             let bytes = Bytes::from(bytes);
@@ -204,10 +198,25 @@ impl Registry {
         tokio::time::timeout(deadline, work).await.unwrap_or_else(|_| {
             Err(RegistryError::Deadline {
                 registry: reference.registry().unwrap_or_default().to_owned(),
-                seconds: deadline.as_secs(),
+                deadline,
             })
         })
     }
+}
+
+/// As the store refuses what it is to keep.
+fn check(reference: &Reference, bytes: &[u8]) -> Result<(), RegistryError> {
+    component::check(reference, bytes).map_err(|error| match error {
+        StoreError::TooLarge { .. } => too_large(reference),
+        StoreError::NotComponent { reason, .. } => RegistryError::NotComponent {
+            reference: reference.to_string(),
+            reason,
+        },
+        other => RegistryError::NotComponent {
+            reference: reference.to_string(),
+            reason: other.to_string(),
+        },
+    })
 }
 
 fn too_large(reference: &Reference) -> RegistryError {

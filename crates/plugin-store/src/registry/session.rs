@@ -197,8 +197,13 @@ impl<'a> Session<'a> {
                 request.url().host_str().unwrap_or("nowhere")
             )));
         };
+        // The usual mistake with a registry that has no certificate.
+        let hint = match request.url().scheme() {
+            "https" => " (over HTTPS; plain HTTP is only for registries on this machine)",
+            _ => "",
+        };
         let sent = client.execute(request).await;
-        sent.map_err(|error| self.unreachable(connection::reason(&error.without_url())))
+        sent.map_err(|error| self.unreachable(connection::reason(&error.without_url()) + hint))
     }
 
     async fn sign_in(&mut self, challenge: Challenge, said: &str) -> Result<(), RegistryError> {
