@@ -26,6 +26,7 @@ const GUESTS: &[(&str, &str)] = &[
     ("http", "http.wasm"),
     ("tcp", "tcp.wasm"),
     ("sleep", "sleep.wasm"),
+    ("curious", "tests/curious.wasm"),
     ("unruly", "tests/unruly.wasm"),
 ];
 /// Debian's packages by names without a version. What they depend on is asked for, because those names have one and

@@ -70,7 +70,7 @@ pub(crate) async fn describe(host: &Host, linked: &Linked) -> Result<Option<Desc
     residue.gone().await;
     let (name, version, schema, grants) = asked
         .map_err(|_| format!("it took longer than {TIMEOUT:?}"))?
-        .map_err(|error| error.root_cause().to_string())?;
+        .map_err(|error: wasmtime::Error| error.root_cause().to_string())?;
     let words = [&name, &version].into_iter().chain(&grants);
     if grants.len() > MAX_GRANTS || words.into_iter().any(|word| word.len() > MAX_WORD) {
         return Err(format!(

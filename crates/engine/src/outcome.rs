@@ -93,10 +93,10 @@ pub(crate) fn fields(said: Vec<types::Field>) -> Vec<Field> {
             types::Value::Number(number) => FieldValue::Text(number.to_string()),
             types::Value::Flag(flag) => FieldValue::Flag(flag),
         };
-        match fields.iter_mut().find(|known| known.name == name) {
-            Some(known) => known.value = value,
-            None if is_name && fields.len() < MAX_FIELDS => fields.push(Field { name, value }),
-            None => {}
+        if let Some(known) = fields.iter_mut().find(|known| known.name == name) {
+            known.value = value;
+        } else if is_name && fields.len() < MAX_FIELDS {
+            fields.push(Field { name, value });
         }
     }
     fields

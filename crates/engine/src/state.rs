@@ -114,3 +114,5 @@ impl WasiHttpView for RunState {
         }
     }
 }
+
+impl crate::bindings::probelet::plugin::types::Host for RunState {}

@@ -88,11 +88,6 @@ impl Uses {
         known.refusal.get_or_insert_with(|| why.to_owned());
     }
 
-    /// Something that cannot be granted is refused.
-    pub(crate) fn forbidden(&self, why: &str) {
-        self.lock().refusal.get_or_insert_with(|| why.to_owned());
-    }
-
     /// Why the first refusal was one.
     pub(crate) fn refusal(&self) -> Option<String> {
         self.lock().refusal.clone()

@@ -27,7 +27,11 @@ pub mod hook {
         default_bindings_module: "probelet_plugin_sdk::bindings::hook",
         with: {
             "probelet:plugin/context@0.1.0": super::probe::probelet::plugin::context,
+            "probelet:plugin/state@0.1.0": super::probe::probelet::plugin::state,
             "probelet:plugin/container-exec@0.1.0": super::probe::probelet::plugin::container_exec,
+            "probelet:plugin/container-stats@0.1.0": super::probe::probelet::plugin::container_stats,
+            "probelet:plugin/container-logs@0.1.0": super::probe::probelet::plugin::container_logs,
+            "probelet:plugin/container-files@0.1.0": super::probe::probelet::plugin::container_files,
         },
     });
 }

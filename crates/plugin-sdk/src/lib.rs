@@ -9,8 +9,8 @@
 //! impl Probe for Even {
 //!     fn check() -> Result<Verdict, String> {
 //!         match context::attempt() % 2 {
-//!             0 => Ok(Verdict::Healthy),
-//!             _ => Ok(Verdict::Unhealthy("an odd attempt".to_owned())),
+//!             0 => Ok(Verdict::healthy().with("attempt", context::attempt())),
+//!             _ => Ok(Verdict::unhealthy("an odd attempt")),
 //!         }
 //!     }
 //! }
@@ -27,6 +27,7 @@
 #[doc(hidden)]
 pub mod bindings;
 mod duration;
+mod verdict;
 
 use std::time::Duration;
 
@@ -42,8 +43,11 @@ pub use bindings::{
     describe::exports::probelet::plugin::describe::Guest as Describe,
     hook::exports::probelet::plugin::hook::Guest as Hook,
     probe::{
-        exports::probelet::plugin::probe::{Guest as Probe, Verdict},
-        probelet::plugin::{container_exec, context},
+        exports::probelet::plugin::probe::Guest as Probe,
+        probelet::plugin::{
+            container_exec, container_files, container_logs, container_stats, context, state,
+            types::{Field, Health, Value, Verdict},
+        },
     },
 };
 pub use duration::go_duration;
