@@ -62,7 +62,7 @@ pub(crate) async fn run(plugin: &Plugin, request: RunRequest) -> Outcome {
     drop(ticking);
 
     let fuel = run.limits.fuel.saturating_sub(store.get_fuel().unwrap_or_default());
-    let state = store.into_data();
+    let mut state = store.into_data();
     let usage = Usage {
         fuel,
         memory_peak_bytes: state.limiter.peak() as u64,
@@ -72,12 +72,14 @@ pub(crate) async fn run(plugin: &Plugin, request: RunRequest) -> Outcome {
     let uses = state.uses.clone();
     let (finding, kept) = match result {
         Err(_) => (run.timed_out(), None),
-        Ok(Ok(said)) => (run.said(said, &uses), state.kept.into_next()),
+        Ok(Ok(said)) => (run.said(said, &uses), std::mem::take(&mut state.kept).into_next()),
         Ok(Err(error)) => match error.downcast_ref::<I32Exit>() {
             Some(exit) => (exited(exit.0, &log), None),
             None => (run.explain(&error, &state.limiter), None),
         },
     };
+    // It holds the run's sockets.
+    drop(state);
     residue.gone().await;
     Outcome {
         verdict: finding.verdict,
