@@ -126,6 +126,7 @@ mod tests {
             component: "exec".into(),
             digest: "sha256:00".into(),
             tries: 1,
+            ..RunRecord::default()
         }
     }
 

@@ -13,12 +13,15 @@
 mod adapt;
 mod check;
 mod clock;
+mod components;
 mod config;
 pub mod handle;
 mod history;
 mod inner;
+mod kept;
 mod logs;
 mod objects;
+mod plugins;
 mod pod;
 mod recorder;
 mod sandbox;
@@ -55,7 +58,7 @@ impl Node {
     pub async fn start(config: NodeConfig) -> Result<Self, NodeError> {
         let inner = Inner::open(&config).await?;
         for folder in inner.store.pods()? {
-            inner.recover(folder)?;
+            inner.recover(folder).await?;
         }
         Ok(Self { inner })
     }
@@ -71,7 +74,7 @@ impl Node {
     ///
     /// [`RequestError::Invalid`] names each fault by its field; [`RequestError::AlreadyExists`].
     pub async fn create(&self, document: serde_json::Value) -> Result<Created, RequestError> {
-        self.inner.create(document)
+        self.inner.create(document).await
     }
 
     /// All of a collection, or those of one namespace.

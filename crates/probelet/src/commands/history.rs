@@ -82,6 +82,7 @@ mod tests {
             component: "exec".into(),
             digest: "sha256:00".into(),
             tries: 1,
+            ..RunRecord::default()
         };
         let runs = [
             run(9, "success", ""),
