@@ -20,6 +20,7 @@ mod history;
 mod inner;
 mod kept;
 mod logs;
+mod metrics;
 mod objects;
 mod plugins;
 mod pod;
@@ -125,6 +126,16 @@ impl Node {
     /// [`RequestError::NotFound`].
     pub fn history(&self, key: &PodKey) -> Result<Vec<RunRecord>, RequestError> {
         Ok(self.entry(key)?.runs())
+    }
+
+    /// The agent's metrics, in the text format that Prometheus reads.
+    pub fn metrics(&self) -> String {
+        let entries: Vec<_> = self.inner.pods().values().cloned().collect();
+        let mut metrics = metrics::Metrics::default();
+        for entry in entries {
+            entry.measure(&mut metrics);
+        }
+        metrics.text()
     }
 
     /// A container's log.

@@ -31,6 +31,7 @@ use crate::{
     history::History,
     inner::Inner,
     kept::KeptStates,
+    metrics::Metrics,
     recorder::{PodEvents, Subject},
     sandbox::{self, Sandbox},
     start,
@@ -129,6 +130,12 @@ impl PodEntry {
     /// The recorded runs, oldest first.
     pub(crate) fn runs(&self) -> Vec<RunRecord> {
         self.history.lock().unwrap_or_else(PoisonError::into_inner).runs()
+    }
+
+    /// Adds what is known of the pod's checks.
+    pub(crate) fn measure(&self, metrics: &mut Metrics) {
+        let history = self.history.lock().unwrap_or_else(PoisonError::into_inner);
+        metrics.add(&self.key, history.totals(), &history.last());
     }
 
     /// The running instance of a container.
