@@ -154,7 +154,7 @@ fn compile(flavour: Flavour, component: &[u8]) -> Result<Vec<u8>, WorkerError> {
     let setup = |error: wasmtime::Error| EngineError::Setup {
         reason: format!("{error:#}"),
     };
-    let engine = Engine::new(&flavour.config()).map_err(|error| WorkerError::Host(setup(error).to_string()))?;
+    let engine = Engine::new(&flavour.compile_config()).map_err(|error| WorkerError::Host(setup(error).to_string()))?;
     let code = engine.precompile_component(component);
     code.map_err(|error| WorkerError::Input(format!("{error:#}")))
 }

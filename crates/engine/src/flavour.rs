@@ -66,10 +66,19 @@ impl Flavour {
         }
     }
 
-    /// The configuration, which what is compiled is bound to.
-    pub(crate) fn config(self) -> Config {
+    /// The configuration for running components.
+    fn run_config(self) -> Config {
         let (probes, hooks) = self.runs();
-        let runs = probes + hooks;
+        self.config(probes + hooks)
+    }
+
+    /// The configuration for compiling them, with next to no room to run in.
+    pub(crate) fn compile_config(self) -> Config {
+        self.config(1)
+    }
+
+    /// What is compiled is bound to the configuration, but for how many runs there is room.
+    fn config(self, runs: u32) -> Config {
         let mut pool = PoolingAllocationConfig::new();
         // Address space only: what a run does not touch costs nothing. Most components have four core instances with one
         // memory and two tables; those of interpreters have more, so that fewer of them fit at once.
@@ -111,7 +120,7 @@ impl Host {
         let setup = |error: wasmtime::Error| crate::EngineError::Setup {
             reason: format!("{error:#}"),
         };
-        let wasmtime = Engine::new(&flavour.config()).map_err(setup)?;
+        let wasmtime = Engine::new(&flavour.run_config()).map_err(setup)?;
         let linker = linker::linker(&wasmtime, flavour).map_err(setup)?;
         let ticker = Ticker::start(wasmtime.clone()).map_err(crate::EngineError::Timer)?;
         let (probes, hooks) = flavour.runs();

@@ -125,7 +125,10 @@ impl Inner {
             name: pod.metadata.name.clone(),
         };
         self.check_room(&key)?;
-        let components = Components::admit(self, &pod).await.map_err(RequestError::Invalid)?;
+        let components = Components::admit(self, &pod).await.map_err(|faults| {
+            self.let_go_of_plugins();
+            RequestError::Invalid(faults)
+        })?;
         let warnings = pod.warnings.iter().map(ToString::to_string).collect();
         let uid = Uuid::new_v4().to_string();
         let metadata = &mut pod.document["metadata"];
@@ -191,13 +194,18 @@ impl Inner {
         self.pods().remove(&entry.key);
         self.objects.remove(Collection::Pods, &entry.key);
         if !entry.components.digests().is_empty() {
-            let node = self.clone();
-            tokio::spawn(async move {
-                let entries: Vec<_> = node.pods().values().cloned().collect();
-                let in_use = entries.iter().flat_map(|entry| entry.components.digests());
-                node.plugins.keep_only(in_use.collect()).await;
-            });
+            self.let_go_of_plugins();
         }
+    }
+
+    /// Lets go of the components that no pod runs.
+    fn let_go_of_plugins(self: &Arc<Self>) {
+        let node = self.clone();
+        tokio::spawn(async move {
+            let entries: Vec<_> = node.pods().values().cloned().collect();
+            let in_use = entries.iter().flat_map(|entry| entry.components.digests());
+            node.plugins.keep_only(in_use.collect()).await;
+        });
     }
 
     /// Ends all tasks and leaves the containers running.
