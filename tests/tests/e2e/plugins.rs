@@ -188,7 +188,8 @@ fn what_is_not_granted_is_refused_with_the_lines_that_grant_it_and_the_audit_fin
     let run = run_with(&namespace, "elsewhere", "errored", "is not granted");
     let message = run["message"].as_str().unwrap_or_default();
     assert!(message.contains("exec: [[\"echo\",\"hello\"]]"), "{message}");
-    let audit = namespace.run(&["plugin", "audit", "elsewhere"]).success();
+    let audit = ["plugin", "audit", "elsewhere", "--namespace", "plugin-grants"];
+    let audit = Finished::run(&mut namespace.agent().client(&audit)).success();
     for line in ["readinessProbe:", "exec:", "- echo", "- hello", "refused something"] {
         assert!(audit.contains(line), "`{line}` is missing:\n{audit}");
     }
@@ -388,7 +389,7 @@ fn what_is_wrong_with_a_plugin_is_told_at_its_line_when_the_pod_is_applied() {
     let config =
         format!("        component: {curious}\n        config:\n          look: logs\n          lines: none\n");
     let told = apply(&config).failure(1, &["spec.containers[0].livenessProbe.wasm.config.lines", "integer"]);
-    assert!(told.contains(".yaml:15:"), "the line of the field: {told}");
+    assert!(told.contains(".yaml:16:11: "), "the line of the field: {told}");
     let missing = format!("        component: {curious}\n");
     apply(&missing).failure(1, &["livenessProbe.wasm.config", "\"look\" is a required property"]);
 
