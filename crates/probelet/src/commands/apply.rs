@@ -2,7 +2,6 @@
 
 use anyhow::Context;
 use http::Method;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Status;
 use probelet_api::client::{self, Client, ClientError};
 use probelet_manifest::Pod;
 use probelet_node::handle::Collection;
@@ -26,10 +25,12 @@ pub(crate) async fn run(command: Apply, client: &Client) -> anyhow::Result<()> {
         let name = &pod.metadata.name;
         let (object, what) = match apply(client, &pod).await {
             Ok(applied) => applied,
-            Err(ClientError::Refused(status)) if status.reason.as_deref() == Some("Invalid") => {
-                return Err(manifests::located_faults(&pod, causes(&status)).into());
+            Err(error) => {
+                if let Some(faults) = faults(&error) {
+                    return Err(manifests::located_faults(&pod, faults).into());
+                }
+                return Err(error).with_context(|| format!("cannot apply pod {name}"));
             }
-            Err(error) => return Err(error).with_context(|| format!("cannot apply pod {name}")),
         };
         match command.output {
             None => print(&format!("pod/{name} {what}\n"))?,
@@ -48,19 +49,16 @@ pub(crate) async fn run(command: Apply, client: &Client) -> anyhow::Result<()> {
     }
 }
 
-/// The faults that the agent names, by their fields.
-fn causes(status: &Status) -> Vec<(String, String)> {
-    let causes = status
-        .details
+/// The faults that the agent names, if it names the field of each.
+fn faults(error: &ClientError) -> Option<Vec<(String, String)>> {
+    let ClientError::Refused(status) = error else {
+        return None;
+    };
+    let causes = status.details.as_ref()?.causes.as_ref()?;
+    let faults = causes
         .iter()
-        .flat_map(|details| details.causes.iter().flatten());
-    let causes = causes.map(|cause| {
-        (
-            cause.field.clone().unwrap_or_default(),
-            cause.message.clone().unwrap_or_default(),
-        )
-    });
-    causes.collect()
+        .map(|cause| Some((cause.field.clone()?, cause.message.clone()?)));
+    faults.collect()
 }
 
 /// Creates a pod, or makes sure that the one that is there is the same.
