@@ -28,6 +28,10 @@ const GUESTS: &[(&str, &str)] = &[
     ("sleep", "sleep.wasm"),
     ("curious", "tests/curious.wasm"),
     ("unruly", "tests/unruly.wasm"),
+    ("command", "tests/command.wasm"),
+    ("concurrent", "tests/concurrent.wasm"),
+    ("cli_command", "tests/cli-command.wasm"),
+    ("http_proxy", "tests/http-proxy.wasm"),
 ];
 /// Debian's packages by names without a version. What they depend on is asked for, because those names have one and
 /// move with Debian's security updates.

@@ -21,6 +21,9 @@
 //!
 //! Build it as a `cdylib` for the target `wasm32-wasip2`. WASI's sockets, http and clocks are in [`wasip2`].
 //!
+//! With the feature `async` there are `AsyncProbe`, `AsyncHook` and their macros, for components of WASI 0.3: they wait for
+//! several things at once. What they wait for are functions of WASI 0.3, not those in [`wasip2`].
+//!
 //! It is small on purpose, since it becomes a part of every plugin: no asynchronous runtime, no HTTP client, no logger.
 //! On other targets than WebAssembly it compiles, for tests of a plugin's pure parts, but nothing of the host is there.
 
@@ -39,6 +42,11 @@ use wasip2::{
 };
 
 pub use bindings::{describe::export_description, hook::export_hook, probe::export_probe};
+#[cfg(feature = "async")]
+pub use bindings::{
+    async_hook::{export_async_hook, exports::probelet::plugin::async_hook::Guest as AsyncHook},
+    async_probe::{export_async_probe, exports::probelet::plugin::async_probe::Guest as AsyncProbe},
+};
 pub use bindings::{
     describe::exports::probelet::plugin::describe::Guest as Describe,
     hook::exports::probelet::plugin::hook::Guest as Hook,

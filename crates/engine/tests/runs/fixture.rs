@@ -57,6 +57,9 @@ guest!(tcp, "tcp.wasm");
 guest!(sleep, "sleep.wasm");
 guest!(unruly, "tests/unruly.wasm");
 guest!(curious, "tests/curious.wasm");
+guest!(command, "tests/command.wasm");
+guest!(cli_command, "tests/cli-command.wasm");
+guest!(concurrent, "tests/concurrent.wasm");
 
 /// A liveness probe without grants.
 pub(crate) fn probe(config: Value) -> RunRequest {
