@@ -14,7 +14,13 @@ use rustix::process::{Resource, Rlimit, nice, setrlimit};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use wasmtime::Engine;
 
-use crate::{EngineError, LoadError, engine::MAX_COMPONENT_BYTES, flavour::Flavour, log::cut};
+use crate::{
+    EngineError, LoadError,
+    config::{self, CHECK_CONFIG},
+    engine::MAX_COMPONENT_BYTES,
+    flavour::Flavour,
+    log::cut,
+};
 
 /// A component compiles on as many threads as there are; more at once would only compete with each other.
 pub(crate) const MAX_COMPILATIONS: usize = 1;
@@ -38,6 +44,14 @@ pub struct CompilerProgram {
     pub arguments: Vec<OsString>,
 }
 
+/// Why a process of ours has nothing to give.
+pub(crate) enum WorkerError {
+    /// What it was given is to blame.
+    Input(String),
+    /// Something else is.
+    Host(String),
+}
+
 /// Compiles in a process of its own, and gives the code.
 pub(crate) async fn in_process(
     compiler: &CompilerProgram,
@@ -45,14 +59,20 @@ pub(crate) async fn in_process(
     name: &str,
     bytes: &[u8],
 ) -> Result<Vec<u8>, LoadError> {
-    let failed = |reason: String| LoadError::Compiler {
-        name: name.to_owned(),
-        reason,
-    };
-    let cannot = |error: io::Error| failed(format!("cannot run {}: {error}", compiler.program.display()));
+    let name = || name.to_owned();
+    let code = ask(compiler, flavour.name(), bytes).await;
+    code.map_err(|error| match error {
+        WorkerError::Input(reason) => LoadError::Invalid { name: name(), reason },
+        WorkerError::Host(reason) => LoadError::Compiler { name: name(), reason },
+    })
+}
+
+/// Hands a task to a process of its own, and gives its answer. Dropping the future ends the process.
+pub(crate) async fn ask(compiler: &CompilerProgram, task: &str, input: &[u8]) -> Result<Vec<u8>, WorkerError> {
+    let cannot = |error: io::Error| WorkerError::Host(format!("cannot run {}: {error}", compiler.program.display()));
     let mut process = tokio::process::Command::new(&compiler.program)
         .args(&compiler.arguments)
-        .arg(flavour.name())
+        .arg(task)
         .env_clear()
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -64,22 +84,19 @@ pub(crate) async fn in_process(
     let write = async {
         if let Some(mut stdin) = stdin {
             // One that has ended says why by itself.
-            let _ = stdin.write_all(bytes).await;
+            let _ = stdin.write_all(input).await;
         }
     };
-    let ((), code, reason) = tokio::join!(write, read(stdout, MAX_CODE_BYTES), read(stderr, MAX_REASON as u64));
+    let ((), answer, reason) = tokio::join!(write, read(stdout, MAX_CODE_BYTES), read(stderr, MAX_REASON as u64));
     let status = process.wait().await.map_err(cannot)?;
     let reason = String::from_utf8_lossy(&reason.unwrap_or_default()).trim().to_owned();
     if status.success() {
-        return code.map_err(|error| failed(error.to_string()));
+        return answer.map_err(|error| WorkerError::Host(error.to_string()));
     }
-    match status.code() {
-        Some(INVALID) => Err(LoadError::Invalid {
-            name: name.to_owned(),
-            reason,
-        }),
-        _ => Err(failed(format!("{status}: {}", cut(reason, MAX_REASON)))),
-    }
+    Err(match status.code() {
+        Some(INVALID) => WorkerError::Input(reason),
+        _ => WorkerError::Host(format!("{status}: {}", cut(reason, MAX_REASON))),
+    })
 }
 
 async fn read(from: Option<impl AsyncRead + Unpin>, limit: u64) -> io::Result<Vec<u8>> {
@@ -96,55 +113,50 @@ async fn read(from: Option<impl AsyncRead + Unpin>, limit: u64) -> io::Result<Ve
 /// The exit code that says that the component is to blame.
 const INVALID: i32 = 2;
 
-/// What the program of [`CompilerProgram`] does: takes a component from its standard input, and gives the code on its
-/// standard output, or the reason for which there is none on its standard error.
-pub fn compiler_main(flavour: &str) -> ExitCode {
-    match compile_for(flavour) {
+/// What the program of [`CompilerProgram`] does for a task: takes its input from standard input, such as a component, and
+/// gives the answer on standard output, or the reason for which there is none on standard error.
+pub fn compiler_main(task: &str) -> ExitCode {
+    match perform(task) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(Failure::Component(reason)) => {
+        Err(WorkerError::Input(reason)) => {
             eprintln!("{reason}");
             ExitCode::from(INVALID as u8)
         }
-        Err(Failure::Host(reason)) => {
+        Err(WorkerError::Host(reason)) => {
             eprintln!("{reason}");
             ExitCode::FAILURE
         }
     }
 }
 
-enum Failure {
-    Component(String),
-    Host(String),
-}
-
-impl From<io::Error> for Failure {
+impl From<io::Error> for WorkerError {
     fn from(error: io::Error) -> Self {
         Self::Host(error.to_string())
     }
 }
 
-fn compile_for(flavour: &str) -> Result<(), Failure> {
-    let flavour = Flavour::named(flavour).ok_or_else(|| Failure::Host(format!("there is no engine `{flavour}`")))?;
+fn perform(task: &str) -> Result<(), WorkerError> {
     limit_this_process()?;
-    let mut bytes = Vec::new();
+    let mut input = Vec::new();
     io::stdin()
         .lock()
         .take(MAX_COMPONENT_BYTES as u64)
-        .read_to_end(&mut bytes)?;
-    let host = |error: wasmtime::Error| {
-        Failure::Host(
-            EngineError::Setup {
-                reason: format!("{error:#}"),
-            }
-            .to_string(),
-        )
+        .read_to_end(&mut input)?;
+    let answer = match Flavour::named(task) {
+        Some(flavour) => compile(flavour, &input)?,
+        None if task == CHECK_CONFIG => config::check_task(&input).map_err(WorkerError::Input)?,
+        None => return Err(WorkerError::Host(format!("there is no task `{task}`"))),
     };
-    let engine = Engine::new(&flavour.config()).map_err(host)?;
-    let code = engine
-        .precompile_component(&bytes)
-        .map_err(|error| Failure::Component(format!("{error:#}")))?;
-    io::stdout().lock().write_all(&code)?;
-    Ok(())
+    Ok(io::stdout().lock().write_all(&answer)?)
+}
+
+fn compile(flavour: Flavour, component: &[u8]) -> Result<Vec<u8>, WorkerError> {
+    let setup = |error: wasmtime::Error| EngineError::Setup {
+        reason: format!("{error:#}"),
+    };
+    let engine = Engine::new(&flavour.config()).map_err(|error| WorkerError::Host(setup(error).to_string()))?;
+    let code = engine.precompile_component(component);
+    code.map_err(|error| WorkerError::Input(format!("{error:#}")))
 }
 
 /// Everything else on the machine comes first, and there is an end to it even if the agent is gone.

@@ -12,6 +12,7 @@ use crate::{
     EngineError, LoadError,
     cache::{self, Cache},
     compile::{self, COMPILE_TIMEOUT, CompilerProgram, MAX_COMPILATIONS},
+    config::{self, ConfigFault},
     flavour::{Flavour, Host},
     plugin::{self, Plugin},
 };
@@ -100,6 +101,21 @@ impl Engine {
             }
         };
         Plugin::new(host, name, digest, component).await
+    }
+
+    /// Checks a configuration against the plugin's own schema; a plugin without one takes any.
+    ///
+    /// # Errors
+    ///
+    /// Why it cannot be checked: the schema is none, or leads nowhere.
+    pub async fn check_config(&self, plugin: &Plugin, config: &serde_json::Value) -> Result<Vec<ConfigFault>, String> {
+        let schema = plugin
+            .description()
+            .and_then(|description| description.config_schema.as_ref());
+        match schema {
+            Some(schema) => config::check(self.0.compiler.as_ref(), schema, config).await,
+            None => Ok(Vec::new()),
+        }
     }
 
     fn host(&self, flavour: Flavour) -> Result<Arc<Host>, EngineError> {

@@ -18,6 +18,7 @@
 mod bindings;
 mod cache;
 mod compile;
+mod config;
 mod container;
 mod context;
 mod describe;
@@ -38,6 +39,7 @@ mod ticker;
 mod uses;
 
 pub use compile::{CompilerProgram, compiler_main};
+pub use config::ConfigFault;
 pub use container::{
     ContainerExec, ContainerFiles, ContainerLogs, ContainerStats, ExecError, ExecOutput, FileError, FileKind, LogLine,
     Metadata, Space, Stats,

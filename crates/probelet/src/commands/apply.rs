@@ -2,6 +2,7 @@
 
 use anyhow::Context;
 use http::Method;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Status;
 use probelet_api::client::{self, Client, ClientError};
 use probelet_manifest::Pod;
 use probelet_node::handle::Collection;
@@ -23,9 +24,13 @@ pub(crate) async fn run(command: Apply, client: &Client) -> anyhow::Result<()> {
     for pod in pods {
         manifests::warn(&pod.warnings);
         let name = &pod.metadata.name;
-        let (object, what) = apply(client, &pod)
-            .await
-            .with_context(|| format!("cannot apply pod {name}"))?;
+        let (object, what) = match apply(client, &pod).await {
+            Ok(applied) => applied,
+            Err(ClientError::Refused(status)) if status.reason.as_deref() == Some("Invalid") => {
+                return Err(manifests::located_faults(&pod, causes(&status)).into());
+            }
+            Err(error) => return Err(error).with_context(|| format!("cannot apply pod {name}")),
+        };
         match command.output {
             None => print(&format!("pod/{name} {what}\n"))?,
             Some(ObjectFormat::Name) => print(&format!("pod/{name}\n"))?,
@@ -41,6 +46,21 @@ pub(crate) async fn run(command: Apply, client: &Client) -> anyhow::Result<()> {
         Some(ObjectFormat::Yaml) => print_document(&document, DataFormat::Yaml),
         None | Some(ObjectFormat::Name) => Ok(()),
     }
+}
+
+/// The faults that the agent names, by their fields.
+fn causes(status: &Status) -> Vec<(String, String)> {
+    let causes = status
+        .details
+        .iter()
+        .flat_map(|details| details.causes.iter().flatten());
+    let causes = causes.map(|cause| {
+        (
+            cause.field.clone().unwrap_or_default(),
+            cause.message.clone().unwrap_or_default(),
+        )
+    });
+    causes.collect()
 }
 
 /// Creates a pod, or makes sure that the one that is there is the same.
