@@ -27,6 +27,7 @@ const GUESTS: &[(&str, &str)] = &[
     ("tcp", "tcp.wasm"),
     ("sleep", "sleep.wasm"),
     ("curious", "tests/curious.wasm"),
+    ("hostile", "tests/hostile.wasm"),
     ("unruly", "tests/unruly.wasm"),
 ];
 /// Debian's packages by names without a version. What they depend on is asked for, because those names have one and

@@ -10,6 +10,9 @@ use crate::compose::compose;
 const BEGIN: &str = ";;= ";
 /// What begins a line of a case's row.
 const ROW: &str = ";; ";
+/// What the component in Rust must be granted to be begun, since it imports everything.
+const NEEDED: &str =
+    r#"{"exec": [["true"]], "network": ["192.0.2.1:1"], "stats": true, "logs": true, "files": ["/data"]}"#;
 /// Enough for every case that is not about time, on the busiest machine.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -146,7 +149,7 @@ fn parse_case(family: &'static str, text: &str, guests: &Path) -> Case {
     let json = |value: &str| serde_json::from_str(value).unwrap_or_else(|_| wrong("no JSON", value));
 
     let mut case = Case::new(name, family, "", Source::Text(String::new()), End::new(Ending::Success, ""));
-    let (mut is_ended, mut shape, mut holes) = (false, "probe", Vec::new());
+    let (mut is_ended, mut shape, mut holes, mut granted) = (false, "probe", Vec::new(), None);
     for row in rows {
         let (key, value) = row.split_once(": ").unwrap_or((row.trim_end_matches(':'), ""));
         let ending = match key {
@@ -163,7 +166,9 @@ fn parse_case(family: &'static str, text: &str, guests: &Path) -> Case {
                 case.end = End::new(ending.unwrap_or(Ending::Success), value);
             }
             "config" => case.config = json(value),
-            "allow" => case.allow = json(value),
+            // Beside what the component needs to be begun at all; or all that it has.
+            "allow" => granted = Some(json(value)),
+            "only" => case.allow = json(value),
             "limits" => case.limits = json(value),
             "milliseconds" => match value.parse() {
                 Ok(milliseconds) => case.timeout = Duration::from_millis(milliseconds),
@@ -171,13 +176,19 @@ fn parse_case(family: &'static str, text: &str, guests: &Path) -> Case {
             },
             "hook" => case.is_hook = true,
             "shape" => shape = value,
-            "guest" => case.source = Source::File(guests.join(value)),
+            "guest" => {
+                case.source = Source::File(guests.join(value));
+                case.allow = json(NEEDED);
+            }
             "realloc" | "after" | "version" | "exports" | "encoding" => holes.push((key, value)),
             _ => {
                 let space = if case.about.is_empty() { "" } else { " " };
                 case.about += &format!("{space}{row}");
             }
         }
+    }
+    if let (Some(Value::Object(granted)), Some(allow)) = (granted, case.allow.as_object_mut()) {
+        allow.extend(granted);
     }
     if !is_ended {
         wrong("it does not say how it ends", "");
