@@ -27,6 +27,7 @@ const GUESTS: &[(&str, &str)] = &[
     ("tcp", "tcp.wasm"),
     ("sleep", "sleep.wasm"),
     ("curious", "tests/curious.wasm"),
+    ("hostile", "tests/hostile.wasm"),
     ("unruly", "tests/unruly.wasm"),
     ("command", "tests/command.wasm"),
     ("concurrent", "tests/concurrent.wasm"),
