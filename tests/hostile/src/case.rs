@@ -148,7 +148,13 @@ fn parse_case(family: &'static str, text: &str, guests: &Path) -> Case {
     let body: String = text.lines().skip(rows.len()).flat_map(|line| [line, "\n"]).collect();
     let json = |value: &str| serde_json::from_str(value).unwrap_or_else(|_| wrong("no JSON", value));
 
-    let mut case = Case::new(name, family, "", Source::Text(String::new()), End::new(Ending::Success, ""));
+    let mut case = Case::new(
+        name,
+        family,
+        "",
+        Source::Text(String::new()),
+        End::new(Ending::Success, ""),
+    );
     let (mut is_ended, mut shape, mut holes, mut granted) = (false, "probe", Vec::new(), None);
     for row in rows {
         let (key, value) = row.split_once(": ").unwrap_or((row.trim_end_matches(':'), ""));

@@ -25,29 +25,144 @@ const SECTIONS: [(u8, &str); 9] = [
 
 pub(crate) fn cases() -> Vec<Case> {
     let mut cases = vec![
-        made("file-empty", "An empty file.", || Vec::new(), "does not begin with the bytes"),
-        made("file-of-a-script", "A shell script.", || b"#!/bin/sh\nrm -rf /\n".to_vec(), "does not begin with the bytes"),
-        made("file-of-text", "A component's text.", || b"(component)".to_vec(), "does not begin with the bytes"),
-        made("file-compressed", "A compressed file.", || b"\x1f\x8b\x08\0\0\0\0\0".to_vec(), "does not begin with the bytes"),
-        made("file-of-four-bytes", "The magic number alone.", || b"\0asm".to_vec(), "damaged"),
-        made("file-of-machine-code", "What the cache holds: code that is compiled already, for an engine that would run it unread.", machine_code, "does not begin with the bytes"),
-        made("module-of-core", "A core module.", || b"\0asm\x01\0\0\0".to_vec(), "is a core WebAssembly module"),
-        made("component-of-another-format", "A version of the binary format that there is not.", || b"\0asm\x0e\0\x01\0".to_vec(), "damaged"),
-        made("section-of-no-kind", "A section that nobody knows.", || section(99, &[0]), "damaged"),
-        made("section-longer-than-the-file", "A section that says it has 4 GiB.", || [HEADER, b"\x07\xff\xff\xff\xff\x0f\x00"].concat(), "damaged"),
-        made("section-of-endless-length", "A length whose last byte never comes.", || [HEADER, &[0x07], &[0x80; 64][..]].concat(), "damaged"),
-        made("section-of-four-thousand-million-types", "A count that the host would be wrong to reserve memory for.", || section(7, b"\xff\xff\xff\xff\x0f"), "damaged"),
-        made("section-with-too-much", "A section with bytes that nothing accounts for.", || section(7, b"\x00\x00\x00"), "damaged"),
-        made("component-with-a-tail", "A component with garbage behind it.", || [good(), b"\xde\xad\xbe\xef".to_vec()].concat(), "damaged"),
-        made("component-too-large", "One byte more than the 64 MiB that are taken.", too_large, "at most 67108864 are compiled"),
-        made("components-nested", "A thousand components, each inside the other.", || nested(1_000), "compiled"),
-        made("components-nested-to-overflow", "A hundred thousand components, each inside the other: a compiler that recurses has no such stack.", || nested(100_000), "compiled"),
-        made("types-that-double", "Forty types, each of two of the one before: a tuple of a million million bytes.", || text(&types_that_double()), "damaged"),
-        made("instances-that-double", "Thirty components that each make two of the one before: a thousand million instances.", || text(&instances_that_double()), "compiled"),
-        made("instances-too-many", "A module that is instantiated a hundred times.", || text(&instances(100)), "instances"),
-        made("imports-too-many", "Two hundred thousand imports.", || imports(200_000), "compiled"),
-        made("locals-too-many", "A function with more variables than any.", || text(&whole("(local i64) ", 60_000, "")), "damaged"),
-        made("parameters-too-many", "A function with more parameters than any.", || text(&whole("(param i64) ", 2_000, "")), "damaged"),
+        made(
+            "file-empty",
+            "An empty file.",
+            Vec::new,
+            "does not begin with the bytes",
+        ),
+        made(
+            "file-of-a-script",
+            "A shell script.",
+            || b"#!/bin/sh\nrm -rf /\n".to_vec(),
+            "does not begin with the bytes",
+        ),
+        made(
+            "file-of-text",
+            "A component's text.",
+            || b"(component)".to_vec(),
+            "does not begin with the bytes",
+        ),
+        made(
+            "file-compressed",
+            "A compressed file.",
+            || b"\x1f\x8b\x08\0\0\0\0\0".to_vec(),
+            "does not begin with the bytes",
+        ),
+        made(
+            "file-of-four-bytes",
+            "The magic number alone.",
+            || b"\0asm".to_vec(),
+            "damaged",
+        ),
+        made(
+            "file-of-machine-code",
+            "What the cache holds: code that is compiled already, for an engine that would run it unread.",
+            machine_code,
+            "does not begin with the bytes",
+        ),
+        made(
+            "module-of-core",
+            "A core module.",
+            || b"\0asm\x01\0\0\0".to_vec(),
+            "is a core WebAssembly module",
+        ),
+        made(
+            "component-of-another-format",
+            "A version of the binary format that there is not.",
+            || b"\0asm\x0e\0\x01\0".to_vec(),
+            "damaged",
+        ),
+        made(
+            "section-of-no-kind",
+            "A section that nobody knows.",
+            || section(99, &[0]),
+            "damaged",
+        ),
+        made(
+            "section-longer-than-the-file",
+            "A section that says it has 4 GiB.",
+            || [HEADER, b"\x07\xff\xff\xff\xff\x0f\x00"].concat(),
+            "damaged",
+        ),
+        made(
+            "section-of-endless-length",
+            "A length whose last byte never comes.",
+            || [HEADER, &[0x07], &[0x80; 64][..]].concat(),
+            "damaged",
+        ),
+        made(
+            "section-of-four-thousand-million-types",
+            "A count that the host would be wrong to reserve memory for.",
+            || section(7, b"\xff\xff\xff\xff\x0f"),
+            "damaged",
+        ),
+        made(
+            "section-with-too-much",
+            "A section with bytes that nothing accounts for.",
+            || section(7, b"\x00\x00\x00"),
+            "damaged",
+        ),
+        made(
+            "component-with-a-tail",
+            "A component with garbage behind it.",
+            || [good(), b"\xde\xad\xbe\xef".to_vec()].concat(),
+            "damaged",
+        ),
+        made(
+            "component-too-large",
+            "One byte more than the 64 MiB that are taken.",
+            too_large,
+            "at most 67108864 are compiled",
+        ),
+        made(
+            "components-nested",
+            "A thousand components, each inside the other.",
+            || nested(1_000),
+            "compiled",
+        ),
+        made(
+            "components-nested-to-overflow",
+            "A hundred thousand components, each inside the other: a compiler that recurses has no such stack.",
+            || nested(100_000),
+            "compiled",
+        ),
+        made(
+            "types-that-double",
+            "Forty types, each of two of the one before: a tuple of a million million bytes.",
+            || text(&types_that_double()),
+            "damaged",
+        ),
+        made(
+            "instances-that-double",
+            "Thirty components that each make two of the one before: a thousand million instances.",
+            || text(&instances_that_double()),
+            "compiled",
+        ),
+        made(
+            "instances-too-many",
+            "A module that is instantiated a hundred times.",
+            || text(&instances(100)),
+            "instances",
+        ),
+        made(
+            "imports-too-many",
+            "Two hundred thousand imports.",
+            || imports(200_000),
+            "compiled",
+        ),
+        made(
+            "locals-too-many",
+            "A function with more variables than any.",
+            || text(&whole("(local i64) ", 60_000, "")),
+            "damaged",
+        ),
+        made(
+            "parameters-too-many",
+            "A function with more parameters than any.",
+            || text(&whole("(param i64) ", 2_000, "")),
+            "damaged",
+        ),
     ];
     cases.push(Case::new(
         "component-with-a-large-section",
@@ -67,11 +182,7 @@ pub(crate) fn cases() -> Vec<Case> {
             "One function of two megabytes in which everything depends on everything.",
             one_function,
         ),
-        (
-            "slow-by-deep-blocks",
-            "A function with blocks in blocks.",
-            deep_blocks,
-        ),
+        ("slow-by-deep-blocks", "A function with blocks in blocks.", deep_blocks),
     ] {
         let end = End::new(Ending::RefusedOrSuccess, SLOW);
         cases.push(Case::new(name, FAMILY, about, Source::Made(make), end));
@@ -81,12 +192,22 @@ pub(crate) fn cases() -> Vec<Case> {
 }
 
 fn made(name: &str, about: &str, make: fn() -> Vec<u8>, words: &str) -> Case {
-    Case::new(name, FAMILY, about, Source::Made(make), End::new(Ending::Refused, words))
+    Case::new(
+        name,
+        FAMILY,
+        about,
+        Source::Made(make),
+        End::new(Ending::Refused, words),
+    )
 }
 
 /// A component that is well.
 fn good() -> Vec<u8> {
-    text(&compose("probe", r#"(func (export "check") (result i32) (call $healthy))"#, &[]))
+    text(&compose(
+        "probe",
+        r#"(func (export "check") (result i32) (call $healthy))"#,
+        &[],
+    ))
 }
 
 fn text(text: &str) -> Vec<u8> {
@@ -246,7 +367,11 @@ fn one_function() -> Vec<u8> {
     let mut code = String::from("(func (param i32) ");
     code += &"(local i64) ".repeat(VARIABLES);
     for step in 0..100_000_usize {
-        let (to, one, other) = (step * 7 % VARIABLES + 1, step * 13 % VARIABLES + 1, step * 31 % VARIABLES + 1);
+        let (to, one, other) = (
+            step * 7 % VARIABLES + 1,
+            step * 13 % VARIABLES + 1,
+            step * 31 % VARIABLES + 1,
+        );
         code += &format!("(local.set {to} (i64.add (local.get {one}) (local.get {other})))");
         if step % 8 == 0 {
             code += &format!("(if (i64.eqz (local.get {other})) (then (local.set {one} (i64.const {step}))))");
@@ -258,5 +383,9 @@ fn one_function() -> Vec<u8> {
 fn deep_blocks() -> Vec<u8> {
     const DEPTH: usize = 4_000;
     let open = "(block (br_if 0 (local.get 0)) ";
-    with_code(&format!("(func (param i32) {}{})", open.repeat(DEPTH), ")".repeat(DEPTH)))
+    with_code(&format!(
+        "(func (param i32) {}{})",
+        open.repeat(DEPTH),
+        ")".repeat(DEPTH)
+    ))
 }

@@ -54,7 +54,8 @@ pub(crate) fn hoard(what: Kind, host: &str) -> Result<Verdict, String> {
     let socket = matches!(what, Kind::Pollables).then(|| create_tcp_socket(IpAddressFamily::Ipv4));
     loop {
         number += 1;
-        let refused = |error: &dyn std::fmt::Debug| Ok(Verdict::unhealthy(format!("refused the {number}th: {error:?}")));
+        let refused =
+            |error: &dyn std::fmt::Debug| Ok(Verdict::unhealthy(format!("refused the {number}th: {error:?}")));
         match what {
             Kind::Sockets => match create_tcp_socket(IpAddressFamily::Ipv6) {
                 Ok(socket) => std::mem::forget(socket),

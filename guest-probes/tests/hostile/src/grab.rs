@@ -46,7 +46,10 @@ pub(crate) fn find(what: Thing) -> Verdict {
             Some(directory) => Verdict::degraded(directory),
             None => Verdict::unhealthy("there is no working directory"),
         },
-        Thing::Preopens => list("directories", &get_directories().iter().map(|one| &one.1).collect::<Vec<_>>()),
+        Thing::Preopens => list(
+            "directories",
+            &get_directories().iter().map(|one| &one.1).collect::<Vec<_>>(),
+        ),
         Thing::File => match std::fs::read_to_string("/etc/passwd") {
             Ok(text) => Verdict::degraded(text),
             Err(error) => Verdict::unhealthy(format!("no file: {error}")),

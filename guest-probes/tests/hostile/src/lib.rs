@@ -46,7 +46,10 @@ enum Deed {
     /// Make a socket for datagrams and send one.
     Datagram { host: String },
     /// Send a request, and then do something with the response.
-    Request { url: network::Target, then: network::Reading },
+    Request {
+        url: network::Target,
+        then: network::Reading,
+    },
     /// Look for something that is there for other programs.
     Find { what: grab::Thing },
     /// Wait in a way that does not look at the clock.

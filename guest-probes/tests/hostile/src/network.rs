@@ -66,7 +66,11 @@ type Streams = (InputStream, OutputStream);
 /// Connects to an address with a port.
 pub(crate) fn open(host: &str) -> Result<(TcpSocket, Streams), ErrorCode> {
     let address: SocketAddr = host.parse().map_err(|_| ErrorCode::InvalidArgument)?;
-    let family = if address.is_ipv4() { IpAddressFamily::Ipv4 } else { IpAddressFamily::Ipv6 };
+    let family = if address.is_ipv4() {
+        IpAddressFamily::Ipv4
+    } else {
+        IpAddressFamily::Ipv6
+    };
     let socket = create_tcp_socket(family)?;
     socket.start_connect(&instance_network(), socket_address(address))?;
     loop {
@@ -163,7 +167,9 @@ pub(crate) fn datagram(host: &str) -> Verdict {
         Err(error) => return Verdict::unhealthy(format!("no datagrams: {error:?}")),
     };
     let any = socket_address(SocketAddr::from(([0, 0, 0, 0], 0)));
-    let bound = socket.start_bind(&instance_network(), any).and_then(|()| socket.finish_bind());
+    let bound = socket
+        .start_bind(&instance_network(), any)
+        .and_then(|()| socket.finish_bind());
     let remote = host.parse().ok().map(socket_address);
     match bound.and_then(|()| socket.stream(remote)) {
         Ok(_) => Verdict::degraded("it sends datagrams"),
@@ -227,7 +233,9 @@ fn exchange(target: &Target, then: &Reading) -> Result<Verdict, String> {
 fn endless(body: &OutgoingBody) -> Result<(), String> {
     let stream = body.write().map_err(|()| "no stream")?;
     loop {
-        stream.blocking_write_and_flush(&[b'x'; 4096]).map_err(|error| format!("{error:?}"))?;
+        stream
+            .blocking_write_and_flush(&[b'x'; 4096])
+            .map_err(|error| format!("{error:?}"))?;
     }
 }
 
@@ -235,7 +243,10 @@ fn socket_address(address: SocketAddr) -> IpSocketAddress {
     match address {
         SocketAddr::V4(address) => {
             let [a, b, c, d] = address.ip().octets();
-            IpSocketAddress::Ipv4(Ipv4SocketAddress { port: address.port(), address: (a, b, c, d) })
+            IpSocketAddress::Ipv4(Ipv4SocketAddress {
+                port: address.port(),
+                address: (a, b, c, d),
+            })
         }
         SocketAddr::V6(address) => {
             let [a, b, c, d, e, f, g, h] = address.ip().segments();
