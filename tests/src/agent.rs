@@ -250,6 +250,14 @@ pub fn seed(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("data/seed").join(name)
 }
 
+/// A component that tests are driven with, as `cargo xtask build` has built it.
+pub fn plugin(name: &str) -> PathBuf {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../target/guests/tests");
+    let path = folder.join(format!("{name}.wasm"));
+    path.canonicalize()
+        .unwrap_or_else(|error| panic!("run `cargo xtask build` first: {}: {error}", path.display()))
+}
+
 /// A test that panicked with the lock says so itself; the others go on.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)

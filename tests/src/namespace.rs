@@ -21,6 +21,9 @@ use crate::{
 /// How long a container may take to run when all suites' pods start at once.
 const START: Duration = Duration::from_secs(60);
 
+/// How often the history is read while a run is awaited: it cannot be watched.
+const HISTORY_PERIOD: Duration = Duration::from_millis(200);
+
 /// A namespace. Dropping it deletes by force what was applied through it, after a panic too.
 pub struct Namespace {
     agent: Arc<Agent>,
@@ -127,6 +130,21 @@ impl Namespace {
         let text = self.run(&["events", "--for", &object, "--output", "json"]).success();
         let list: Value = serde_json::from_str(&text).expect("events are a JSON document");
         list["items"].as_array().cloned().expect("events are a list")
+    }
+
+    /// Waits for a recorded run that fits.
+    #[track_caller]
+    pub fn wait_for_run(&self, pod: &str, what: &str, patience: Duration, fits: impl Fn(&Value) -> bool) -> Value {
+        let deadline = Instant::now() + patience;
+        loop {
+            let text = self.run(&["history", pod, "--output", "json"]).success();
+            let runs: Vec<Value> = serde_json::from_str(&text).expect("a list of runs");
+            if let Some(run) = runs.iter().find(|run| fits(run)) {
+                return run.clone();
+            }
+            assert!(Instant::now() < deadline, "no run of {pod} is {what}: {runs:#?}");
+            std::thread::park_timeout(HISTORY_PERIOD);
+        }
     }
 
     /// The recorded runs of a pod's probes and hooks, oldest first. That each went through a component is asserted

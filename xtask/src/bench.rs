@@ -1,4 +1,5 @@
-//! `cargo xtask bench exec`: what an exec probe costs, beside `crun exec` and `runc exec` in the same run.
+//! `cargo xtask bench`: what plugins cost, beside the same checks done natively, and what an exec probe costs, beside
+//! `crun exec` and `runc exec` in the same run.
 //!
 //! All three run `/bin/true` of the same busybox in a container that is otherwise idle. Ours is what the history
 //! recorded, from the time a run was due to the time its outcome was known. Machines are noisy: the ratios count.
@@ -16,7 +17,7 @@ use std::{
 use anyhow::{Context, ensure};
 use serde_json::Value;
 
-use crate::{build, images, process, setup};
+use crate::{build, guests, images, process, setup};
 use runtimes::Sample;
 
 /// The hidden command by which the measurement of the other runtimes gets a process, and so a mount namespace, of its
@@ -34,6 +35,21 @@ const PODS: usize = 10;
 
 const BRIDGE: &str = "probelet-bench";
 const POD_RANGE: &str = "10.89.241.0/24";
+
+/// What plugins cost, beside the same checks done natively.
+pub(crate) fn plugin(root: &Path) -> anyhow::Result<()> {
+    setup::run(root, setup::Options::BENCH)?;
+    guests::run(root)?;
+    process::run(process::cargo(root).args([
+        "run",
+        "--release",
+        "--locked",
+        "--package",
+        "probelet-engine",
+        "--example",
+        "cost",
+    ]))
+}
 
 /// Measures and prints the comparison.
 pub(crate) fn run(root: &Path) -> anyhow::Result<()> {

@@ -26,7 +26,13 @@ const GUESTS: &[(&str, &str)] = &[
     ("http", "http.wasm"),
     ("tcp", "tcp.wasm"),
     ("sleep", "sleep.wasm"),
+    ("curious", "tests/curious.wasm"),
+    ("hostile", "tests/hostile.wasm"),
     ("unruly", "tests/unruly.wasm"),
+    ("command", "tests/command.wasm"),
+    ("concurrent", "tests/concurrent.wasm"),
+    ("cli_command", "tests/cli-command.wasm"),
+    ("http_proxy", "tests/http-proxy.wasm"),
 ];
 /// Debian's packages by names without a version. What they depend on is asked for, because those names have one and
 /// move with Debian's security updates.
@@ -155,36 +161,11 @@ fn add_target(root: &Path) -> anyhow::Result<bool> {
     Ok(false)
 }
 
-/// Downloads and unpacks Debian's packages: all of it beside the place where it is looked for, which it gets to only
-/// when it is complete.
+/// Downloads and unpacks Debian's packages.
 fn unpack_packages(folder: &Path) -> anyhow::Result<()> {
-    let partial = folder.with_extension(format!("partial-{}", std::process::id()));
-    let archives = partial.join("archives");
-    fs::create_dir_all(&archives).with_context(|| format!("cannot make {}", archives.display()))?;
-    let packages = packages()?;
+    let packages = Vec::from_iter(packages()?);
     println!("fetching a Rust toolchain for {TARGET} from Debian: some 130 MB, then 850 MB unpacked");
-    process::run(
-        Command::new("apt-get")
-            .args(["download", "--quiet"])
-            .args(&packages)
-            .current_dir(&archives),
-    )?;
-    for entry in fs::read_dir(&archives)? {
-        process::output(
-            Command::new("dpkg")
-                .arg("-x")
-                .arg(entry?.path())
-                .arg(partial.join("root")),
-        )?;
-    }
-    fs::remove_dir_all(&archives)?;
-    write_wrapper(&partial.join("rustc"))?;
-    match fs::rename(&partial, folder) {
-        Ok(()) => Ok(()),
-        // Somebody else was faster.
-        Err(_) if folder.is_dir() => Ok(fs::remove_dir_all(&partial)?),
-        Err(error) => Err(error).with_context(|| format!("cannot make {}", folder.display())),
-    }
+    tools::unpack_packages(&packages, folder, |partial| write_wrapper(&partial.join("rustc")))
 }
 
 /// The packages to unpack: the compiler, the standard library, and of the libraries that these need those that are not

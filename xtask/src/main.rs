@@ -57,8 +57,8 @@ const COMMANDS: &[(&str, &str, &str)] = &[
     ),
     (
         "bench",
-        "[exec]",
-        "measure an exec probe beside crun and runc, in release builds",
+        "[exec|plugin]",
+        "measure an exec probe beside crun and runc, and plugins beside the same checks done natively",
     ),
 ];
 
@@ -88,7 +88,12 @@ fn dispatch(arguments: &[&str]) -> anyhow::Result<()> {
         ["demo"] => demo::run(&root),
         ["test", suites @ ..] => test::run(&root, suites),
         ["lint"] => test::run(&root, &["lint"]),
-        ["bench"] | ["bench", "exec"] => bench::run(&root),
+        ["bench"] => {
+            bench::plugin(&root)?;
+            bench::run(&root)
+        }
+        ["bench", "exec"] => bench::run(&root),
+        ["bench", "plugin"] => bench::plugin(&root),
         [bench::RUNTIMES, bundle, samples] => bench::runtimes::run(Path::new(bundle), samples.parse()?),
         other => bail!("cannot do `{}`\n\n{}", other.join(" "), usage()),
     }

@@ -52,6 +52,8 @@ enum Remedy {
     Component(&'static str),
     /// Built from source into xtask's own folder.
     CargoDeny,
+    /// From Debian, unpacked into xtask's own folder.
+    DockerRegistry,
     /// By the guests' own set-up.
     GuestToolchain,
 }
@@ -97,6 +99,7 @@ fn install(root: &Path, missing: &[Missing]) -> anyhow::Result<()> {
                 )?;
             }
             Remedy::CargoDeny => tools::install_cargo_deny(root)?,
+            Remedy::DockerRegistry => tools::unpack_docker_registry()?,
             Remedy::GuestToolchain => guests::setup(root)?,
         }
     }
@@ -164,6 +167,12 @@ fn missing(root: &Path, options: Options) -> anyhow::Result<Vec<Missing>> {
         "cargo-deny",
         "the suite `lint` checks the licences and sources of all dependencies",
         Remedy::CargoDeny,
+    );
+    need(
+        tools::has_docker_registry()?,
+        "docker-registry",
+        "the tests of the plugin store push to a real registry and pull from it",
+        Remedy::DockerRegistry,
     );
     need(
         guests::check(root).is_empty(),

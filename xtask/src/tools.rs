@@ -1,11 +1,13 @@
 //! Programs that xtask installs for itself, under `~/.cache/probelet`, where several clones share them.
 
 use std::{
+    ffi::OsStr,
+    fs,
     path::{Path, PathBuf},
     process::Command,
 };
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 
 use crate::process;
 
@@ -45,6 +47,61 @@ pub(crate) fn install_cargo_deny(root: &Path) -> anyhow::Result<()> {
             .env_remove("CARGO_TARGET_DIR")
             .env("CARGO_PROFILE_DEV_DEBUG", "0"),
     )
+}
+
+/// Whether there is a registry to test against: installed, or unpacked by [`unpack_docker_registry`].
+pub(crate) fn has_docker_registry() -> anyhow::Result<bool> {
+    let unpacked = docker_registry_folder()?.join("root/usr/bin/docker-registry");
+    Ok(process::find("docker-registry").is_some() || unpacked.exists())
+}
+
+/// Gets a registry from Debian. Installed, its package would start a service at once and at every boot; a test needs
+/// nothing but the program in it.
+pub(crate) fn unpack_docker_registry() -> anyhow::Result<()> {
+    if process::find("apt-get").is_none() {
+        bail!(
+            "this is no Debian: put the program `docker-registry` (https://distribution.github.io/distribution, in \
+             other places called `registry`) into your PATH by that name, then run this again"
+        );
+    }
+    unpack_packages(&["docker-registry"], &docker_registry_folder()?, |_| Ok(()))
+}
+
+fn docker_registry_folder() -> anyhow::Result<PathBuf> {
+    Ok(cache()?.join("tools/docker-registry"))
+}
+
+/// Downloads Debian's packages and unpacks them into `root` below a folder: all of it beside the place where it is
+/// looked for, which it gets to only when `complete` has done the rest.
+pub(crate) fn unpack_packages(
+    packages: &[impl AsRef<OsStr>],
+    folder: &Path,
+    complete: impl FnOnce(&Path) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let partial = folder.with_extension(format!("partial-{}", std::process::id()));
+    let archives = partial.join("archives");
+    fs::create_dir_all(&archives).with_context(|| format!("cannot make {}", archives.display()))?;
+    let download = || {
+        let mut download = apt_get();
+        download.args(["download", "--quiet"]).args(packages);
+        process::run(download.current_dir(&archives))
+    };
+    if !has_package_lists() || download().is_err() {
+        apt_update()?;
+        download()?;
+    }
+    for entry in fs::read_dir(&archives)? {
+        let archive = entry?.path();
+        process::output(Command::new("dpkg").arg("-x").arg(archive).arg(partial.join("root")))?;
+    }
+    fs::remove_dir_all(&archives)?;
+    complete(&partial)?;
+    match fs::rename(&partial, folder) {
+        Ok(()) => Ok(()),
+        // Somebody else was faster.
+        Err(_) if folder.is_dir() => Ok(fs::remove_dir_all(&partial)?),
+        Err(error) => Err(error).with_context(|| format!("cannot make {}", folder.display())),
+    }
 }
 
 /// Installs Debian packages. The lists of packages are fetched first where there are none, or where they have become

@@ -30,6 +30,9 @@ pub trait Agent: Send + Sync + 'static {
     /// The recorded runs of a pod's probes and hooks, oldest first.
     fn history(&self, key: &PodKey) -> Result<Vec<RunRecord>, RequestError>;
 
+    /// The agent's metrics, in the text format that Prometheus reads.
+    fn metrics(&self) -> String;
+
     /// A container's log.
     fn logs<'a>(&'a self, key: &'a PodKey, options: LogOptions) -> BoxFuture<'a, Result<LogStream, RequestError>>;
 
@@ -60,6 +63,10 @@ impl Agent for Node {
 
     fn history(&self, key: &PodKey) -> Result<Vec<RunRecord>, RequestError> {
         Node::history(self, key)
+    }
+
+    fn metrics(&self) -> String {
+        Node::metrics(self)
     }
 
     fn logs<'a>(&'a self, key: &'a PodKey, options: LogOptions) -> BoxFuture<'a, Result<LogStream, RequestError>> {

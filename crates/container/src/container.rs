@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use probelet_shim_protocol::cgroup::Cgroup;
 use probelet_shim_protocol::{ControlReply, ControlRequest, ExitRecord, Running};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
-use crate::{RuntimeError, shim};
+use crate::{RuntimeError, files, shim};
 
 /// A container that was started. A clone is another handle to the same; dropping all of them leaves it running.
 #[derive(Clone, Debug)]
@@ -19,8 +20,11 @@ struct Inner {
     id: String,
     directory: PathBuf,
     log: PathBuf,
+    cgroup: Cgroup,
     running: Running,
     exit: watch::Receiver<Option<ExitRecord>>,
+    /// Bounds the looks into its files that run at once, in all [`Files`](crate::Files) together.
+    looks: Arc<Semaphore>,
 }
 
 impl Container {
@@ -29,6 +33,7 @@ impl Container {
         id: String,
         directory: PathBuf,
         log: PathBuf,
+        cgroup: Cgroup,
         running: Running,
         end: impl Future<Output = ExitRecord> + Send + 'static,
     ) -> Self {
@@ -38,8 +43,10 @@ impl Container {
             id,
             directory,
             log,
+            cgroup,
             running,
             exit,
+            looks: Arc::new(Semaphore::new(files::LOOKS_PER_CONTAINER_MAX)),
         }))
     }
 
@@ -100,5 +107,13 @@ impl Container {
 
     pub(crate) fn directory(&self) -> &Path {
         &self.0.directory
+    }
+
+    pub(crate) fn cgroup(&self) -> &Cgroup {
+        &self.0.cgroup
+    }
+
+    pub(crate) fn looks(&self) -> &Arc<Semaphore> {
+        &self.0.looks
     }
 }

@@ -110,3 +110,81 @@ pub enum ExecError {
         message: String,
     },
 }
+
+/// What a container uses could not be found out.
+#[derive(Debug, thiserror::Error)]
+pub enum StatsError {
+    /// The container has ended.
+    #[error("container {id} does not run")]
+    NotRunning {
+        /// The container's id.
+        id: String,
+    },
+    /// The kernel does not count it.
+    #[error(
+        "there is no {path}: the {controller} controller is not enabled for the container; \
+         write +{controller} to cgroup.subtree_control in the folders above, or boot with cgroup_enable={controller}",
+        path = path.display()
+    )]
+    NoController {
+        /// The controller.
+        controller: &'static str,
+        /// The file that would tell.
+        path: PathBuf,
+    },
+    /// A file of the cgroup cannot be read.
+    #[error("cannot read {path}: {source}", path = path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A file of the cgroup says something else than what kernels say.
+    #[error("{path} tells no number for {field}; this kernel may be newer than probelet: please report it", path = path.display())]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// The counter's name, or the file's if it is to hold a number alone.
+        field: &'static str,
+    },
+}
+
+/// A file of a container could not be looked at.
+#[derive(Debug, thiserror::Error)]
+pub enum FilesError {
+    /// There is nothing.
+    #[error("there is nothing at {path} in the container")]
+    NotFound {
+        /// Where.
+        path: String,
+    },
+    /// It lies outside of what is granted.
+    #[error("{path} is not granted: {way_out}")]
+    NotGranted {
+        /// What was asked for.
+        path: String,
+        /// Why it is not, and what would grant it.
+        way_out: String,
+    },
+    /// It is not of the kind that was asked for.
+    #[error("{path} is no {wanted}")]
+    WrongKind {
+        /// What was asked for.
+        path: String,
+        /// The kind that it should be of.
+        wanted: &'static str,
+    },
+    /// The container has ended.
+    #[error("container {id} does not run")]
+    NotRunning {
+        /// The container's id.
+        id: String,
+    },
+    /// It is none of these: the path cannot be one, or the kernel refuses.
+    #[error("{reason}")]
+    Host {
+        /// What failed, where and why.
+        reason: String,
+    },
+}

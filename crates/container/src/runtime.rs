@@ -168,7 +168,7 @@ impl Runtime {
         let connection = shim::open(directory)?;
         let cgroup = self.0.hierarchies.cgroup(&config.cgroup);
         let end = {
-            let directory = directory.to_owned();
+            let (directory, cgroup) = (directory.to_owned(), cgroup.clone());
             async move {
                 if let Some(connection) = connection {
                     shim::await_end(connection).await;
@@ -180,6 +180,7 @@ impl Runtime {
             config.id.clone(),
             directory.to_owned(),
             config.log.clone(),
+            cgroup,
             running,
             end,
         ))

@@ -18,18 +18,17 @@ use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat};
 use sha2::{Digest, Sha256};
 use wasmtime::{Engine, component::Component};
 
+use crate::compile::MAX_CODE_BYTES;
+
 /// More components than a machine has pods; each takes some hundred kilobytes.
 const MAX_ENTRIES: usize = 512;
-/// The largest component that is compiled makes less than this.
-const MAX_ENTRY_BYTES: u64 = 1 << 30;
+const MAX_ENTRY_BYTES: u64 = MAX_CODE_BYTES + CHECKSUM_BYTES as u64;
 const CHECKSUM_BYTES: usize = 32;
 
 /// The folder, opened and found to be safe.
 pub(crate) struct Cache {
     path: PathBuf,
     directory: OwnedFd,
-    /// What this engine's code is good for: another version or configuration must not load it.
-    compatibility: u64,
 }
 
 /// Why a folder or a file is not used.
@@ -51,23 +50,20 @@ pub(crate) enum CacheError {
 
 impl Cache {
     /// Opens the folder, after making it if need be.
-    pub(crate) fn open(path: &Path, engine: &Engine) -> Result<Self, CacheError> {
+    pub(crate) fn open(path: &Path) -> Result<Self, CacheError> {
         DirBuilder::new().recursive(true).mode(0o700).create(path)?;
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let directory = rustix::fs::openat(CWD, path, flags, Mode::empty()).map_err(io::Error::from)?;
         check_owner(&rustix::fs::fstat(&directory).map_err(io::Error::from)?)?;
-        let mut hasher = DefaultHasher::new();
-        engine.precompile_compatibility_hash().hash(&mut hasher);
         Ok(Self {
             path: path.to_owned(),
             directory,
-            compatibility: hasher.finish(),
         })
     }
 
     /// The compiled form of the component with this digest, if it is there and can be trusted.
     pub(crate) fn load(&self, engine: &Engine, digest: &str) -> Option<Component> {
-        let name = self.name(digest);
+        let name = entry_name(engine, digest);
         match self.read(engine, &name) {
             Ok(component) => component,
             Err(error) => {
@@ -78,22 +74,14 @@ impl Cache {
     }
 
     /// Keeps a compiled component. What goes wrong is only worth a warning: the next start takes longer.
-    pub(crate) fn store(&self, digest: &str, component: &Component) {
-        let name = self.name(digest);
+    pub(crate) fn store(&self, engine: &Engine, digest: &str, component: &Component) {
+        let name = entry_name(engine, digest);
         if let Err(error) = self.write(&name, component).and_then(|()| self.prune()) {
             tracing::warn!(
                 "cannot keep the compiled component {}: {error}",
                 self.path.join(name).display()
             );
         }
-    }
-
-    fn name(&self, digest: &str) -> String {
-        format!(
-            "{}-{:016x}.cwasm",
-            digest.trim_start_matches("sha256:"),
-            self.compatibility
-        )
     }
 
     fn read(&self, engine: &Engine, name: &str) -> Result<Option<Component>, CacheError> {
@@ -171,6 +159,17 @@ impl Cache {
     }
 }
 
+/// An entry is good for the engine that has made it: another version or configuration must not load it.
+fn entry_name(engine: &Engine, digest: &str) -> String {
+    let mut hasher = DefaultHasher::new();
+    engine.precompile_compatibility_hash().hash(&mut hasher);
+    format!(
+        "{}-{:016x}.cwasm",
+        digest.trim_start_matches("sha256:"),
+        hasher.finish()
+    )
+}
+
 /// Only this user may own it and write to it.
 fn check_owner(status: &Stat) -> Result<(), CacheError> {
     let user = rustix::process::geteuid().as_raw();
@@ -188,11 +187,13 @@ fn check_owner(status: &Stat) -> Result<(), CacheError> {
     Ok(())
 }
 
+/// Code that this process, or one that it has started, has compiled.
 #[allow(unsafe_code, reason = "the one way to load compiled code")]
-fn deserialize(engine: &Engine, code: &[u8]) -> Result<Component, CacheError> {
-    // SAFETY: `code` must come from `Component::serialize`. It was read from a file that only this user could write,
-    // in a folder that only this user could write, and its checksum is the one that `write` put in front of it. The
-    // engine itself refuses what another version or configuration has made.
+pub(crate) fn deserialize(engine: &Engine, code: &[u8]) -> Result<Component, CacheError> {
+    // SAFETY: `code` must come from `Component::serialize`. Either it was read from a file that only this user could
+    // write, in a folder that only this user could write, and its checksum is the one that `write` put in front of it; or
+    // it was read from a pipe whose other end only our own compiler has had. The engine itself refuses what another
+    // version or configuration has made.
     unsafe { Component::deserialize(engine, code) }.map_err(|error| CacheError::Refused(format!("{error:#}")))
 }
 
@@ -225,15 +226,15 @@ mod tests {
         }
 
         fn cache(&self) -> Result<Cache, CacheError> {
-            Cache::open(&self.path(), &self.engine)
+            Cache::open(&self.path())
         }
 
         /// A cache with one entry, and the entry's file.
         fn filled(&self) -> (Cache, PathBuf) {
             let cache = self.cache().expect("a cache");
             let component = Component::new(&self.engine, EMPTY).expect("a component");
-            cache.store(DIGEST, &component);
-            let file = self.path().join(cache.name(DIGEST));
+            cache.store(&self.engine, DIGEST, &component);
+            let file = self.path().join(entry_name(&self.engine, DIGEST));
             assert!(cache.load(&self.engine, DIGEST).is_some());
             (cache, file)
         }
@@ -292,7 +293,7 @@ mod tests {
 
         let link = fixture.directory.path().join("link");
         std::os::unix::fs::symlink(fixture.path(), &link).expect("symlink");
-        assert!(matches!(Cache::open(&link, &fixture.engine), Err(CacheError::Io(_))));
+        assert!(matches!(Cache::open(&link), Err(CacheError::Io(_))));
     }
 
     #[test]
@@ -315,7 +316,7 @@ mod tests {
         fs::write(&file, &bytes[..10]).expect("write");
         assert!(cache.load(&fixture.engine, DIGEST).is_none());
         let component = Component::new(&fixture.engine, EMPTY).expect("a component");
-        cache.store(DIGEST, &component);
+        cache.store(&fixture.engine, DIGEST, &component);
         assert!(cache.load(&fixture.engine, DIGEST).is_some());
     }
 
@@ -326,7 +327,7 @@ mod tests {
         let mut config = wasmtime::Config::new();
         config.consume_fuel(true);
         let other = Engine::new(&config).expect("an engine");
-        let cache = Cache::open(&fixture.path(), &other).expect("a cache");
+        let cache = Cache::open(&fixture.path()).expect("a cache");
         assert!(cache.load(&other, DIGEST).is_none());
     }
 

@@ -58,7 +58,7 @@ pub enum LoadError {
     /// The component is none of ours.
     #[error(
         "component `{name}` exports neither `probelet:plugin/probe` nor `probelet:plugin/hook` in a version that this \
-         engine knows (0.1); it exports {exports}"
+         engine knows (0.1), and it is no WASI command (`wasi:cli/run`) either; it exports {exports}"
     )]
     NoCheck {
         /// The plugin.
@@ -81,5 +81,21 @@ pub enum LoadError {
         name: String,
         /// The bound.
         limit: Duration,
+    },
+    /// The component could not be compiled, for a reason that may not be its own.
+    #[error("plugin `{name}` could not be compiled: {reason}")]
+    Compiler {
+        /// The plugin.
+        name: String,
+        /// What went wrong.
+        reason: String,
+    },
+    /// What the component says of itself cannot be had.
+    #[error("plugin `{name}` cannot be asked what it is (probelet:plugin/describe): {reason}")]
+    Description {
+        /// The plugin.
+        name: String,
+        /// What went wrong.
+        reason: String,
     },
 }

@@ -13,14 +13,19 @@
 //! - A compiled component is loaded from disk only if nobody else could have written it.
 //!
 //! It knows nothing of pods' lives: who is checked, how often and what follows from it is its callers' business. It
-//! does not know containers or networks either, only the two traits [`ContainerExec`] and [`NetworkNamespace`].
+//! does not know containers or networks either, only traits such as [`ContainerExec`] and [`NetworkNamespace`].
 
 mod bindings;
 mod cache;
+mod compile;
+mod config;
+mod container;
 mod context;
+mod describe;
 mod engine;
 mod error;
-mod exec;
+mod flavour;
+mod kept;
 mod limiter;
 mod linker;
 mod log;
@@ -31,15 +36,24 @@ mod request;
 mod run;
 mod state;
 mod ticker;
+mod uses;
 
-pub use engine::{Engine, EngineConfig};
+pub use compile::{CompilerProgram, compiler_main};
+pub use config::ConfigFault;
+pub use container::{
+    ContainerExec, ContainerFiles, ContainerLogs, ContainerStats, ExecError, ExecOutput, FileError, FileKind, LogLine,
+    Metadata, Space, Stats,
+};
+pub use describe::Description;
+pub use engine::{Engine, EngineConfig, MAX_COMPONENT_BYTES};
 pub use error::{EngineError, LoadError};
-pub use outcome::{Outcome, Usage, Verdict};
+pub use network::{Destination, Host};
+pub use outcome::{Field, FieldValue, Outcome, Usage, Verdict};
 pub use plugin::Plugin;
 pub use request::{
-    Check, ContainerExec, ExecError, ExecOutput, Grants, HookReason, Limits, NetworkGrant, NetworkNamespace, Port,
-    ProbeKind, RunRequest, Subject,
+    Check, ExecGrant, Grants, HookReason, Limits, NetworkGrant, NetworkNamespace, Port, ProbeKind, RunRequest, Subject,
 };
+pub use uses::{Grant, GrantUse};
 
 /// How much earlier than the host's deadline the plugin's own one is (invariant 3 of the design): enough to return from
 /// a wait and to format a sentence on a busy machine.

@@ -1,86 +1,171 @@
-//! What is linked for which grants: an import that is not granted is not there.
+//! Everything that a component can be linked with. One is run only if all that it imports is granted, so what is not
+//! granted is never there.
 
 use wasmtime::{
     Engine,
-    component::{HasSelf, Linker},
+    component::{Component, HasSelf, Linker},
 };
 use wasmtime_wasi::{
     WasiView,
-    cli::{WasiCli, WasiCliView},
+    cli::{WasiCli, WasiCliCtxView, WasiCliView},
     filesystem::{WasiFilesystem, WasiFilesystemView},
     p2::bindings::{cli, filesystem, random, sockets},
+    p3::bindings as p3,
     random::WasiRandom,
-    sockets::{WasiSockets, WasiSocketsView},
+    sockets::{WasiSockets, WasiSocketsCtxView, WasiSocketsView},
 };
 
 use crate::{
     Grants,
-    bindings::probelet::plugin::{container_exec, context},
+    bindings::probelet::plugin::{
+        container_exec, container_files, container_logs, container_stats, context, state, types,
+    },
+    flavour::Flavour,
     network,
     state::RunState,
+    uses::{Grant, lines_that_grant},
 };
 
-/// Which of the grants a run has: there is one linker for each combination.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Shape {
-    pub(crate) exec: bool,
-    pub(crate) network: bool,
+/// An import that takes a grant: how it begins, the grant, what it is for people, and the line that grants it.
+struct Guarded {
+    prefix: &'static str,
+    grant: Grant,
+    what: &'static str,
+    line: &'static str,
 }
 
-impl Shape {
-    /// How many there are.
-    pub(crate) const COUNT: usize = 4;
-    /// Everything.
-    pub(crate) const FULL: Self = Self {
-        exec: true,
-        network: true,
-    };
+const GUARDED: [Guarded; 6] = [
+    Guarded {
+        prefix: "probelet:plugin/container-exec@",
+        grant: Grant::Exec,
+        what: "commands in the container (probelet:plugin/container-exec)",
+        line: "exec: true",
+    },
+    Guarded {
+        prefix: "probelet:plugin/container-stats@",
+        grant: Grant::Stats,
+        what: "what the container uses (probelet:plugin/container-stats)",
+        line: "stats: true",
+    },
+    Guarded {
+        prefix: "probelet:plugin/container-logs@",
+        grant: Grant::Logs,
+        what: "the container's output (probelet:plugin/container-logs)",
+        line: "logs: true",
+    },
+    Guarded {
+        prefix: "probelet:plugin/container-files@",
+        grant: Grant::Files,
+        what: "the container's files (probelet:plugin/container-files)",
+        line: "files: [\"/PATH\"]",
+    },
+    Guarded {
+        prefix: "wasi:sockets/",
+        grant: Grant::Network,
+        what: "the network (wasi:sockets)",
+        line: "network: [\"HOST:PORT\"]",
+    },
+    Guarded {
+        prefix: "wasi:http/",
+        grant: Grant::Network,
+        what: "the network (wasi:http)",
+        line: "network: [\"HOST:PORT\"]",
+    },
+];
 
-    pub(crate) fn of(grants: &Grants) -> Self {
-        Self {
-            exec: grants.exec.is_some(),
-            network: grants.network.is_some(),
+/// Which grants a component's imports take.
+pub(crate) struct Needs(Vec<&'static Guarded>);
+
+impl Needs {
+    pub(crate) fn of(component: &Component) -> Self {
+        let component_type = component.component_type();
+        let mut needs = Vec::new();
+        for (name, _) in component_type.imports(component.engine()) {
+            for guarded in &GUARDED {
+                let is_new = needs.iter().all(|known: &&Guarded| known.grant != guarded.grant);
+                if name.starts_with(guarded.prefix) && is_new {
+                    needs.push(guarded);
+                }
+            }
         }
+        Self(needs)
     }
 
-    /// Below [`Self::COUNT`].
-    pub(crate) fn index(self) -> usize {
-        usize::from(self.exec) | usize::from(self.network) << 1
+    /// The grants.
+    pub(crate) fn grants(&self) -> Vec<Grant> {
+        self.0.iter().map(|guarded| guarded.grant).collect()
     }
 
-    fn from_index(index: usize) -> Self {
-        Self {
-            exec: index & 1 != 0,
-            network: index & 2 != 0,
-        }
+    /// The first one that is missing, and what would grant it.
+    pub(crate) fn missing(&self, grants: &Grants, plugin: &str) -> Option<(Grant, String)> {
+        let is_granted = |grant| match grant {
+            Grant::Exec => grants.exec.is_some(),
+            Grant::Network => grants.network.is_some(),
+            Grant::Stats => grants.stats.is_some(),
+            Grant::Logs => grants.logs.is_some(),
+            Grant::Files => grants.files.is_some(),
+            Grant::Environment => true,
+        };
+        let missing = self.0.iter().find(|guarded| !is_granted(guarded.grant))?;
+        let why = format!(
+            "the plugin `{plugin}` needs {}, which it is not granted; {}",
+            missing.what,
+            lines_that_grant(missing.line)
+        );
+        Some((missing.grant, why))
     }
 }
 
-/// The linkers, by [`Shape::index`].
-pub(crate) fn linkers(engine: &Engine) -> wasmtime::Result<[Linker<RunState>; Shape::COUNT]> {
-    let mut linkers = std::array::from_fn(|_| Linker::new(engine));
-    for (index, linker) in linkers.iter_mut().enumerate() {
-        link(linker, Shape::from_index(index))?;
+/// The linker of an engine.
+pub(crate) fn linker(engine: &Engine, flavour: Flavour) -> wasmtime::Result<Linker<RunState>> {
+    let mut linker = Linker::new(engine);
+    link_basics(&mut linker)?;
+    link_contract(&mut linker)?;
+    link_network(&mut linker)?;
+    if flavour == Flavour::Concurrent {
+        link_concurrent(&mut linker)?;
     }
-    Ok(linkers)
+    Ok(linker)
 }
 
-fn link(linker: &mut Linker<RunState>, shape: Shape) -> wasmtime::Result<()> {
-    link_basics(linker)?;
-    context::add_to_linker::<_, HasSelf<RunState>>(linker, RunState::called)?;
-    if shape.exec {
-        container_exec::add_to_linker::<_, HasSelf<RunState>>(linker, RunState::called)?;
-    }
-    if shape.network {
-        sockets::network::add_to_linker::<_, WasiSockets>(linker, &Default::default(), RunState::sockets)?;
-        sockets::instance_network::add_to_linker::<_, WasiSockets>(linker, RunState::sockets)?;
-        // Switched off, but toolchains import them unasked.
-        sockets::udp::add_to_linker::<_, WasiSockets>(linker, RunState::sockets)?;
-        sockets::udp_create_socket::add_to_linker::<_, WasiSockets>(linker, RunState::sockets)?;
-        network::add_to_linker(linker)?;
-        wasmtime_wasi_http::p2::add_only_http_to_linker_async(linker)?;
-    }
+/// WASI 0.3: the same, but for its sockets, which are switched off.
+fn link_concurrent(linker: &mut Linker<RunState>) -> wasmtime::Result<()> {
+    wasmtime_wasi::p3::add_to_linker(linker)?;
+    wasmtime_wasi_http::p3::add_to_linker(linker)?;
+    // Again, for what is to be counted.
+    linker.allow_shadowing(true);
+    p3::cli::environment::add_to_linker::<_, WasiCli>(linker, environment)?;
+    p3::sockets::types::add_to_linker::<_, WasiSockets>(linker, refused_sockets)?;
+    p3::sockets::ip_name_lookup::add_to_linker::<_, WasiSockets>(linker, refused_sockets)?;
+    linker.allow_shadowing(false);
     Ok(())
+}
+
+/// Sockets of WASI 0.3 could only be made in the host's own namespace. A plugin that tries could not do its check.
+fn refused_sockets(state: &mut RunState) -> WasiSocketsCtxView<'_> {
+    let why = "the sockets of WASI 0.3 (wasi:sockets@0.3) are not offered; those of WASI 0.2 and wasi:http are";
+    state.uses.refused(Grant::Network, "", why);
+    state.sockets()
+}
+
+fn link_contract(linker: &mut Linker<RunState>) -> wasmtime::Result<()> {
+    types::add_to_linker::<_, HasSelf<RunState>>(linker, RunState::called)?;
+    context::add_to_linker::<_, HasSelf<RunState>>(linker, RunState::called)?;
+    state::add_to_linker::<_, HasSelf<RunState>>(linker, RunState::called)?;
+    container_exec::add_to_linker::<_, HasSelf<RunState>>(linker, RunState::called)?;
+    container_stats::add_to_linker::<_, HasSelf<RunState>>(linker, RunState::called)?;
+    container_logs::add_to_linker::<_, HasSelf<RunState>>(linker, RunState::called)?;
+    container_files::add_to_linker::<_, HasSelf<RunState>>(linker, RunState::called)
+}
+
+fn link_network(linker: &mut Linker<RunState>) -> wasmtime::Result<()> {
+    sockets::network::add_to_linker::<_, WasiSockets>(linker, &Default::default(), RunState::sockets)?;
+    sockets::instance_network::add_to_linker::<_, WasiSockets>(linker, RunState::sockets)?;
+    // Switched off, but toolchains import them unasked.
+    sockets::udp::add_to_linker::<_, WasiSockets>(linker, RunState::sockets)?;
+    sockets::udp_create_socket::add_to_linker::<_, WasiSockets>(linker, RunState::sockets)?;
+    network::add_to_linker(linker)?;
+    wasmtime_wasi_http::p2::add_only_http_to_linker_async(linker)
 }
 
 /// What every plugin has: clocks, io, random, its log. Standard libraries import files, environment and terminals as
@@ -89,7 +174,7 @@ fn link_basics(linker: &mut Linker<RunState>) -> wasmtime::Result<()> {
     wasmtime_wasi::p2::add_to_linker_proxy_interfaces_async(linker)?;
     random::insecure::add_to_linker::<_, WasiRandom>(linker, |state: &mut RunState| state.ctx().ctx.random())?;
     random::insecure_seed::add_to_linker::<_, WasiRandom>(linker, |state: &mut RunState| state.ctx().ctx.random())?;
-    cli::environment::add_to_linker::<_, WasiCli>(linker, RunState::cli)?;
+    cli::environment::add_to_linker::<_, WasiCli>(linker, environment)?;
     cli::exit::add_to_linker::<_, WasiCli>(linker, RunState::cli)?;
     cli::terminal_input::add_to_linker::<_, WasiCli>(linker, RunState::cli)?;
     cli::terminal_output::add_to_linker::<_, WasiCli>(linker, RunState::cli)?;
@@ -99,4 +184,9 @@ fn link_basics(linker: &mut Linker<RunState>) -> wasmtime::Result<()> {
     filesystem::preopens::add_to_linker::<_, WasiFilesystem>(linker, RunState::filesystem)?;
     filesystem::types::add_to_linker::<_, WasiFilesystem>(linker, RunState::filesystem)?;
     Ok(())
+}
+
+fn environment(state: &mut RunState) -> WasiCliCtxView<'_> {
+    state.read_environment();
+    state.cli()
 }

@@ -2,18 +2,33 @@
 
 use std::time::Duration;
 
+use crate::{bindings::probelet::plugin::types, log::cut, uses::GrantUse};
+
+/// As many fields as the contract promises: each may become a metric of its own.
+const MAX_FIELDS: usize = 32;
+/// As long as the contract promises that a field's name may be.
+const MAX_FIELD_NAME: usize = 64;
+/// The longest text in a field; a longer explanation is a message.
+const MAX_FIELD_TEXT: usize = 256;
+
 /// A run's end.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Outcome {
     /// The verdict.
     pub verdict: Verdict,
     /// What is to be said about it; for a failed probe, the text behind Kubernetes' `Liveness probe failed: `. Empty
     /// where there is nothing to say.
     pub message: String,
+    /// What the plugin has measured or found.
+    pub fields: Vec<Field>,
     /// What the plugin wrote to its standard output and error.
     pub log: String,
     /// What the run used.
     pub usage: Usage,
+    /// Which grants it used, and which it lacked.
+    pub grants: Vec<GrantUse>,
+    /// What the run leaves to the next one; none leaves what there is.
+    pub state: Option<Vec<u8>>,
 }
 
 /// The four outcomes, which are never mixed.
@@ -29,6 +44,26 @@ pub enum Verdict {
     Errored,
 }
 
+/// Something that a plugin has measured or found.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Field {
+    /// Its name: letters, digits, `-`, `_` and `.`.
+    pub name: String,
+    /// Its value.
+    pub value: FieldValue,
+}
+
+/// The value of a field.
+#[derive(Clone, Debug, PartialEq)]
+pub enum FieldValue {
+    /// A text.
+    Text(String),
+    /// A finite number.
+    Number(f64),
+    /// Yes or no.
+    Flag(bool),
+}
+
 /// What a run used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
@@ -40,4 +75,60 @@ pub struct Usage {
     pub wall: Duration,
     /// How often the plugin called the host.
     pub host_calls: u64,
+}
+
+/// Keeps what is within the contract's bounds. Names that are none are left out, of equal ones the last is kept.
+pub(crate) fn fields(said: Vec<types::Field>) -> Vec<Field> {
+    let mut fields: Vec<Field> = Vec::new();
+    for field in said {
+        let name = field.name;
+        let is_name = (1..=MAX_FIELD_NAME).contains(&name.len())
+            && name
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
+        let value = match field.value {
+            types::Value::Text(text) => FieldValue::Text(cut(text, MAX_FIELD_TEXT)),
+            types::Value::Number(number) if number.is_finite() => FieldValue::Number(number),
+            // JSON knows no such numbers.
+            types::Value::Number(number) => FieldValue::Text(number.to_string()),
+            types::Value::Flag(flag) => FieldValue::Flag(flag),
+        };
+        if let Some(known) = fields.iter_mut().find(|known| known.name == name) {
+            known.value = value;
+        } else if is_name && fields.len() < MAX_FIELDS {
+            fields.push(Field { name, value });
+        }
+    }
+    fields
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_are_kept_within_bounds() {
+        let field = |name: &str, value| types::Field {
+            name: name.to_owned(),
+            value,
+        };
+        let said = vec![
+            field("lag", types::Value::Number(1.0)),
+            field("", types::Value::Flag(true)),
+            field("no spaces", types::Value::Flag(true)),
+            field(&"n".repeat(65), types::Value::Flag(true)),
+            field("lag", types::Value::Number(2.5)),
+            field("rate", types::Value::Number(f64::INFINITY)),
+            field("role", types::Value::Text("x".repeat(300))),
+        ];
+        let kept = fields(said);
+        assert_eq!(kept[0].value, FieldValue::Number(2.5));
+        assert_eq!(kept[1].value, FieldValue::Text("inf".to_owned()));
+        assert_eq!(kept[2].value, FieldValue::Text("x".repeat(256) + "… (cut)"));
+        assert_eq!(kept.len(), 3);
+        let many = (0..100)
+            .map(|number| field(&number.to_string(), types::Value::Flag(true)))
+            .collect();
+        assert_eq!(fields(many).len(), MAX_FIELDS);
+    }
 }

@@ -1,17 +1,21 @@
 //! A loaded component.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 use wasmtime::component::{Component, InstancePre};
+use wasmtime_wasi::p2::bindings::exports::wasi::cli::run as command;
 
 use crate::{
     LoadError, Outcome, RunRequest,
-    bindings::exports::probelet::plugin::{hook, probe},
-    engine::{Engine, MAX_COMPONENT_BYTES},
-    linker::Shape,
+    bindings::exports::probelet::plugin::{async_hook, async_probe, describe, hook, probe},
+    describe::{Description, describe},
+    engine::MAX_COMPONENT_BYTES,
+    flavour::Host,
+    linker::Needs,
     run,
     state::RunState,
+    uses::Grant,
 };
 
 /// What every WebAssembly file begins with, and what follows in a core module and in a component.
@@ -23,22 +27,35 @@ const CORE_MODULE: &[u8] = &[1, 0, 0, 0];
 pub struct Plugin(Arc<Inner>);
 
 struct Inner {
-    engine: Engine,
+    host: Arc<Host>,
     name: String,
     digest: String,
-    component: Component,
-    needs: Shape,
-    exports_probe: bool,
-    exports_hook: bool,
-    /// Linked once for each combination of grants that it is run with.
-    linked: [OnceLock<Result<Linked, String>>; Shape::COUNT],
+    needs: Needs,
+    linked: Linked,
+    description: Option<Description>,
 }
 
 /// A component with its imports resolved.
 pub(crate) struct Linked {
     pub(crate) instance: InstancePre<RunState>,
-    pub(crate) probe: Option<probe::GuestIndices>,
-    pub(crate) hook: Option<hook::GuestIndices>,
+    pub(crate) probe: Option<ProbeExport>,
+    pub(crate) hook: Option<HookExport>,
+    pub(crate) describe: Option<describe::GuestIndices>,
+}
+
+/// The export that a probe calls.
+pub(crate) enum ProbeExport {
+    Plain(probe::GuestIndices),
+    Concurrent(async_probe::GuestIndices),
+    /// A WASI command, which knows nothing of us: its exit code decides.
+    Command(command::GuestIndices),
+}
+
+/// The export that a hook calls.
+pub(crate) enum HookExport {
+    Plain(hook::GuestIndices),
+    Concurrent(async_hook::GuestIndices),
+    Command(command::GuestIndices),
 }
 
 impl Plugin {
@@ -54,12 +71,22 @@ impl Plugin {
 
     /// Whether it can be a probe.
     pub fn exports_probe(&self) -> bool {
-        self.0.exports_probe
+        self.0.linked.probe.is_some()
     }
 
     /// Whether it can be a hook.
     pub fn exports_hook(&self) -> bool {
-        self.0.exports_hook
+        self.0.linked.hook.is_some()
+    }
+
+    /// The grants that it cannot run without.
+    pub fn needs(&self) -> Vec<Grant> {
+        self.0.needs.grants()
+    }
+
+    /// What it says of itself, if it does.
+    pub fn description(&self) -> Option<&Description> {
+        self.0.description.as_ref()
     }
 
     /// Runs it once, in a fresh instance. Dropping the future ends the run, as its deadline does.
@@ -67,121 +94,102 @@ impl Plugin {
         run::run(self, request).await
     }
 
-    pub(crate) fn engine(&self) -> &Engine {
-        &self.0.engine
+    pub(crate) fn host(&self) -> &Host {
+        &self.0.host
     }
 
-    /// Blocks for as long as the compiler takes.
-    pub(crate) fn compile(engine: Engine, name: &str, bytes: &[u8]) -> Result<Self, LoadError> {
-        let invalid = |error: wasmtime::Error| LoadError::Invalid {
-            name: name.to_owned(),
-            reason: format!("{error:#}"),
-        };
-        let digest = digest(bytes);
-        let wasmtime = &engine.0.wasmtime;
-        let cached = engine.0.cache.as_ref().and_then(|cache| cache.load(wasmtime, &digest));
-        let component = match cached {
-            Some(component) => component,
-            None => {
-                let component = Component::from_binary(wasmtime, bytes).map_err(invalid)?;
-                if let Some(cache) = &engine.0.cache {
-                    cache.store(&digest, &component);
-                }
-                component
-            }
-        };
-        let inner = Inner {
-            needs: needs(&component),
-            engine,
-            name: name.to_owned(),
-            digest,
-            component,
-            exports_probe: false,
-            exports_hook: false,
-            linked: Default::default(),
-        };
-        inner.with_exports()
+    pub(crate) fn linked(&self) -> &Linked {
+        &self.0.linked
     }
 
-    /// Links it for these grants. An error says what is missing, and how to grant it.
-    pub(crate) fn linked(&self, shape: Shape) -> Result<&Linked, String> {
-        self.0.linked[shape.index()]
-            .get_or_init(|| self.0.link(shape))
-            .as_ref()
-            .map_err(String::clone)
+    pub(crate) fn missing(&self, grants: &crate::Grants) -> Option<(Grant, String)> {
+        self.0.needs.missing(grants, &self.0.name)
     }
-}
 
-impl Inner {
-    /// Looks for our exports, with everything granted: what still cannot be linked never can.
-    fn with_exports(mut self) -> Result<Plugin, LoadError> {
-        let linked = self.link(Shape::FULL).map_err(|reason| LoadError::UnknownImport {
-            name: self.name.clone(),
+    /// Links a component, looks for our exports and asks it to describe itself.
+    pub(crate) async fn new(
+        host: Arc<Host>,
+        name: &str,
+        digest: String,
+        component: Component,
+    ) -> Result<Self, LoadError> {
+        let name = name.to_owned();
+        let linked = Linked::new(&host, &name, &component)?;
+        let description = describe(&host, &linked).await;
+        let description = description.map_err(|reason| LoadError::Description {
+            name: name.clone(),
             reason,
         })?;
-        self.exports_probe = linked.probe.is_some();
-        self.exports_hook = linked.hook.is_some();
-        if !self.exports_probe && !self.exports_hook {
-            let component_type = self.component.component_type();
-            let exports: Vec<&str> = component_type
-                .exports(self.component.engine())
-                .map(|(name, _)| name)
-                .collect();
-            let exports = if exports.is_empty() {
-                "nothing".to_owned()
-            } else {
-                exports.join(", ")
-            };
-            return Err(LoadError::NoCheck {
-                name: self.name,
-                exports,
-            });
-        }
-        self.linked[Shape::FULL.index()] = OnceLock::from(Ok(linked));
-        Ok(Plugin(Arc::new(self)))
-    }
-
-    fn link(&self, shape: Shape) -> Result<Linked, String> {
-        if self.needs.exec && !shape.exec {
-            return Err(self.not_granted(
-                "commands in the container (probelet:plugin/container-exec)",
-                "exec: true",
-            ));
-        }
-        if self.needs.network && !shape.network {
-            return Err(self.not_granted("the network (wasi:sockets or wasi:http)", "network: [\"HOST:PORT\"]"));
-        }
-        let linker = &self.engine.0.linkers[shape.index()];
-        let instance = linker
-            .instantiate_pre(&self.component)
-            .map_err(|error| format!("{error:#}"))?;
-        Ok(Linked {
-            probe: probe::GuestIndices::new(&instance).ok(),
-            hook: hook::GuestIndices::new(&instance).ok(),
-            instance,
-        })
-    }
-
-    fn not_granted(&self, what: &str, line: &str) -> String {
-        format!(
-            "the plugin `{}` needs {what}, which it is not granted; to grant it, add to the handler:\nwasm:\n  allow:\n    \
-             {line}",
-            self.name
-        )
+        Ok(Self(Arc::new(Inner {
+            needs: Needs::of(&component),
+            host,
+            name,
+            digest,
+            linked,
+            description,
+        })))
     }
 }
 
-/// Which grants a component's imports need.
-fn needs(component: &Component) -> Shape {
-    let mut needs = Shape {
-        exec: false,
-        network: false,
-    };
-    for (name, _) in component.component_type().imports(component.engine()) {
-        needs.exec |= name.starts_with("probelet:plugin/container-exec@");
-        needs.network |= name.starts_with("wasi:sockets/") || name.starts_with("wasi:http/");
+impl Linked {
+    fn new(host: &Host, name: &str, component: &Component) -> Result<Self, LoadError> {
+        let instance = host.linker.instantiate_pre(component);
+        let instance = instance.map_err(|error| LoadError::UnknownImport {
+            name: name.to_owned(),
+            reason: format!("{error:#}"),
+        })?;
+        let linked = Self {
+            probe: ProbeExport::of(&instance),
+            hook: HookExport::of(&instance),
+            describe: describe::GuestIndices::new(&instance).ok(),
+            instance,
+        };
+        if linked.probe.is_none() && linked.hook.is_none() {
+            return Err(LoadError::NoCheck {
+                name: name.to_owned(),
+                exports: exports(component),
+            });
+        }
+        Ok(linked)
     }
-    needs
+}
+
+impl ProbeExport {
+    fn of(instance: &InstancePre<RunState>) -> Option<Self> {
+        if let Ok(indices) = probe::GuestIndices::new(instance) {
+            return Some(Self::Plain(indices));
+        }
+        if let Ok(indices) = async_probe::GuestIndices::new(instance) {
+            return Some(Self::Concurrent(indices));
+        }
+        command::GuestIndices::new(instance).ok().map(Self::Command)
+    }
+}
+
+impl HookExport {
+    fn of(instance: &InstancePre<RunState>) -> Option<Self> {
+        if let Ok(indices) = hook::GuestIndices::new(instance) {
+            return Some(Self::Plain(indices));
+        }
+        if let Ok(indices) = async_hook::GuestIndices::new(instance) {
+            return Some(Self::Concurrent(indices));
+        }
+        command::GuestIndices::new(instance).ok().map(Self::Command)
+    }
+}
+
+/// What a component exports, for a message.
+fn exports(component: &Component) -> String {
+    let component_type = component.component_type();
+    let exports: Vec<&str> = component_type
+        .exports(component.engine())
+        .map(|(name, _)| name)
+        .collect();
+    if exports.is_empty() {
+        "nothing".to_owned()
+    } else {
+        exports.join(", ")
+    }
 }
 
 /// Tells the usual mistakes apart before the compiler, which would speak of sections and offsets.
@@ -203,7 +211,7 @@ pub(crate) fn check_format(name: &str, bytes: &[u8]) -> Result<(), LoadError> {
     Ok(())
 }
 
-fn digest(bytes: &[u8]) -> String {
+pub(crate) fn digest(bytes: &[u8]) -> String {
     let mut text = String::from("sha256:");
     for byte in Sha256::digest(bytes) {
         text.push_str(&format!("{byte:02x}"));

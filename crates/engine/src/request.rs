@@ -7,7 +7,10 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use futures::future::BoxFuture;
+use crate::{
+    container::{ContainerExec, ContainerFiles, ContainerLogs, ContainerStats},
+    network::Destination,
+};
 
 /// One run of a plugin.
 pub struct RunRequest {
@@ -32,6 +35,10 @@ pub struct RunRequest {
     pub grants: Grants,
     /// A hook's share in the pod's grace period: how much of it is left.
     pub grace_left: Option<Duration>,
+    /// What the last run of this check for this instance of the container has left ([`Outcome::state`]).
+    ///
+    /// [`Outcome::state`]: crate::Outcome::state
+    pub state: Option<Arc<[u8]>>,
 }
 
 /// A probe or a hook.
@@ -128,52 +135,26 @@ impl Default for Limits {
 #[derive(Clone, Default)]
 pub struct Grants {
     /// Commands in the container.
-    pub exec: Option<Arc<dyn ContainerExec>>,
+    pub exec: Option<ExecGrant>,
     /// Connections: WASI sockets and HTTP.
     pub network: Option<NetworkGrant>,
+    /// What the container uses.
+    pub stats: Option<Arc<dyn ContainerStats>>,
+    /// The container's last lines.
+    pub logs: Option<Arc<dyn ContainerLogs>>,
+    /// Files of the container; which ones is theirs to check.
+    pub files: Option<Arc<dyn ContainerFiles>>,
+    /// Environment variables, which WASI's environment holds.
+    pub environment: Vec<(String, String)>,
 }
 
-/// Runs commands in the container that is checked.
-pub trait ContainerExec: Send + Sync {
-    /// Runs a command to its end, or to the deadline. Of each of its two outputs, at most `max_output` bytes are kept.
-    ///
-    /// Dropping the future must end the command with all of its descendants, as the deadline does.
-    fn exec(
-        &self,
-        command: Vec<String>,
-        deadline: Instant,
-        max_output: usize,
-    ) -> BoxFuture<'static, Result<ExecOutput, ExecError>>;
-}
-
-/// How a command ended.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ExecOutput {
-    /// Its exit code; 128 and the signal's number if a signal ended it, 127 or 126 if it could not be executed.
-    pub exit_code: i32,
-    /// The beginning of its standard output.
-    pub stdout: Vec<u8>,
-    /// The beginning of its standard error.
-    pub stderr: Vec<u8>,
-    /// Whether an output was longer than what was kept.
-    pub truncated: bool,
-}
-
-/// Why there is no exit code.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ExecError {
-    /// The deadline passed first; the command has been ended.
-    #[error("the command's deadline has passed")]
-    DeadlineExceeded,
-    /// The container is not running, so that nothing can run in it.
-    #[error("the container is not running")]
-    NotRunning,
-    /// The host could not run the command; the command is not to blame.
-    #[error("the host could not run the command: {reason}")]
-    Host {
-        /// What went wrong.
-        reason: String,
-    },
+/// Commands in the container.
+#[derive(Clone)]
+pub struct ExecGrant {
+    /// Runs them.
+    pub container: Arc<dyn ContainerExec>,
+    /// What a command must begin with, word by word; one of these is enough. None: any command.
+    pub prefixes: Option<Vec<Vec<String>>>,
 }
 
 /// What a run may connect to: the pod's own addresses, its loopback, and what its handler names.
@@ -184,11 +165,11 @@ pub struct NetworkGrant {
     pub namespace: Option<Arc<dyn NetworkNamespace>>,
     /// The pod's addresses: always reachable, from inside its namespace.
     pub pod_addresses: Vec<IpAddr>,
-    /// Further host names or addresses, such as a handler's `host`: reachable from the host's namespace, as for the
-    /// kubelet, unless they are the pod's own.
-    pub hosts: Vec<String>,
+    /// Further destinations, such as a handler's `host`: reachable from the host's namespace, as for the kubelet, unless
+    /// they are the pod's own.
+    pub destinations: Vec<Destination>,
     /// Whether HTTPS goes without a check of the server's certificate, as Kubernetes' probes do (A2.13). Without this
-    /// grant HTTPS is refused.
+    /// grant certificates are checked against the machine's own authorities.
     pub tls_unverified: bool,
 }
 

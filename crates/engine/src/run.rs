@@ -3,18 +3,22 @@
 use std::time::Instant;
 
 use tokio::{sync::SemaphorePermit, time};
-use wasmtime::{Store, Trap};
+use wasmtime::{Store, Trap, component::Instance};
+use wasmtime_wasi::I32Exit;
 
 use crate::{
     Check, Limits, Outcome, RunRequest, Usage, Verdict,
-    bindings::exports::probelet::plugin::probe::Verdict as Found,
+    bindings::probelet::plugin::types::{self, Health},
     context::{RunContext, soft_deadline},
+    flavour::Host,
+    kept::Kept,
     limiter::Limiter,
-    linker::Shape,
     log::{Log, cut},
-    network::{Network, Residue, Trace},
-    plugin::{Linked, Plugin},
+    network::Trace,
+    outcome::{Field, fields},
+    plugin::{HookExport, Linked, Plugin, ProbeExport},
     state::RunState,
+    uses::{GrantUse, Uses},
 };
 
 /// What a guest may hand to the host in one call: enough for any message, and little enough that a thousand of them at
@@ -24,7 +28,7 @@ const MAX_HOSTCALL_BYTES: usize = 4 << 20;
 const MAX_HANDLES: usize = 1000;
 
 /// What a plugin says in the end.
-type Said = Result<Found, String>;
+type Said = Result<types::Verdict, String>;
 
 pub(crate) async fn run(plugin: &Plugin, request: RunRequest) -> Outcome {
     let started = Instant::now();
@@ -36,50 +40,60 @@ pub(crate) async fn run(plugin: &Plugin, request: RunRequest) -> Outcome {
         timeout: request.timeout,
     };
     let deadline = request.deadline.into();
-    let linked = match plugin.linked(Shape::of(&request.grants)) {
-        Ok(linked) => linked,
-        Err(reason) => return run.errored(reason),
-    };
+    if let Some((grant, reason)) = plugin.missing(&request.grants) {
+        return Outcome {
+            grants: vec![GrantUse::refused(grant)],
+            ..run.errored(reason)
+        };
+    }
     let Ok(_slot) = time::timeout_at(deadline, run.slot()).await else {
         return run.errored("the engine is busy: too many runs are under way".to_owned());
     };
     let log = Log::new(request.limits.output_bytes);
-    let (mut store, residue) = match new_store(plugin, request, &log, started) {
+    let (trace, residue) = Trace::new();
+    let state = run_state(request, &log, started, trace);
+    let mut store = match new_store(plugin.host(), state, run.limits.fuel) {
         Ok(store) => store,
         Err(error) => return run.errored(format!("{error:#}")),
     };
 
-    let ticking = plugin.engine().0.ticker.tick();
-    let result = time::timeout_at(deadline, call(&mut store, linked, run.check)).await;
+    let ticking = plugin.host().ticker.tick();
+    let result = time::timeout_at(deadline, call(&mut store, plugin.linked(), run.check)).await;
     drop(ticking);
 
-    let (verdict, message) = match result {
-        Err(_) => run.timed_out(),
-        Ok(Ok(said)) => run.said(said, store.data().network.as_ref()),
-        Ok(Err(error)) => (Verdict::Errored, run.explain(&error, &store.data().limiter)),
-    };
+    let fuel = run.limits.fuel.saturating_sub(store.get_fuel().unwrap_or_default());
+    let mut state = store.into_data();
     let usage = Usage {
-        fuel: run.limits.fuel.saturating_sub(store.get_fuel().unwrap_or_default()),
-        memory_peak_bytes: store.data().limiter.peak() as u64,
+        fuel,
+        memory_peak_bytes: state.limiter.peak() as u64,
         wall: started.elapsed(),
-        host_calls: store.data().host_calls,
+        host_calls: state.host_calls,
     };
-    drop(store);
+    let uses = state.uses.clone();
+    let (finding, kept) = match result {
+        Err(_) => (run.timed_out(), None),
+        Ok(Ok(said)) => (run.said(said, &uses), std::mem::take(&mut state.kept).into_next()),
+        Ok(Err(error)) => match error.downcast_ref::<I32Exit>() {
+            Some(exit) => (exited(exit.0, &log), None),
+            None => (run.explain(&error, &state.limiter), None),
+        },
+    };
+    // It holds the run's sockets.
+    drop(state);
     residue.gone().await;
     Outcome {
-        verdict,
-        message: cut(message, run.limits.output_bytes),
+        verdict: finding.verdict,
+        message: cut(finding.message, run.limits.output_bytes),
+        fields: finding.fields,
         log: log.text(),
         usage,
+        grants: uses.all(),
+        state: kept,
     }
 }
 
-fn new_store(
-    plugin: &Plugin,
-    request: RunRequest,
-    log: &Log,
-    started: Instant,
-) -> wasmtime::Result<(Store<RunState>, Residue)> {
+fn run_state(request: RunRequest, log: &Log, started: Instant, trace: Trace) -> RunState {
+    let arguments = arguments(&request.config);
     let context = RunContext {
         check: request.check,
         subject: request.subject,
@@ -90,40 +104,117 @@ fn new_store(
         soft_deadline: soft_deadline(started, request.deadline),
         grace_left: request.grace_left,
     };
-    let (trace, residue) = Trace::new();
-    let network = request.grants.network.map(|grant| Network::new(grant, trace));
     let limiter = Limiter::new(request.limits.memory_bytes);
-    let state = RunState::new(context, request.grants.exec, network, limiter, log);
-    let mut store = Store::new(&plugin.engine().0.wasmtime, state);
+    let kept = Kept::new(request.state);
+    RunState::new(context, request.grants, kept, limiter, log, &arguments, trace)
+}
+
+/// A WASI command knows nothing of a configuration; its arguments stand there under `args`.
+fn arguments(config: &serde_json::Value) -> Vec<String> {
+    let words = config.get("args").and_then(serde_json::Value::as_array);
+    let words = words.into_iter().flatten();
+    let words = words.map(|word| word.as_str().map_or_else(|| word.to_string(), str::to_owned));
+    // A program's own name comes first.
+    std::iter::once("check".to_owned()).chain(words).collect()
+}
+
+pub(crate) fn new_store(host: &Host, state: RunState, fuel: u64) -> wasmtime::Result<Store<RunState>> {
+    let mut store = Store::new(&host.wasmtime, state);
     store.limiter(|state| &mut state.limiter);
-    store.set_fuel(request.limits.fuel)?;
+    store.set_fuel(fuel)?;
     store.set_hostcall_fuel(MAX_HOSTCALL_BYTES);
     store.set_max_component_handles(MAX_HANDLES);
     // At each tick the guest yields, so that other tasks run and the deadline is looked at.
     store.set_epoch_deadline(1);
     store.epoch_deadline_async_yield_and_update(1);
-    Ok((store, residue))
+    Ok(store)
 }
 
 async fn call(store: &mut Store<RunState>, linked: &Linked, check: Check) -> wasmtime::Result<Said> {
     let instance = linked.instance.instantiate_async(&mut *store).await?;
-    match check {
-        Check::Probe(_) => match &linked.probe {
-            Some(probe) => probe.load(&mut *store, &instance)?.call_check(store).await,
-            None => Ok(Err(
-                "the plugin is no probe: it does not export `probelet:plugin/probe`".to_owned(),
-            )),
-        },
-        Check::Hook(_) => match &linked.hook {
-            Some(hook) => {
-                let result = hook.load(&mut *store, &instance)?.call_run(store).await?;
-                Ok(Ok(result.map_or_else(Found::Unhealthy, |()| Found::Healthy)))
-            }
-            None => Ok(Err(
-                "the plugin is no hook: it does not export `probelet:plugin/hook`".to_owned()
-            )),
-        },
+    match (check, &linked.probe, &linked.hook) {
+        (Check::Probe(_), Some(probe), _) => call_probe(store, &instance, probe).await,
+        (Check::Hook(_), _, Some(hook)) => call_hook(store, &instance, hook).await,
+        (Check::Probe(_), None, _) => Ok(Err(
+            "the plugin is no probe: it does not export `probelet:plugin/probe`".to_owned(),
+        )),
+        (Check::Hook(_), _, None) => Ok(Err(
+            "the plugin is no hook: it does not export `probelet:plugin/hook`".to_owned()
+        )),
     }
+}
+
+async fn call_probe(store: &mut Store<RunState>, instance: &Instance, probe: &ProbeExport) -> wasmtime::Result<Said> {
+    match probe {
+        ProbeExport::Plain(probe) => probe.load(&mut *store, instance)?.call_check(store).await,
+        ProbeExport::Concurrent(probe) => {
+            let guest = probe.load(&mut *store, instance)?;
+            store
+                .run_concurrent(async |accessor| guest.call_check(accessor).await)
+                .await?
+        }
+        ProbeExport::Command(command) => {
+            let ended = command.load(&mut *store, instance)?.call_run(store).await?;
+            ended.map_or_else(|()| Err(I32Exit(1).into()), |()| Ok(Ok(found(Health::Healthy, ""))))
+        }
+    }
+}
+
+async fn call_hook(store: &mut Store<RunState>, instance: &Instance, hook: &HookExport) -> wasmtime::Result<Said> {
+    let result = match hook {
+        HookExport::Plain(hook) => hook.load(&mut *store, instance)?.call_run(store).await?,
+        HookExport::Concurrent(hook) => {
+            let guest = hook.load(&mut *store, instance)?;
+            store
+                .run_concurrent(async |accessor| guest.call_run(accessor).await)
+                .await??
+        }
+        HookExport::Command(command) => {
+            let ended = command.load(&mut *store, instance)?.call_run(store).await?;
+            return ended.map_or_else(|()| Err(I32Exit(1).into()), |()| Ok(Ok(found(Health::Healthy, ""))));
+        }
+    };
+    Ok(Ok(match result {
+        Ok(()) => found(Health::Healthy, ""),
+        Err(reason) => found(Health::Unhealthy, &reason),
+    }))
+}
+
+fn found(health: Health, message: &str) -> types::Verdict {
+    types::Verdict {
+        health,
+        message: message.to_owned(),
+        fields: Vec::new(),
+    }
+}
+
+/// What a run has come to.
+struct Finding {
+    verdict: Verdict,
+    message: String,
+    fields: Vec<Field>,
+}
+
+impl Finding {
+    fn new(verdict: Verdict, message: String) -> Self {
+        Self {
+            verdict,
+            message,
+            fields: Vec::new(),
+        }
+    }
+}
+
+/// The end of a WASI command.
+fn exited(code: i32, log: &Log) -> Finding {
+    if code == 0 {
+        return Finding::new(Verdict::Success, String::new());
+    }
+    let message = match log.text().trim() {
+        "" => format!("the command exited with {code}"),
+        text => text.to_owned(),
+    };
+    Finding::new(Verdict::Failure, message)
 }
 
 /// What the outcome's words are made of.
@@ -138,10 +229,10 @@ struct Run<'a> {
 impl Run<'_> {
     /// Hooks may take hours: they have slots of their own.
     async fn slot(&self) -> Option<SemaphorePermit<'_>> {
-        let engine = &self.plugin.engine().0;
+        let host = self.plugin.host();
         let slots = match self.check {
-            Check::Probe(_) => &engine.probe_slots,
-            Check::Hook(_) => &engine.hook_slots,
+            Check::Probe(_) => &host.probe_slots,
+            Check::Hook(_) => &host.hook_slots,
         };
         slots.acquire().await.ok()
     }
@@ -155,13 +246,16 @@ impl Run<'_> {
         Outcome {
             verdict: Verdict::Errored,
             message,
+            fields: Vec::new(),
             log: String::new(),
             usage,
+            grants: Vec::new(),
+            state: None,
         }
     }
 
     /// As in Kubernetes this counts. A plugin that looks at its own deadline has better words.
-    fn timed_out(&self) -> (Verdict, String) {
+    fn timed_out(&self) -> Finding {
         let elapsed = self.started.elapsed();
         let message = format!(
             "timed out after {:?}: the plugin `{}` was still at work after {:.3}s",
@@ -169,39 +263,56 @@ impl Run<'_> {
             self.plugin.name(),
             elapsed.as_secs_f64()
         );
-        (Verdict::Failure, message)
+        Finding::new(Verdict::Failure, message)
     }
 
-    fn said(&self, said: Said, network: Option<&Network>) -> (Verdict, String) {
-        match said {
-            Ok(Found::Healthy) => (Verdict::Success, String::new()),
-            Ok(Found::Degraded(message)) => (Verdict::Warning, message),
-            Ok(Found::Unhealthy(message)) => (Verdict::Failure, message),
-            Err(reason) => match network.and_then(Network::refusal) {
-                Some(refusal) => (Verdict::Errored, format!("{reason}: {refusal}")),
-                None => (Verdict::Errored, reason),
-            },
+    /// A plugin that was refused something and did not find the container well could not do its check.
+    fn said(&self, said: Said, uses: &Uses) -> Finding {
+        let verdict = match said {
+            Ok(verdict) => verdict,
+            Err(reason) => return Finding::new(Verdict::Errored, with_refusal(reason, uses)),
+        };
+        let refused = uses.refusal().is_some();
+        let (health, message) = match verdict.health {
+            Health::Healthy => (Verdict::Success, verdict.message),
+            Health::Degraded => (Verdict::Warning, verdict.message),
+            Health::Unhealthy if refused => (Verdict::Errored, with_refusal(verdict.message, uses)),
+            Health::Unhealthy => (Verdict::Failure, verdict.message),
+        };
+        Finding {
+            fields: fields(verdict.fields),
+            ..Finding::new(health, message)
         }
     }
 
     /// The reason for a run that broke off, with the name of the limit that it broke.
-    fn explain(&self, error: &wasmtime::Error, limiter: &Limiter) -> String {
+    fn explain(&self, error: &wasmtime::Error, limiter: &Limiter) -> Finding {
         let name = self.plugin.name();
-        if limiter.has_refused_memory() {
+        let reason = if limiter.has_refused_memory() {
             let limit = self.limits.memory_bytes;
-            return format!("the plugin `{name}` needed more than its {limit} bytes of memory (limits.memory)");
-        }
-        match error.downcast_ref::<Trap>() {
-            Some(Trap::OutOfFuel) => {
-                let limit = self.limits.fuel;
-                format!("the plugin `{name}` used up its {limit} units of fuel (limits.fuel)")
+            format!("the plugin `{name}` needed more than its {limit} bytes of memory (limits.memory)")
+        } else {
+            match error.downcast_ref::<Trap>() {
+                Some(Trap::OutOfFuel) => {
+                    let limit = self.limits.fuel;
+                    format!("the plugin `{name}` used up its {limit} units of fuel (limits.fuel)")
+                }
+                Some(Trap::StackOverflow) => format!("the plugin `{name}` overflowed its stack"),
+                Some(Trap::UnreachableCodeReached) => {
+                    format!("the plugin `{name}` panicked or aborted; its log may say why")
+                }
+                Some(trap) => format!("the plugin `{name}` trapped: {trap}"),
+                None => format!("the plugin `{name}` could not be run: {}", error.root_cause()),
             }
-            Some(Trap::StackOverflow) => format!("the plugin `{name}` overflowed its stack"),
-            Some(Trap::UnreachableCodeReached) => {
-                format!("the plugin `{name}` panicked or aborted; its log may say why")
-            }
-            Some(trap) => format!("the plugin `{name}` trapped: {trap}"),
-            None => format!("the plugin `{name}` could not be run: {}", error.root_cause()),
-        }
+        };
+        Finding::new(Verdict::Errored, reason)
+    }
+}
+
+fn with_refusal(reason: String, uses: &Uses) -> String {
+    match uses.refusal() {
+        Some(refusal) if reason.contains(&refusal) || reason.is_empty() => refusal,
+        Some(refusal) => format!("{reason}: {refusal}"),
+        None => reason,
     }
 }

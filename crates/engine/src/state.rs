@@ -7,11 +7,13 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use crate::{
-    ContainerExec,
+    ContainerFiles, ContainerLogs, ContainerStats, ExecGrant, Grants,
     context::RunContext,
+    kept::Kept,
     limiter::Limiter,
     log::Log,
-    network::{HttpSender, Network},
+    network::{HttpSender, Network, Trace},
+    uses::{Grant, Uses},
 };
 
 /// A run holds few resources at once; sockets are among them, and nothing else bounds those.
@@ -20,42 +22,68 @@ const MAX_RESOURCES: usize = 100;
 /// The data of a run's store. Dropping it closes the run's sockets.
 pub(crate) struct RunState {
     pub(crate) context: RunContext,
-    pub(crate) exec: Option<Arc<dyn ContainerExec>>,
+    pub(crate) exec: Option<ExecGrant>,
     pub(crate) network: Option<Network>,
+    pub(crate) stats: Option<Arc<dyn ContainerStats>>,
+    pub(crate) logs: Option<Arc<dyn ContainerLogs>>,
+    pub(crate) files: Option<Arc<dyn ContainerFiles>>,
+    pub(crate) uses: Uses,
+    pub(crate) kept: Kept,
     pub(crate) limiter: Limiter,
     pub(crate) host_calls: u64,
     pub(crate) table: ResourceTable,
+    variables: Vec<String>,
     wasi: WasiCtx,
     http: WasiHttpCtx,
     sender: HttpSender,
 }
 
 impl RunState {
+    /// `arguments` are those of a WASI command; plugins have none.
     pub(crate) fn new(
         context: RunContext,
-        exec: Option<Arc<dyn ContainerExec>>,
-        network: Option<Network>,
+        grants: Grants,
+        kept: Kept,
         limiter: Limiter,
         log: &Log,
+        arguments: &[String],
+        trace: Trace,
     ) -> Self {
         let mut table = ResourceTable::new();
         table.set_max_capacity(MAX_RESOURCES);
-        // No files, environment, arguments, standard input; no sockets of WASI's own: ours are in `network`.
+        // No files, no standard input; no sockets of WASI's own: ours are in `network`.
         let mut wasi = WasiCtx::builder();
         wasi.stdout(log.clone())
             .stderr(log.clone())
+            .args(arguments)
+            .envs(&grants.environment)
             .allow_tcp(false)
             .allow_udp(false);
+        let uses = Uses::default();
+        let network = grants.network.map(|grant| Network::new(grant, uses.clone(), trace));
         Self {
             sender: HttpSender::new(network.clone()),
+            variables: grants.environment.into_iter().map(|(name, _)| name).collect(),
             context,
-            exec,
+            exec: grants.exec,
             network,
+            stats: grants.stats,
+            logs: grants.logs,
+            files: grants.files,
+            uses,
+            kept,
             limiter,
             host_calls: 0,
             table,
             wasi: wasi.build(),
             http: WasiHttpCtx::new(),
+        }
+    }
+
+    /// The environment is about to be read: all of the granted variables at once, since WASI has no other way.
+    pub(crate) fn read_environment(&self) {
+        for name in &self.variables {
+            self.uses.granted(Grant::Environment, name);
         }
     }
 
@@ -86,3 +114,5 @@ impl WasiHttpView for RunState {
         }
     }
 }
+
+impl crate::bindings::probelet::plugin::types::Host for RunState {}

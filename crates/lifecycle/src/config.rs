@@ -83,6 +83,10 @@ pub struct ProbeConfig {
     pub failure_threshold: u32,
     /// The probe's own `terminationGracePeriodSeconds`, for kills that it causes (B2.1).
     pub termination_grace_period: Option<Duration>,
+    /// `onError: Fail`: errored runs, as many in a row as failures would have to be, make the result a failure. Not set
+    /// in states that were stored before there was such a setting.
+    #[serde(default)]
+    pub errored_is_failure: bool,
 }
 
 /// The numbers of a hook.

@@ -149,6 +149,7 @@ pub enum Verdict {
     Warning,
     /// Counts against the container.
     Failure,
-    /// The check could not be run, or broke its limits. Counts for nothing.
+    /// The check could not be run, or broke its limits. Counts for nothing, unless
+    /// [`errored_is_failure`](crate::config::ProbeConfig::errored_is_failure) is set.
     Errored,
 }

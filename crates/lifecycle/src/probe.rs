@@ -48,6 +48,10 @@ pub(crate) struct Worker {
     /// Whether the last counted outcome was good, and how often in a row it was so.
     last: Option<bool>,
     in_a_row: u32,
+    /// How many runs in a row, up to the last one, were errored. Counted apart, so that an error is never taken for one of
+    /// the failures around it. Zero in states that were stored before it was counted.
+    #[serde(default)]
+    errors_in_a_row: u32,
 }
 
 impl Worker {
@@ -62,6 +66,7 @@ impl Worker {
             resting: false,
             last: None,
             in_a_row: 0,
+            errors_in_a_row: 0,
         }
     }
 
@@ -101,24 +106,40 @@ impl Worker {
         let good = match verdict {
             Verdict::Success | Verdict::Warning => true,
             Verdict::Failure => false,
-            // Counts for nothing (A3.13).
-            Verdict::Errored => return None,
+            Verdict::Errored => return self.errored(config),
         };
+        self.errors_in_a_row = 0;
         if self.last == Some(good) {
             self.in_a_row = self.in_a_row.saturating_add(1);
         } else {
             self.last = Some(good);
             self.in_a_row = 1;
         }
-        if self.in_a_row
-            < if good {
-                config.success_threshold
-            } else {
-                config.failure_threshold
-            }
-        {
+        let threshold = if good {
+            config.success_threshold
+        } else {
+            config.failure_threshold
+        };
+        if self.in_a_row < threshold {
             return None;
         }
+        self.conclude(good)
+    }
+
+    /// An errored run counts for nothing (A3.13), unless the manifest has it that enough of them in a row do.
+    fn errored(&mut self, config: &ProbeConfig) -> Option<ProbeResult> {
+        self.errors_in_a_row = self.errors_in_a_row.saturating_add(1);
+        if !config.errored_is_failure || self.errors_in_a_row < config.failure_threshold {
+            return None;
+        }
+        // As if all of them had failed: a success after them is the first in a row.
+        self.last = Some(false);
+        self.in_a_row = self.errors_in_a_row;
+        self.conclude(false)
+    }
+
+    /// A threshold is reached; gives the result if it is a new one.
+    fn conclude(&mut self, good: bool) -> Option<ProbeResult> {
         self.resting |= match self.kind {
             ProbeKind::Startup => true,
             ProbeKind::Liveness => !good,

@@ -91,6 +91,7 @@ impl<'a> World<'a> {
                 success_threshold: numbers.success_threshold,
                 failure_threshold: numbers.failure_threshold,
                 termination_grace_period: None,
+                errored_is_failure: false,
             })
         };
         let config = PodConfig {

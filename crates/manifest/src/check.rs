@@ -96,7 +96,7 @@ impl<'a> Object<'a> {
             Support::Refused if !says_nothing => {
                 self.report.error(&path, format!("not supported yet: {}", field.note));
             }
-            Support::Supported | Support::Set | Support::Warned | Support::Refused => {}
+            Support::Supported | Support::Own | Support::Set | Support::Warned | Support::Refused => {}
         }
     }
 
@@ -224,7 +224,7 @@ impl<'a> Object<'a> {
 }
 
 /// What to say of a value where a string is due. YAML takes `5` and `true` for something else.
-fn no_string(value: &Value) -> String {
+pub(crate) fn no_string(value: &Value) -> String {
     let help = match value {
         Value::Bool(_) | Value::Number(_) => "; put it in quotes",
         Value::Null | Value::String(_) | Value::Array(_) | Value::Object(_) => "",

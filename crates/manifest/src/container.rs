@@ -4,14 +4,15 @@ use std::collections::BTreeSet;
 
 use crate::{
     Container, ContainerPort, EnvVar, Handler, ImagePullPolicy, Probe, Protocol, Resources, SecurityContext,
-    VolumeMount, check::Object, fields, names, probe, quantity,
+    VolumeMount, check::Object, fields, names, probe, quantity, role::Role, source::Source,
+    wasm::annotation::Annotations,
 };
 
 /// The highest user or group, as in Kubernetes.
 const MAX_ID: i64 = i32::MAX as i64;
 
 /// What a container has from its pod.
-pub(crate) struct Surroundings {
+pub(crate) struct Surroundings<'a> {
     /// The names of the pod's volumes.
     pub(crate) volumes: BTreeSet<String>,
     /// The user that is the default.
@@ -20,10 +21,12 @@ pub(crate) struct Surroundings {
     pub(crate) group: Option<u32>,
     /// The pod's grace period in seconds, unless it is at fault itself.
     pub(crate) grace: Option<u64>,
+    /// The probes and hooks that are written as annotations.
+    pub(crate) annotations: &'a Annotations,
 }
 
 /// Reads a container.
-pub(crate) fn container(object: &Object<'_>, pod: &Surroundings) -> Option<Container> {
+pub(crate) fn container<'a>(object: &Object<'a>, pod: &Surroundings<'a>) -> Option<Container> {
     let name = object.required("name");
     if let Some(name) = name.filter(|name| !names::is_label(name)) {
         let message = format!("Invalid value: \"{name}\": {LABEL_RULE}");
@@ -41,26 +44,7 @@ pub(crate) fn container(object: &Object<'_>, pod: &Surroundings) -> Option<Conta
     let command = object.texts("command");
     probe::warn_of_one_word(object.report, &object.at("command"), &command);
     let ports = ports(object);
-    let probe = |name, role| -> Option<Option<Probe>> {
-        match object.get(name) {
-            None => Some(None),
-            Some(_) => probe::probe(&object.object(name, &fields::PROBE)?, role, &ports).map(Some),
-        }
-    };
-    let startup_probe = probe("startupProbe", probe::Role::Other);
-    let liveness_probe = probe("livenessProbe", probe::Role::Other);
-    let readiness_probe = probe("readinessProbe", probe::Role::Readiness);
-    let lifecycle = object.object("lifecycle", &fields::LIFECYCLE);
-    let hook = |name: &str| -> Option<Option<Handler>> {
-        match lifecycle.as_ref().filter(|lifecycle| lifecycle.get(name).is_some()) {
-            None => Some(None),
-            Some(lifecycle) => {
-                let hook = lifecycle.object(name, &fields::LIFECYCLE_HANDLER)?;
-                probe::hook(&hook, &ports, pod.grace).map(Some)
-            }
-        }
-    };
-    let (post_start, pre_stop) = (hook("postStart"), hook("preStop"));
+    let checks = checks(object, name, pod, &ports);
     let (env, resources, volume_mounts) = (env(object), resources(object), volume_mounts(object, &pod.volumes));
     let security_context = security_context(object, pod.user, pod.group);
     let (args, working_dir) = (object.texts("args"), object.text("workingDir").map(str::to_owned));
@@ -74,14 +58,63 @@ pub(crate) fn container(object: &Object<'_>, pod: &Surroundings) -> Option<Conta
         env,
         resources,
         volume_mounts,
-        startup_probe: startup_probe?,
-        liveness_probe: liveness_probe?,
-        readiness_probe: readiness_probe?,
-        post_start: post_start?,
-        pre_stop: pre_stop?,
+        startup_probe: checks.startup?,
+        liveness_probe: checks.liveness?,
+        readiness_probe: checks.readiness?,
+        post_start: checks.post_start?,
+        pre_stop: checks.pre_stop?,
         security_context,
         ports,
     })
+}
+
+/// What a container has of each; `None` for what is at fault.
+struct Checks {
+    startup: Option<Option<Probe>>,
+    liveness: Option<Option<Probe>>,
+    readiness: Option<Option<Probe>>,
+    post_start: Option<Option<Handler>>,
+    pre_stop: Option<Option<Handler>>,
+}
+
+fn checks<'a>(object: &Object<'a>, name: Option<&str>, pod: &Surroundings<'a>, ports: &[ContainerPort]) -> Checks {
+    let lifecycle = object.object("lifecycle", &fields::LIFECYCLE);
+    let source = |role: Role| -> Option<Source<'a>> {
+        let (parent, kind) = if role.is_hook() {
+            (lifecycle.as_ref(), &fields::LIFECYCLE_HANDLER)
+        } else {
+            (Some(object), &fields::PROBE)
+        };
+        let parent = parent.filter(|parent| parent.get(role.field()).is_some());
+        // What is no object has been told, and says nothing of a handler.
+        let field = match parent {
+            None => None,
+            Some(parent) => Some(parent.object(role.field(), kind)?),
+        };
+        let annotation = name.and_then(|name| pod.annotations.get(name, role));
+        Some(Source::new(role, field, annotation, object.report))
+    };
+    let probe = |role| -> Option<Option<Probe>> {
+        let source = source(role)?;
+        if source.is_absent() {
+            return Some(None);
+        }
+        probe::probe(&source, ports).map(Some)
+    };
+    let hook = |role| -> Option<Option<Handler>> {
+        let source = source(role)?;
+        if source.is_absent() {
+            return Some(None);
+        }
+        probe::hook(&source, ports, pod.grace).map(Some)
+    };
+    Checks {
+        startup: probe(Role::Startup),
+        liveness: probe(Role::Liveness),
+        readiness: probe(Role::Readiness),
+        post_start: hook(Role::PostStart),
+        pre_stop: hook(Role::PreStop),
+    }
 }
 
 pub(crate) const LABEL_RULE: &str = "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or \

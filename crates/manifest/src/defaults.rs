@@ -2,10 +2,10 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::quantity;
+use crate::{quantity, role::Role, wasm::annotation::Annotations};
 
 /// Fills in what is missing. Whatever has the wrong type is left for the check to find.
-pub(crate) fn fill(document: &mut Value) {
+pub(crate) fn fill(document: &mut Value, annotations: &mut Annotations) {
     let Some(document) = document.as_object_mut() else {
         return;
     };
@@ -19,11 +19,11 @@ pub(crate) fn fill(document: &mut Value) {
     default(spec, "restartPolicy", json!("Always"));
     default(spec, "terminationGracePeriodSeconds", json!(30));
     for container in items(spec.get_mut("containers")) {
-        fill_container(container);
+        fill_container(container, annotations);
     }
 }
 
-fn fill_container(container: &mut Map<String, Value>) {
+fn fill_container(container: &mut Map<String, Value>, annotations: &mut Annotations) {
     let policy = container.get("image").and_then(Value::as_str).map(pull_policy);
     if let Some(policy) = policy {
         default(container, "imagePullPolicy", json!(policy));
@@ -31,10 +31,8 @@ fn fill_container(container: &mut Map<String, Value>) {
     for port in items(container.get_mut("ports")) {
         default(port, "protocol", json!("TCP"));
     }
-    for name in ["startupProbe", "livenessProbe", "readinessProbe"] {
-        if let Some(probe) = container.get_mut(name) {
-            fill_probe(probe);
-        }
+    for role in [Role::Startup, Role::Liveness, Role::Readiness] {
+        fill_both(container, role, annotations);
     }
     if let Some(resources) = object(container.get_mut("resources")) {
         fill_requests(resources);
@@ -65,22 +63,53 @@ fn fill_requests(resources: &mut Map<String, Value>) {
     }
 }
 
+/// A probe's numbers may stand in its field or in its annotation. Those that are in neither are filled into the field,
+/// if there is one: the annotation's text stays as it is, and only what has been read of it is filled.
+fn fill_both(container: &mut Map<String, Value>, role: Role, annotations: &mut Annotations) {
+    let name = container.get("name").and_then(Value::as_str);
+    let annotation = name.and_then(|name| annotations.get_mut(name, role));
+    let mut content = annotation.and_then(|annotation| object(annotation.value.as_mut()));
+    let mut field = object(container.get_mut(role.field()));
+    if let Some(field) = &mut field {
+        fill_numbers(field, content.as_deref());
+        fill_handler(field);
+    }
+    if let Some(content) = &mut content {
+        fill_numbers(content, field.as_deref());
+    }
+}
+
 /// A probe's own defaults.
 pub(crate) fn fill_probe(probe: &mut Value) {
-    let Some(probe) = probe.as_object_mut() else { return };
-    for (field, value) in [
-        ("timeoutSeconds", 1),
-        ("periodSeconds", 10),
-        ("successThreshold", 1),
-        ("failureThreshold", 3),
+    if let Some(probe) = probe.as_object_mut() {
+        fill_numbers(probe, None);
+        fill_handler(probe);
+    }
+}
+
+/// Fills in the numbers that are neither here nor in another place, in milliseconds or in seconds.
+fn fill_numbers(numbers: &mut Map<String, Value>, elsewhere: Option<&Map<String, Value>>) {
+    for (field, milliseconds, value) in [
+        ("timeoutSeconds", Some("timeoutMilliseconds"), 1),
+        ("periodSeconds", Some("periodMilliseconds"), 10),
+        ("successThreshold", None, 1),
+        ("failureThreshold", None, 3),
     ] {
         // Zero means the default, too.
-        if probe.get(field).and_then(Value::as_i64) == Some(0) {
-            probe.remove(field);
+        if numbers.get(field).and_then(Value::as_i64) == Some(0) {
+            numbers.remove(field);
         }
-        default(probe, field, json!(value));
+        let has = |numbers: &Map<String, Value>, name: &str| {
+            let value = numbers.get(name).filter(|value| !value.is_null());
+            value.is_some_and(|value| name != field || value.as_i64() != Some(0))
+        };
+        let fine = milliseconds.is_some_and(|name| has(numbers, name));
+        let other =
+            elsewhere.is_some_and(|numbers| has(numbers, field) || milliseconds.is_some_and(|name| has(numbers, name)));
+        if !fine && !other {
+            default(numbers, field, json!(value));
+        }
     }
-    fill_handler(probe);
 }
 
 fn fill_handler(handler: &mut Map<String, Value>) {

@@ -1,6 +1,6 @@
 //! Probes and handlers as `kubectl describe` shows them (C5.2).
 
-use std::fmt::Display;
+use std::{fmt::Display, time::Duration};
 
 use serde_json::Value;
 
@@ -8,6 +8,9 @@ use crate::{
     Handler, Probe,
     check::{Object, Report},
     defaults, fields, probe,
+    role::Role,
+    source::Source,
+    wasm::annotation::Annotations,
 };
 
 impl Probe {
@@ -15,11 +18,11 @@ impl Probe {
     /// `http-get http://:80/index.html delay=3s timeout=1s period=3s #success=1 #failure=3`.
     pub fn describe(&self) -> String {
         format!(
-            "{} delay={}s timeout={}s period={}s #success={} #failure={}",
+            "{} delay={} timeout={} period={} #success={} #failure={}",
             self.handler.describe(),
-            self.initial_delay.as_secs(),
-            self.timeout.as_secs(),
-            self.period.as_secs(),
+            duration(self.initial_delay),
+            duration(self.timeout),
+            duration(self.period),
             self.success_threshold,
             self.failure_threshold
         )
@@ -27,7 +30,8 @@ impl Probe {
 }
 
 impl Handler {
-    /// The handler on one line, such as `exec [cat /tmp/health]`, `http-get http://:80/` or `tcp-socket :80`.
+    /// The handler on one line, such as `exec [cat /tmp/health]`, `http-get http://:80/` `tcp-socket :80` or
+    /// `wasm builtin:tcp`.
     pub fn describe(&self) -> String {
         match self {
             Self::Exec { command } => format!("exec [{}]", command.join(" ")),
@@ -40,6 +44,7 @@ impl Handler {
             }
             Self::TcpSocket(socket) => format!("tcp-socket {}", address(socket.host.as_deref(), &socket.port)),
             Self::Sleep { seconds } => format!("sleep {seconds}s"),
+            Self::Wasm(wasm) => format!("wasm {}", wasm.component),
         }
     }
 }
@@ -49,10 +54,44 @@ impl Handler {
 pub fn describe_probe(document: &Value) -> String {
     let (mut document, report) = (document.clone(), Report::default());
     defaults::fill_probe(&mut document);
-    let object = Object::new(&document, "", &fields::PROBE, &report);
-    match object.and_then(|object| probe::probe(&object, probe::Role::Readiness, &[])) {
+    let field = Object::new(&document, "", &fields::PROBE, &report);
+    describe_source(&Source::new(Role::Readiness, field, None, &report))
+}
+
+/// The `liveness`, `readiness` or `startup` probe of a container of a pod's document, by the container's place in
+/// `spec.containers`: as [`describe_probe`] has it, whether it is written as a field or as an annotation. `None` if there
+/// is no such probe.
+pub fn describe_probe_of(pod: &Value, container: usize, probe: &str) -> Option<String> {
+    let role = Role::from_name(probe).filter(|role| !role.is_hook())?;
+    let (mut pod, report) = (pod.clone(), Report::default());
+    let mut annotations = Annotations::read(&pod, "", &report);
+    defaults::fill(&mut pod, &mut annotations);
+    let container = pod["spec"]["containers"].get(container)?;
+    let name = container["name"].as_str().unwrap_or_default();
+    let field = Some(&container[role.field()]).filter(|field| !field.is_null());
+    let field = field.and_then(|field| Object::new(field, "", &fields::PROBE, &report));
+    let source = Source::new(role, field, annotations.get(name, role), &report);
+    (!source.is_absent()).then(|| describe_source(&source))
+}
+
+fn describe_source(source: &Source<'_>) -> String {
+    match probe::probe(source, &[]) {
         Some(probe) => probe.describe(),
         None => "unknown".to_owned(),
+    }
+}
+
+/// Whole seconds as kubectl has them, and other durations as Go does: `90s`, `250ms`, `1.5s`, `1m30.5s`.
+fn duration(duration: Duration) -> String {
+    let (seconds, milliseconds) = (duration.as_secs(), duration.subsec_millis());
+    let fraction = format!("{milliseconds:03}");
+    let fraction = fraction.trim_end_matches('0');
+    match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
+        _ if milliseconds == 0 => format!("{seconds}s"),
+        (0, 0, 0) => format!("{milliseconds}ms"),
+        (0, 0, seconds) => format!("{seconds}.{fraction}s"),
+        (0, minutes, seconds) => format!("{minutes}m{seconds}.{fraction}s"),
+        (hours, minutes, seconds) => format!("{hours}h{minutes}m{seconds}.{fraction}s"),
     }
 }
 

@@ -19,12 +19,16 @@ mod expand;
 mod fields;
 mod names;
 mod pod;
+mod position;
 mod probe;
 mod quantity;
+mod role;
+mod source;
 mod types;
+mod wasm;
 mod yaml;
 
-pub use describe::describe_probe;
+pub use describe::{describe_probe, describe_probe_of};
 pub use diagnostic::{Diagnostic, Severity};
 pub use expand::{expand_all, expanded_environment};
 pub use fields::documentation;
@@ -34,3 +38,4 @@ pub use types::{
     PortReference, Probe, Protocol, Resources, RestartPolicy, Scheme, SecurityContext, TcpSocket, Volume, VolumeMount,
     VolumeSource,
 };
+pub use wasm::{Allow, ComponentReference, ExecAllow, NetworkAllow, OnError, Wasm, WasmCheck, WasmLimits};

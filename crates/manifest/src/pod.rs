@@ -8,7 +8,11 @@ use crate::{
     Container, Diagnostic, HostPathType, Metadata, Pod, PodSpec, RestartPolicy, Severity, Volume, VolumeSource,
     check::{Object, Report, describe},
     container::{self, LABEL_RULE},
-    defaults, fields, names, quantity, yaml,
+    defaults, fields, names,
+    position::Origin,
+    quantity,
+    wasm::annotation::Annotations,
+    yaml,
 };
 
 /// Reads all pods of a YAML file: documents, and `List`s of them. `file` is its name for messages.
@@ -23,15 +27,16 @@ pub fn parse_yaml(text: &str, file: &str) -> Result<Vec<Pod>, Vec<Diagnostic>> {
             Some(items) => items
                 .into_iter()
                 .enumerate()
-                .map(|(at, item)| parse(item, &format!("items[{at}]")))
+                .map(|(at, item)| (format!("items[{at}]"), item))
                 .collect(),
-            None => vec![parse(document.value.clone(), "")],
+            None => vec![(String::new(), document.value.clone())],
         };
-        for pod in found {
-            match pod {
+        for (path, pod) in found {
+            match parse(pod, &path) {
                 Ok(mut pod) => {
                     document.locate(file, &mut pod.warnings);
                     pod.warnings.sort_by_key(position);
+                    pod.origin = Some(Origin::new(file, path, &document.positions));
                     pods.push(pod);
                 }
                 Err(mut found) => {
@@ -80,9 +85,10 @@ fn list_items(document: &Value) -> Option<Vec<Value>> {
 }
 
 fn parse(mut document: Value, path: &str) -> Result<Pod, Vec<Diagnostic>> {
-    defaults::fill(&mut document);
     let report = Report::default();
-    let found = read(&document, path, &report);
+    let mut annotations = Annotations::read(&document, path, &report);
+    defaults::fill(&mut document, &mut annotations);
+    let found = read(&document, path, &annotations, &report);
     let (mut faults, mut warnings) = (Vec::new(), Vec::new());
     for diagnostic in report.finish() {
         match diagnostic.severity {
@@ -96,6 +102,7 @@ fn parse(mut document: Value, path: &str) -> Result<Pod, Vec<Diagnostic>> {
             metadata,
             spec,
             warnings,
+            origin: None,
         }),
         _ => {
             // Whatever could not be read has been said; this is for the case that it has not.
@@ -108,7 +115,12 @@ fn parse(mut document: Value, path: &str) -> Result<Pod, Vec<Diagnostic>> {
     }
 }
 
-fn read(document: &Value, path: &str, report: &Report) -> Option<(Metadata, PodSpec)> {
+fn read<'a>(
+    document: &'a Value,
+    path: &str,
+    annotations: &'a Annotations,
+    report: &'a Report,
+) -> Option<(Metadata, PodSpec)> {
     if document.is_object() && !is_pod(document, path, report) {
         return None;
     }
@@ -117,7 +129,7 @@ fn read(document: &Value, path: &str, report: &Report) -> Option<(Metadata, PodS
     if pod.get("spec").is_none() {
         report.error(&pod.at("spec"), "Required value");
     }
-    let spec = spec(&pod.object("spec", &fields::POD_SPEC)?);
+    let spec = spec(&pod.object("spec", &fields::POD_SPEC)?, annotations);
     Some((metadata?, spec?))
 }
 
@@ -189,7 +201,7 @@ fn metadata(pod: &Object<'_>) -> Option<Metadata> {
     })
 }
 
-fn spec(object: &Object<'_>) -> Option<PodSpec> {
+fn spec<'a>(object: &Object<'a>, annotations: &'a Annotations) -> Option<PodSpec> {
     let volumes = volumes(object);
     let volume_names: BTreeSet<_> = volumes.iter().map(|volume| volume.name.clone()).collect();
     let security = object.object("securityContext", &fields::POD_SECURITY_CONTEXT);
@@ -208,6 +220,7 @@ fn spec(object: &Object<'_>) -> Option<PodSpec> {
         user,
         group,
         grace,
+        annotations,
     };
     let containers = containers(object, &surroundings);
     let restart_policy = object.word(
@@ -237,7 +250,7 @@ fn spec(object: &Object<'_>) -> Option<PodSpec> {
 }
 
 /// All containers, if none has a fault.
-fn containers(object: &Object<'_>, surroundings: &container::Surroundings) -> Option<Vec<Container>> {
+fn containers<'a>(object: &Object<'a>, surroundings: &container::Surroundings<'a>) -> Option<Vec<Container>> {
     let items = object.list("containers");
     if items.is_empty() {
         object.report.error(&object.at("containers"), "Required value");

@@ -8,43 +8,36 @@ use crate::{
     ContainerPort, Handler, Header, HttpGet, PortReference, Probe, Scheme, TcpSocket,
     check::{Object, Report, describe},
     command, fields, names,
+    role::Role,
+    source::Source,
+    wasm,
 };
 
 const MAX: i64 = i32::MAX as i64;
 
-/// Which probe it is; liveness and startup have rules of their own (A1.6, A1.7).
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Role {
-    Readiness,
-    Other,
-}
-
-pub(crate) fn probe(object: &Object<'_>, role: Role, ports: &[ContainerPort]) -> Option<Probe> {
-    let seconds = |name, least| {
-        object
-            .number(name, least, MAX)
-            .and_then(|seconds| u64::try_from(seconds).ok())
-    };
-    let count = |name| object.number(name, 0, MAX).and_then(|count| u32::try_from(count).ok());
-    let handler = handler(object, &["exec", "httpGet", "tcpSocket", "grpc"], ports);
+pub(crate) fn probe(source: &Source<'_>, ports: &[ContainerPort]) -> Option<Probe> {
+    let handler = source.handler(ports);
     let (delay, period, timeout) = (
-        seconds("initialDelaySeconds", 0),
-        seconds("periodSeconds", 0),
-        seconds("timeoutSeconds", 0),
+        source.duration("initialDelay"),
+        source.duration("period"),
+        source.duration("timeout"),
     );
-    let (success, failure) = (count("successThreshold"), count("failureThreshold"));
-    let grace = object
-        .get("terminationGracePeriodSeconds")
-        .and_then(|_| grace_period(object, role));
-    if role == Role::Other && success.is_some_and(|success| success != 1) {
-        let message = format!("Invalid value: {}: must be 1", success.unwrap_or_default());
+    let (success, failure) = (source.count("successThreshold"), source.count("failureThreshold"));
+    let grace = source
+        .having("terminationGracePeriodSeconds")
+        .and_then(|object| grace_period(object, source.role));
+    if source.role != Role::Readiness
+        && let Some(success) = success.filter(|success| *success != 1)
+        && let Some(object) = source.having("successThreshold")
+    {
+        let message = format!("Invalid value: {success}: must be 1");
         object.report.error(&object.at("successThreshold"), message);
     }
     Some(Probe {
         handler: handler?,
-        initial_delay: Duration::from_secs(delay.unwrap_or(0)),
-        period: Duration::from_secs(period?),
-        timeout: Duration::from_secs(timeout?),
+        initial_delay: delay.unwrap_or_default(),
+        period: period?,
+        timeout: timeout?,
         success_threshold: success?,
         failure_threshold: failure?,
         termination_grace_period: grace.map(Duration::from_secs),
@@ -70,10 +63,11 @@ fn grace_period(object: &Object<'_>, role: Role) -> Option<u64> {
 }
 
 /// A hook's handler. A sleep may not be longer than the pod's grace period (A1.17).
-pub(crate) fn hook(object: &Object<'_>, ports: &[ContainerPort], grace: Option<u64>) -> Option<Handler> {
-    let handler = handler(object, &["exec", "httpGet", "tcpSocket", "sleep"], ports)?;
+pub(crate) fn hook(source: &Source<'_>, ports: &[ContainerPort], grace: Option<u64>) -> Option<Handler> {
+    let handler = source.handler(ports)?;
     if let (Handler::Sleep { seconds }, Some(grace)) = (&handler, grace)
         && *seconds > grace
+        && let Some(object) = source.having("sleep")
     {
         let message = format!(
             "Invalid value: {seconds}: must be non-negative and less than terminationGracePeriodSeconds ({grace})"
@@ -83,15 +77,16 @@ pub(crate) fn hook(object: &Object<'_>, ports: &[ContainerPort], grace: Option<u
     Some(handler)
 }
 
-/// The one handler of a probe or hook (A1.9).
-fn handler(object: &Object<'_>, kinds: &[&str], ports: &[ContainerPort]) -> Option<Handler> {
+/// The one handler of a probe's or hook's field (A1.9).
+pub(crate) fn handler(object: &Object<'_>, role: Role, ports: &[ContainerPort]) -> Option<Handler> {
+    let kinds = role.handlers();
     let mut found: Vec<&str> = kinds
         .iter()
         .copied()
         .filter(|kind| object.get(kind).is_some())
         .collect();
     // Named by the table already.
-    let refused = ["grpc", "wasm", "sleep"]
+    let refused = ["grpc", "sleep"]
         .iter()
         .filter(|kind| !kinds.contains(*kind) || **kind == "grpc")
         .any(|kind| object.get(kind).is_some());
@@ -104,10 +99,10 @@ fn handler(object: &Object<'_>, kinds: &[&str], ports: &[ContainerPort]) -> Opti
                 .error(&object.path, "Required value: must specify a handler type");
             None
         }
-        [kind] if !refused => one_handler(object, kind, ports),
+        [kind] if !refused => one_handler(object, kind, role, ports),
         [first, ..] => {
             // Its own faults are told, too.
-            one_handler(object, first, ports);
+            one_handler(object, first, role, ports);
             let message = "Forbidden: may not specify more than 1 handler type";
             for kind in &found[1..] {
                 object.report.error(&object.at(kind), message);
@@ -117,7 +112,7 @@ fn handler(object: &Object<'_>, kinds: &[&str], ports: &[ContainerPort]) -> Opti
     }
 }
 
-fn one_handler(object: &Object<'_>, kind: &str, ports: &[ContainerPort]) -> Option<Handler> {
+fn one_handler(object: &Object<'_>, kind: &str, role: Role, ports: &[ContainerPort]) -> Option<Handler> {
     match kind {
         "exec" => exec(&object.object("exec", &fields::EXEC)?),
         "httpGet" => http(&object.object("httpGet", &fields::HTTP_GET)?, ports).map(Handler::HttpGet),
@@ -128,17 +123,22 @@ fn one_handler(object: &Object<'_>, kind: &str, ports: &[ContainerPort]) -> Opti
                 port: port(&tcp, ports)?,
             }))
         }
-        _ => {
-            let sleep = object.object("sleep", &fields::SLEEP)?;
-            let seconds = sleep.number("seconds", 0, MAX);
-            if sleep.get("seconds").is_none() {
-                sleep.report.error(&sleep.at("seconds"), "Required value");
-            }
-            Some(Handler::Sleep {
-                seconds: u64::try_from(seconds?).ok()?,
-            })
+        "wasm" => {
+            let wasm = wasm::wasm(&object.object("wasm", &fields::WASM)?, role)?;
+            Some(Handler::Wasm(Box::new(wasm)))
         }
+        _ => sleep(&object.object("sleep", &fields::SLEEP)?),
     }
+}
+
+fn sleep(object: &Object<'_>) -> Option<Handler> {
+    let seconds = object.number("seconds", 0, MAX);
+    if object.get("seconds").is_none() {
+        object.report.error(&object.at("seconds"), "Required value");
+    }
+    Some(Handler::Sleep {
+        seconds: u64::try_from(seconds?).ok()?,
+    })
 }
 
 fn exec(object: &Object<'_>) -> Option<Handler> {

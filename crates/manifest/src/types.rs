@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt, path::PathBuf, time::Duration};
 
-use crate::Diagnostic;
+use crate::{Diagnostic, Wasm, position::Origin};
 
 /// A checked pod.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,6 +15,8 @@ pub struct Pod {
     pub spec: PodSpec,
     /// What people should know of it.
     pub warnings: Vec<Diagnostic>,
+    /// Where it stands, if it came from a file.
+    pub(crate) origin: Option<Origin>,
 }
 
 /// `metadata`.
@@ -240,11 +242,11 @@ pub struct SecurityContext {
 pub struct Probe {
     /// What is done.
     pub handler: Handler,
-    /// `initialDelaySeconds`.
+    /// `initialDelaySeconds` or `initialDelayMilliseconds`.
     pub initial_delay: Duration,
-    /// `periodSeconds`.
+    /// `periodSeconds` or `periodMilliseconds`.
     pub period: Duration,
-    /// `timeoutSeconds`.
+    /// `timeoutSeconds` or `timeoutMilliseconds`.
     pub timeout: Duration,
     /// `successThreshold`.
     pub success_threshold: u32,
@@ -271,6 +273,8 @@ pub enum Handler {
         /// `seconds`.
         seconds: u64,
     },
+    /// `wasm`, as a field or as an annotation.
+    Wasm(Box<Wasm>),
 }
 
 /// `httpGet`.

@@ -1,12 +1,15 @@
 //! YAML documents as JSON, with the position of every field.
 
-use std::collections::{BTreeMap, HashSet};
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::Arc,
+};
 
 use saphyr_parser::{Event, Parser};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::{Diagnostic, Severity};
+use crate::{Diagnostic, Severity, position::Positions};
 
 /// The largest file. Kubernetes' own limit for any object is 1.5 MiB in its store; pods have kilobytes.
 const MAX_BYTES: usize = 1 << 20;
@@ -26,27 +29,14 @@ const MAX_PATH_BYTES: usize = 32 << 20;
 /// One document of a file.
 pub(crate) struct Document {
     pub(crate) value: Value,
-    positions: Positions,
+    pub(crate) positions: Arc<Positions>,
 }
 
-/// Line and column, from 1, by path. What lies below an alias has none.
-type Positions = BTreeMap<String, (usize, usize)>;
-
 impl Document {
-    /// Adds file, line and column to what was said of a document; a field that is not there has its parent's.
+    /// Adds file, line and column to what was said of a document.
     pub(crate) fn locate(&self, file: &str, diagnostics: &mut [Diagnostic]) {
         for diagnostic in diagnostics {
-            let mut path = diagnostic.path.as_str();
-            let position = loop {
-                match self.positions.get(path) {
-                    Some(position) => break Some(*position),
-                    None if path.is_empty() => break None,
-                    None => path = &path[..path.rfind(['.', '[']).unwrap_or(0)],
-                }
-            };
-            diagnostic.file = Some(file.to_owned());
-            diagnostic.line = position.map(|(line, _)| line);
-            diagnostic.column = position.map(|(_, column)| column);
+            self.positions.locate(file, diagnostic);
         }
     }
 }
@@ -78,6 +68,7 @@ pub(crate) fn read(text: &str, file: &str) -> Result<Vec<Document>, Vec<Diagnost
             )
         })?;
         if !value.is_null() {
+            let positions = Arc::new(positions);
             documents.push(Document { value, positions });
         }
     }
@@ -130,7 +121,7 @@ struct Indexer {
 impl Indexer {
     fn event(&mut self, event: &Event<'_>, at: (usize, usize)) -> Result<(), Fault> {
         match event {
-            Event::DocumentStart(_) => self.documents.push(Positions::new()),
+            Event::DocumentStart(_) => self.documents.push(Positions::default()),
             Event::MappingStart(anchor, _) => {
                 let path = self.value(at)?;
                 self.enter(
@@ -215,7 +206,7 @@ impl Indexer {
             return Err(("the names of fields are too long for how deep they are".to_owned(), at));
         }
         if let Some(positions) = self.documents.last_mut() {
-            positions.insert(path, at);
+            positions.0.insert(path, at);
         }
         Ok(())
     }

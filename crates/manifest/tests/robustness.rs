@@ -1,11 +1,11 @@
 //! No input makes the crate panic, and whatever it accepts it accepts again.
 
-use probelet_manifest::{describe_probe, expand_all, parse_json, parse_yaml};
+use probelet_manifest::{describe_probe, describe_probe_of, expand_all, parse_json, parse_yaml};
 use proptest::prelude::*;
 use serde_json::{Map, Value};
 
 /// Names that stand in pods, so that values get deep into the checks.
-const NAMES: [&str; 40] = [
+const NAMES: [&str; 53] = [
     "apiVersion",
     "kind",
     "metadata",
@@ -46,12 +46,27 @@ const NAMES: [&str; 40] = [
     "securityContext",
     "hostPath",
     "emptyDir",
+    "wasm",
+    "component",
+    "config",
+    "allow",
+    "network",
+    "files",
+    "environment",
+    "fuel",
+    "onError",
+    "reload",
+    "periodMilliseconds",
+    "annotations",
+    "probelet.dev/a.liveness",
 ];
 
 fn json() -> impl Strategy<Value = Value> {
     let text = prop_oneof![
-        proptest::sample::select(vec!["v1", "Pod", "a", "80", "64Mi", "Always", "TCP", "/tmp", "a b", ""])
-            .prop_map(str::to_owned),
+        proptest::sample::select(vec![
+            "v1", "Pod", "a", "80", "64Mi", "Always", "TCP", "/tmp", "a b", "", "./a.wasm", "{}"
+        ])
+        .prop_map(str::to_owned),
         any::<String>(),
     ];
     let leaf = prop_oneof![
@@ -84,6 +99,10 @@ fn nearly_a_pod() -> impl Strategy<Value = Value> {
         "/spec/containers/0/livenessProbe/httpGet",
         "/spec/containers/0/livenessProbe/httpGet/port",
         "/spec/containers/0/livenessProbe/periodSeconds",
+        "/spec/containers/0/readinessProbe/wasm",
+        "/spec/containers/0/readinessProbe/wasm/allow",
+        "/spec/containers/0/readinessProbe/wasm/allow/exec",
+        "/spec/containers/0/readinessProbe/wasm/limits",
         "/spec/containers/0/resources",
         "/spec/containers/0/lifecycle",
         "/spec/volumes",
@@ -100,6 +119,7 @@ fn nearly_a_pod() -> impl Strategy<Value = Value> {
                 "containers": [{
                     "name": "a", "image": "b", "env": [], "resources": {"limits": {"memory": "1Gi"}}, "lifecycle": {},
                     "livenessProbe": {"httpGet": {"port": 80}, "periodSeconds": 1},
+                    "readinessProbe": {"wasm": {"component": "./a.wasm", "allow": {"exec": true}, "limits": {}}},
                 }],
             },
         });
@@ -130,6 +150,24 @@ proptest! {
             // JSON is YAML.
             prop_assert!(from_yaml.is_ok_and(|pods| pods.len() == 1 && pods[0].spec == pod.spec));
         }
+    }
+
+    #[test]
+    fn no_annotation_panics(content in json(), probe in json(), path in ".{0,20}") {
+        let mut pod = serde_json::json!({
+            "apiVersion": "v1", "kind": "Pod",
+            "metadata": {"name": "a", "annotations": {"probelet.dev/a.liveness": content.to_string()}},
+            "spec": {"containers": [{"name": "a", "image": "b", "livenessProbe": probe}]},
+        });
+        describe_probe_of(&pod, 0, "liveness");
+        if let Ok(mut pods) = parse_yaml(&pod.to_string(), "pod.yaml") {
+            pods[0].position(&path);
+            prop_assert!(pods[0].resolve_component_paths(std::path::Path::new("/base")).is_ok());
+            let again = parse_json(pods[0].document.clone());
+            prop_assert_eq!(again.map(|pod| pod.spec), Ok(pods.remove(0).spec));
+        }
+        pod["metadata"]["annotations"]["probelet.dev/a.liveness"] = content;
+        let _ = parse_json(pod);
     }
 
     #[test]

@@ -8,7 +8,8 @@ use std::{
 };
 
 use probelet_engine::{
-    Check, Grants, Limits, NetworkGrant, Outcome, Port, RunRequest, SOFT_DEADLINE_MARGIN, Subject, Verdict,
+    Check, ContainerFiles, ContainerLogs, ContainerStats, Destination, ExecGrant, Field, FieldValue, GrantUse, Grants,
+    Limits, NetworkGrant, Outcome, Plugin, Port, RunRequest, SOFT_DEADLINE_MARGIN, Subject, Verdict,
 };
 use probelet_lifecycle::{
     action::{ActionId, HookReason, ProbeKind},
@@ -16,12 +17,25 @@ use probelet_lifecycle::{
     event::{Event, ProbeOutcome, Verdict as ProbeVerdict},
     time::{BootTime, Now},
 };
-use probelet_manifest::{Container, Handler, HttpGet, PortReference, Probe};
+use probelet_manifest::{Allow, Container, ExecAllow, Handler, HttpGet, PortReference, Probe};
 use serde_json::{Value, json};
 
 use crate::{
-    adapt::ExecIn, clock, handle::RunRecord, inner::Inner, pod::PodEntry, sandbox::Sandbox, status::instance_id,
+    adapt::{ExecIn, FilesOf, LogsIn, StatsOf},
+    clock,
+    components::CheckKey,
+    handle::{GrantRecord, RunRecord},
+    inner::Inner,
+    kept::KeptStates,
+    pod::PodEntry,
+    sandbox::Sandbox,
+    start::log_path,
+    status::instance_id,
 };
+
+/// Of what a plugin writes to its standard output and error the history keeps the beginning: a run in it is a line of a
+/// file, and there are hundreds.
+const MAX_LOG: usize = 2 << 10;
 
 /// A check that could not be run is tried this often in all (A3.13).
 const MAX_TRIES: u32 = 3;
@@ -65,24 +79,27 @@ pub(crate) async fn run(node: &Inner, entry: &PodEntry, sandbox: Option<&Sandbox
         sandbox,
         run: &run,
     };
-    let (component, config) = checked.component();
-    let plugin = node.plugins.get(component);
+    let (plugin, config) = checked.component(node);
     let mut tries = 0;
     let outcome = loop {
         tries += 1;
-        let outcome = match &config {
-            Ok(config) => plugin.run(checked.request(config.clone())).await,
-            Err(reason) => cannot_run(reason),
+        let outcome = match (&plugin, &config) {
+            (Ok(plugin), Ok(config)) => plugin.run(checked.request(config.clone())).await,
+            (Err(reason), _) | (_, Err(reason)) => cannot_run(reason),
         };
-        let may_retry = matches!(run.what, What::Probe { .. }) && config.is_ok() && tries < MAX_TRIES;
+        let may_retry = matches!(run.what, What::Probe { .. }) && plugin.is_ok() && config.is_ok() && tries < MAX_TRIES;
         if outcome.verdict != Verdict::Errored || !may_retry {
             break outcome;
         }
     };
+    let (component, digest) = match &plugin {
+        Ok(plugin) => (plugin.name().to_owned(), plugin.digest().to_owned()),
+        Err(_) => Default::default(),
+    };
     CheckResult {
         container: container.name.clone(),
-        component: plugin.name().to_owned(),
-        digest: plugin.digest().to_owned(),
+        component,
+        digest,
         run,
         started,
         tries,
@@ -95,8 +112,42 @@ fn cannot_run(reason: &str) -> Outcome {
     Outcome {
         verdict: Verdict::Errored,
         message: reason.to_owned(),
+        fields: Vec::new(),
         log: String::new(),
         usage: probelet_engine::Usage::default(),
+        grants: Vec::new(),
+        state: None,
+    }
+}
+
+impl What {
+    /// Its name in manifests and histories.
+    pub(crate) fn role(self) -> &'static str {
+        match self {
+            Self::Probe {
+                kind: ProbeKind::Startup,
+                ..
+            } => "startup",
+            Self::Probe {
+                kind: ProbeKind::Liveness,
+                ..
+            } => "liveness",
+            Self::Probe {
+                kind: ProbeKind::Readiness,
+                ..
+            } => "readiness",
+            Self::Hook {
+                reason: HookReason::Start,
+            } => "postStart",
+            Self::Hook { .. } => "preStop",
+        }
+    }
+}
+
+impl Run {
+    /// Which check it is of.
+    pub(crate) fn key(&self) -> CheckKey {
+        (self.container.0, self.what.role())
     }
 }
 
@@ -109,17 +160,19 @@ struct Checked<'a> {
 }
 
 impl Checked<'_> {
-    /// The built-in component of the handler, and its configuration: names, ports and addresses resolved.
-    fn component(&self) -> (&'static str, Result<Value, String>) {
+    /// The component of the handler, and its configuration: names, ports and addresses resolved.
+    fn component(&self, node: &Inner) -> (Result<Plugin, String>, Result<Value, String>) {
+        let builtin = |name| Ok(node.plugins.builtin(name).clone());
         match self.handler() {
-            Handler::Exec { command } => ("exec", Ok(json!({ "command": self.expanded(command) }))),
-            Handler::HttpGet(http) => ("http", self.http(http)),
+            Handler::Exec { command } => (builtin("exec"), Ok(json!({ "command": self.expanded(command) }))),
+            Handler::HttpGet(http) => (builtin("http"), self.http(http)),
             Handler::TcpSocket(tcp) => (
-                "tcp",
+                builtin("tcp"),
                 self.port(&tcp.port)
                     .and_then(|port| Ok(json!({ "host": self.host(tcp.host.as_deref())?, "port": port }))),
             ),
-            Handler::Sleep { seconds } => ("sleep", Ok(json!({ "seconds": seconds }))),
+            Handler::Sleep { seconds } => (builtin("sleep"), Ok(json!({ "seconds": seconds }))),
+            Handler::Wasm(wasm) => (self.entry.components.plugin(self.run.key()), Ok(wasm.config.clone())),
         }
     }
 
@@ -220,9 +273,10 @@ impl Checked<'_> {
             config,
             timeout,
             deadline: Instant::now() + timeout + SOFT_DEADLINE_MARGIN,
-            limits: Limits::default(),
+            limits: self.limits(),
             grants: self.grants(),
             grace_left,
+            state: self.entry.kept.get(self.run.key(), self.run.instance),
         }
     }
 
@@ -244,31 +298,84 @@ impl Checked<'_> {
         }
     }
 
-    /// What a built-in component needs, and no more.
+    fn limits(&self) -> Limits {
+        let limits = Limits::default();
+        match self.handler() {
+            Handler::Wasm(wasm) => Limits {
+                fuel: wasm.limits.fuel,
+                memory_bytes: usize::try_from(wasm.limits.memory).unwrap_or(usize::MAX),
+                ..limits
+            },
+            _ => limits,
+        }
+    }
+
+    /// What a built-in component needs, and no more; of a user's what the manifest allows.
     fn grants(&self) -> Grants {
-        let network = |host: Option<&str>, tls_unverified| NetworkGrant {
+        match self.handler() {
+            Handler::Exec { .. } => Grants {
+                exec: Some(self.exec_grant(None)),
+                ..Grants::default()
+            },
+            Handler::HttpGet(http) => Grants {
+                network: Some(self.network(host_grant(http.host.as_deref()), true)),
+                ..Grants::default()
+            },
+            Handler::TcpSocket(tcp) => Grants {
+                network: Some(self.network(host_grant(tcp.host.as_deref()), false)),
+                ..Grants::default()
+            },
+            Handler::Sleep { .. } => Grants::default(),
+            Handler::Wasm(wasm) => self.allowed(&wasm.allow),
+        }
+    }
+
+    fn allowed(&self, allow: &Allow) -> Grants {
+        let files = || allow.files.iter().map(Into::into).collect();
+        let destinations = allow
+            .network
+            .iter()
+            .map(|granted| Destination::new(&granted.host, granted.port));
+        let variables = probelet_manifest::expanded_environment(&self.container.env);
+        let is_granted = |(name, _): &(String, String)| allow.environment.contains(name);
+        Grants {
+            exec: match &allow.exec {
+                ExecAllow::None => None,
+                ExecAllow::All => Some(self.exec_grant(None)),
+                ExecAllow::Prefixes(prefixes) => Some(self.exec_grant(Some(prefixes.clone()))),
+            },
+            network: Some(self.network(destinations.collect(), false)),
+            stats: allow
+                .stats
+                .then(|| Arc::new(StatsOf(self.instance())) as Arc<dyn ContainerStats>),
+            logs: allow.logs.then(|| {
+                let log = log_path(self.entry, &self.container.name, self.run.instance);
+                Arc::new(LogsIn(log)) as Arc<dyn ContainerLogs>
+            }),
+            files: (!allow.files.is_empty()).then(|| {
+                let files = self.instance().map(|container| container.files(files()));
+                Arc::new(FilesOf(files.map(Arc::new))) as Arc<dyn ContainerFiles>
+            }),
+            environment: variables.into_iter().filter(is_granted).collect(),
+        }
+    }
+
+    fn exec_grant(&self, prefixes: Option<Vec<Vec<String>>>) -> ExecGrant {
+        ExecGrant {
+            container: Arc::new(ExecIn(self.instance())),
+            prefixes,
+        }
+    }
+
+    fn network(&self, destinations: Vec<Destination>, tls_unverified: bool) -> NetworkGrant {
+        NetworkGrant {
             namespace: self.sandbox.and_then(|sandbox| sandbox.namespace.clone()),
             pod_addresses: self
                 .sandbox
                 .map(|sandbox| sandbox.addresses().to_vec())
                 .unwrap_or_default(),
-            hosts: host.map(str::to_owned).into_iter().collect(),
+            destinations,
             tls_unverified,
-        };
-        match self.handler() {
-            Handler::Exec { .. } => Grants {
-                exec: Some(Arc::new(ExecIn(self.instance()))),
-                network: None,
-            },
-            Handler::HttpGet(http) => Grants {
-                exec: None,
-                network: Some(network(http.host.as_deref(), true)),
-            },
-            Handler::TcpSocket(tcp) => Grants {
-                exec: None,
-                network: Some(network(tcp.host.as_deref(), false)),
-            },
-            Handler::Sleep { .. } => Grants::default(),
         }
     }
 
@@ -277,6 +384,14 @@ impl Checked<'_> {
         let instance = self.entry.instance(self.run.container.0)?;
         (instance.number == self.run.instance).then_some(instance.container)
     }
+}
+
+/// A `host` in a handler is a grant for that host, wherever it is, as with the kubelet.
+fn host_grant(host: Option<&str>) -> Vec<Destination> {
+    let host = host.filter(|host| !host.is_empty());
+    host.map(|host| Destination::new(host, None).with_private())
+        .into_iter()
+        .collect()
 }
 
 fn probe_handler(probe: &Option<Probe>) -> Option<&Handler> {
@@ -310,6 +425,13 @@ impl CheckResult {
         }
     }
 
+    /// Keeps what the run leaves to the next one.
+    pub(crate) fn keep(&self, kept: &KeptStates) {
+        if let Some(content) = &self.outcome.state {
+            kept.set(self.run.key(), self.run.instance, content.clone());
+        }
+    }
+
     /// What the state machine is told.
     pub(crate) fn event(&self, action: ActionId) -> Event {
         let message = self.outcome.message.clone();
@@ -338,23 +460,10 @@ impl CheckResult {
 
     /// What the history keeps; `recorded` is the present.
     pub(crate) fn record(self, recorded: BootTime) -> RunRecord {
-        let (kind, attempt) = match self.run.what {
-            What::Probe {
-                kind: ProbeKind::Startup,
-                attempt,
-            } => ("startup", attempt),
-            What::Probe {
-                kind: ProbeKind::Liveness,
-                attempt,
-            } => ("liveness", attempt),
-            What::Probe {
-                kind: ProbeKind::Readiness,
-                attempt,
-            } => ("readiness", attempt),
-            What::Hook {
-                reason: HookReason::Start,
-            } => ("postStart", 1),
-            What::Hook { .. } => ("preStop", 1),
+        let kind = self.run.what.role();
+        let attempt = match self.run.what {
+            What::Probe { attempt, .. } => attempt,
+            What::Hook { .. } => 1,
         };
         let outcome = match self.outcome.verdict {
             Verdict::Success => "success",
@@ -378,8 +487,38 @@ impl CheckResult {
             component: self.component,
             digest: self.digest,
             tries: self.tries,
+            fields: self.outcome.fields.into_iter().map(field).collect(),
+            grants: self.outcome.grants.into_iter().map(grant).collect(),
+            log: cut(self.outcome.log, MAX_LOG),
         }
     }
+}
+
+fn field(field: Field) -> (String, Value) {
+    let value = match field.value {
+        FieldValue::Text(text) => text.into(),
+        FieldValue::Number(number) => number.into(),
+        FieldValue::Flag(flag) => flag.into(),
+    };
+    (field.name, value)
+}
+
+fn grant(used: GrantUse) -> GrantRecord {
+    GrantRecord {
+        grant: used.grant.name().to_owned(),
+        detail: used.detail,
+        granted: used.granted,
+        refused: used.refused,
+    }
+}
+
+/// Cuts a text to a number of bytes, between two characters.
+fn cut(mut text: String, limit: usize) -> String {
+    if text.len() > limit {
+        text.truncate(text.floor_char_boundary(limit));
+        text.push('…');
+    }
+    text
 }
 
 fn micros(duration: Duration) -> u64 {

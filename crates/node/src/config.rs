@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use probelet_engine::CompilerProgram;
+
 use crate::store::StoreError;
 
 /// Where the agent keeps things and which network it uses.
@@ -15,12 +17,19 @@ pub struct NodeConfig {
     pub bridge: String,
     /// The program `probelet-shim`; the one beside the agent's own if `None`.
     pub shim: Option<PathBuf>,
+    /// The program that compiles components; without one the agent does it itself, where nothing can stop it.
+    pub compiler: Option<CompilerProgram>,
 }
 
 impl NodeConfig {
     /// The folder of the image store.
     pub fn images(&self) -> PathBuf {
         self.state_directory.join("images")
+    }
+
+    /// The folder of the plugin store.
+    pub fn plugins(&self) -> PathBuf {
+        self.state_directory.join("plugins")
     }
 
     pub(crate) fn containers(&self) -> PathBuf {
@@ -95,6 +104,9 @@ pub enum NodeError {
         /// What is wrong.
         faults: String,
     },
+    /// The plugin store cannot be opened.
+    #[error(transparent)]
+    Plugins(#[from] probelet_plugin_store::StoreError),
     /// The image store cannot be opened.
     #[error(transparent)]
     Image(#[from] probelet_image::ImageError),

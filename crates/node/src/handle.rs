@@ -161,7 +161,7 @@ pub struct ExecSession {
 }
 
 /// One run of a probe or hook, as history keeps it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RunRecord {
     /// When it was started, RFC 3339 with milliseconds.
@@ -192,4 +192,28 @@ pub struct RunRecord {
     pub digest: String,
     /// How often the check was tried, errored tries included (A3.13).
     pub tries: u32,
+    /// What the plugin has measured or found, by name.
+    #[serde(default, skip_serializing_if = "serde_json::Map::is_empty")]
+    pub fields: serde_json::Map<String, serde_json::Value>,
+    /// Which grants it used, and which it lacked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub grants: Vec<GrantRecord>,
+    /// The beginning of what the plugin wrote to its standard output and error.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub log: String,
+}
+
+/// A grant that a run used or lacked.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GrantRecord {
+    /// Its name below `allow`, such as `network`.
+    pub grant: String,
+    /// What of it: a command as a JSON list, `HOST:PORT`, a path, a variable's name; may be empty.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub detail: String,
+    /// How often it was granted.
+    pub granted: u32,
+    /// How often it was refused.
+    pub refused: u32,
 }

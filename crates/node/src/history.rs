@@ -21,7 +21,20 @@ pub(crate) struct History {
     path: PathBuf,
     file: Option<File>,
     lines: usize,
-    runs: BTreeMap<(String, String), VecDeque<RunRecord>>,
+    runs: BTreeMap<CheckName, VecDeque<RunRecord>>,
+    totals: BTreeMap<CheckName, Totals>,
+}
+
+/// A check: its container, and its kind such as `liveness`.
+pub(crate) type CheckName = (String, String);
+
+/// What all runs of a check since the agent's start add up to.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Totals {
+    /// Runs by outcome.
+    pub(crate) outcomes: BTreeMap<String, u64>,
+    /// What they reached for, by grant and by `granted` or `refused`.
+    pub(crate) grants: BTreeMap<(String, &'static str), u64>,
 }
 
 impl History {
@@ -33,6 +46,7 @@ impl History {
             file: None,
             lines: 0,
             runs: BTreeMap::new(),
+            totals: BTreeMap::new(),
         };
         if let Ok(file) = File::open(&history.path) {
             let lines = BufReader::new(file).lines().map_while(Result::ok);
@@ -48,6 +62,7 @@ impl History {
     pub(crate) fn record(&mut self, record: RunRecord) {
         let mut line = serde_json::to_vec(&record).expect("a run record has string keys only");
         line.push(b'\n');
+        self.count(&record);
         self.keep(record);
         if let Err(error) = self.write(&line) {
             tracing::error!(file = %self.path.display(), %error, "a run is missing from the history on disk");
@@ -60,6 +75,29 @@ impl History {
         let mut runs: Vec<_> = self.runs.values().flatten().cloned().collect();
         runs.sort_by(|one, other| one.time.cmp(&other.time));
         runs
+    }
+
+    /// What all runs since the agent's start add up to.
+    pub(crate) fn totals(&self) -> &BTreeMap<CheckName, Totals> {
+        &self.totals
+    }
+
+    /// The last run of each check.
+    pub(crate) fn last(&self) -> Vec<&RunRecord> {
+        self.runs.values().filter_map(VecDeque::back).collect()
+    }
+
+    fn count(&mut self, record: &RunRecord) {
+        let check = (record.container.clone(), record.kind.clone());
+        let totals = self.totals.entry(check).or_default();
+        *totals.outcomes.entry(record.outcome.clone()).or_default() += 1;
+        for used in &record.grants {
+            for (result, count) in [("granted", used.granted), ("refused", used.refused)] {
+                if count > 0 {
+                    *totals.grants.entry((used.grant.clone(), result)).or_default() += u64::from(count);
+                }
+            }
+        }
     }
 
     fn keep(&mut self, record: RunRecord) {
@@ -126,6 +164,7 @@ mod tests {
             component: "exec".into(),
             digest: "sha256:00".into(),
             tries: 1,
+            ..RunRecord::default()
         }
     }
 

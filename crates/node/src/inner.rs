@@ -1,7 +1,7 @@
 //! What all pods share.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::BTreeMap,
     fs::{File, OpenOptions},
     io::{Read, Write},
     net::IpAddr,
@@ -10,7 +10,7 @@ use std::{
 };
 
 use probelet_container::{Runtime, RuntimeConfig};
-use probelet_engine::{Engine, EngineConfig, Plugin};
+use probelet_engine::{Engine, EngineConfig};
 use probelet_image::ImageStore;
 use probelet_network::{Network, NetworkConfig};
 use rustix::fs::{FlockOperation, flock};
@@ -20,9 +20,11 @@ use uuid::Uuid;
 
 use crate::{
     clock,
+    components::Components,
     config::{NodeConfig, NodeError},
     handle::{Collection, Created, PodKey, RequestError},
     objects::Objects,
+    plugins::Plugins,
     pod::{Input, PodEntry, PodTask},
     recorder::Recorder,
     store::{PodFolder, Store, StoreError, create_private},
@@ -34,9 +36,6 @@ const CGROUP_PARENT: &str = "probelet";
 /// Pods on one node. Each costs some tens of megabytes of cgroups, namespaces and processes; Kubernetes' own limit is 110
 /// and large nodes are run with 500 (G4, G5).
 const MAX_PODS: usize = 500;
-
-/// The components that come with probelet.
-const BUILTIN: [&str; 4] = ["exec", "http", "tcp", "sleep"];
 
 /// What all pods share.
 pub(crate) struct Inner {
@@ -53,32 +52,6 @@ pub(crate) struct Inner {
     tasks: Mutex<JoinSet<()>>,
     /// Held as long as the agent lives.
     _lock: File,
-}
-
-/// The loaded components, by name.
-pub(crate) struct Plugins(HashMap<&'static str, Plugin>);
-
-impl Plugins {
-    /// A built-in component.
-    pub(crate) fn get(&self, name: &'static str) -> &Plugin {
-        self.0
-            .get(name)
-            .expect("every name that the agent asks for is in BUILTIN")
-    }
-
-    async fn load(engine: &Engine) -> Result<Self, NodeError> {
-        let loads = BUILTIN.map(|name| async move {
-            let bytes = probelet_builtin_plugins::builtin(name).expect("every name in BUILTIN is built in");
-            match engine.load(name, bytes).await {
-                Ok(plugin) => Ok((name, plugin)),
-                Err(source) => Err(NodeError::Builtin {
-                    name: name.to_owned(),
-                    source,
-                }),
-            }
-        });
-        Ok(Self(futures::future::try_join_all(loads).await?.into_iter().collect()))
-    }
 }
 
 impl Inner {
@@ -113,8 +86,9 @@ impl Inner {
         .await?;
         let engine = Engine::new(EngineConfig {
             cache_directory: Some(config.component_cache()),
+            compiler: config.compiler.clone(),
         })?;
-        let plugins = Plugins::load(&engine).await?;
+        let plugins = Plugins::open(engine, &config.plugins()).await?;
         let boot_id = clock::boot_id().map_err(StoreError::at(Path::new("/proc/sys/kernel/random/boot_id")))?;
         Ok(Arc::new(Self {
             recorder: Arc::new(Recorder::new(objects.clone())),
@@ -142,35 +116,37 @@ impl Inner {
         self.pods().get(key).cloned()
     }
 
-    /// Accepts a new pod and starts its task.
-    pub(crate) fn create(self: &Arc<Self>, document: Value) -> Result<Created, RequestError> {
+    /// Accepts a new pod and starts its task. Its components are found and compiled first, so this may take a while.
+    pub(crate) async fn create(self: &Arc<Self>, document: Value) -> Result<Created, RequestError> {
         let mut pod = probelet_manifest::parse_json(document)
             .map_err(|faults| RequestError::Invalid(faults.iter().map(ToString::to_string).collect()))?;
+        let key = PodKey {
+            namespace: pod.metadata.namespace.clone(),
+            name: pod.metadata.name.clone(),
+        };
+        self.check_room(&key)?;
+        let components = Components::admit(self, &pod).await.map_err(|faults| {
+            self.let_go_of_plugins();
+            RequestError::Invalid(faults)
+        })?;
         let warnings = pod.warnings.iter().map(ToString::to_string).collect();
         let uid = Uuid::new_v4().to_string();
         let metadata = &mut pod.document["metadata"];
         metadata["uid"] = uid.as_str().into();
         metadata["creationTimestamp"] = clock::seconds_text(clock::now().wall).into();
         pod.metadata.uid = Some(uid.clone());
-        let key = PodKey {
-            namespace: pod.metadata.namespace.clone(),
-            name: pod.metadata.name.clone(),
-        };
 
         let mut pods = self.pods();
-        if pods.contains_key(&key) {
-            return Err(RequestError::AlreadyExists(key.name));
-        }
-        if pods.len() >= MAX_PODS {
-            return Err(RequestError::Conflict(format!(
-                "this node runs {MAX_PODS} pods already; delete some first"
-            )));
-        }
+        room(&pods, &key)?;
         let folder = self.store.pod(&uid);
-        folder
-            .accept(&pod.document)
-            .map_err(|error| RequestError::Internal(error.to_string()))?;
-        let (entry, inbox) = PodEntry::new(pod, folder);
+        let internal = |error: StoreError| RequestError::Internal(error.to_string());
+        folder.accept(&pod.document).map_err(internal)?;
+        if let Err(error) = components.store(&folder) {
+            // What cannot be stored whole is not accepted.
+            folder.remove().map_err(internal)?;
+            return Err(internal(error));
+        }
+        let (entry, inbox) = PodEntry::new(pod, folder, components);
         pods.insert(key.clone(), entry.clone());
         drop(pods);
         let task = PodTask::new(self.clone(), entry.clone(), inbox, None);
@@ -179,8 +155,13 @@ impl Inner {
         Ok(Created { pod: stored, warnings })
     }
 
+    /// Whether a pod of that name may be created.
+    fn check_room(&self, key: &PodKey) -> Result<(), RequestError> {
+        room(&self.pods(), key)
+    }
+
     /// Takes over a pod that an earlier agent left.
-    pub(crate) fn recover(self: &Arc<Self>, folder: PodFolder) -> Result<(), NodeError> {
+    pub(crate) async fn recover(self: &Arc<Self>, folder: PodFolder) -> Result<(), NodeError> {
         let document = folder.document()?;
         let pod = match probelet_manifest::parse_json(document) {
             Ok(pod) => pod,
@@ -194,7 +175,8 @@ impl Inner {
         };
         // Times of another boot mean nothing, and none of its containers lives: the pod begins anew.
         let stored = folder.state()?.filter(|stored| stored.boot_id == self.boot_id);
-        let (entry, inbox) = PodEntry::new(pod, folder);
+        let components = Components::recover(self, &pod, &folder).await;
+        let (entry, inbox) = PodEntry::new(pod, folder, components);
         self.pods().insert(entry.key.clone(), entry.clone());
         let recovered = stored.is_some();
         let task = PodTask::new(self.clone(), entry, inbox, stored);
@@ -207,10 +189,23 @@ impl Inner {
         Ok(())
     }
 
-    /// Takes a pod that has ended for good off the books.
-    pub(crate) fn forget(&self, entry: &PodEntry) {
+    /// Takes a pod that has ended for good off the books, and its components with it unless another pod has them too.
+    pub(crate) fn forget(self: &Arc<Self>, entry: &PodEntry) {
         self.pods().remove(&entry.key);
         self.objects.remove(Collection::Pods, &entry.key);
+        if !entry.components.digests().is_empty() {
+            self.let_go_of_plugins();
+        }
+    }
+
+    /// Lets go of the components that no pod runs.
+    fn let_go_of_plugins(self: &Arc<Self>) {
+        let node = self.clone();
+        tokio::spawn(async move {
+            let entries: Vec<_> = node.pods().values().cloned().collect();
+            let in_use = entries.iter().flat_map(|entry| entry.components.digests());
+            node.plugins.keep_only(in_use.collect()).await;
+        });
     }
 
     /// Ends all tasks and leaves the containers running.
@@ -239,6 +234,19 @@ impl Inner {
     fn tasks(&self) -> MutexGuard<'_, JoinSet<()>> {
         self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether a pod of that name may be added.
+fn room(pods: &BTreeMap<PodKey, Arc<PodEntry>>, key: &PodKey) -> Result<(), RequestError> {
+    if pods.contains_key(key) {
+        return Err(RequestError::AlreadyExists(key.name.clone()));
+    }
+    if pods.len() >= MAX_PODS {
+        return Err(RequestError::Conflict(format!(
+            "this node runs {MAX_PODS} pods already; delete some first"
+        )));
+    }
+    Ok(())
 }
 
 /// Makes sure that there is one agent only: the lock ends with the process, however that ends.

@@ -13,12 +13,16 @@
 mod adapt;
 mod check;
 mod clock;
+mod components;
 mod config;
 pub mod handle;
 mod history;
 mod inner;
+mod kept;
 mod logs;
+mod metrics;
 mod objects;
+mod plugins;
 mod pod;
 mod recorder;
 mod sandbox;
@@ -55,7 +59,7 @@ impl Node {
     pub async fn start(config: NodeConfig) -> Result<Self, NodeError> {
         let inner = Inner::open(&config).await?;
         for folder in inner.store.pods()? {
-            inner.recover(folder)?;
+            inner.recover(folder).await?;
         }
         Ok(Self { inner })
     }
@@ -71,7 +75,7 @@ impl Node {
     ///
     /// [`RequestError::Invalid`] names each fault by its field; [`RequestError::AlreadyExists`].
     pub async fn create(&self, document: serde_json::Value) -> Result<Created, RequestError> {
-        self.inner.create(document)
+        self.inner.create(document).await
     }
 
     /// All of a collection, or those of one namespace.
@@ -122,6 +126,16 @@ impl Node {
     /// [`RequestError::NotFound`].
     pub fn history(&self, key: &PodKey) -> Result<Vec<RunRecord>, RequestError> {
         Ok(self.entry(key)?.runs())
+    }
+
+    /// The agent's metrics, in the text format that Prometheus reads.
+    pub fn metrics(&self) -> String {
+        let entries: Vec<_> = self.inner.pods().values().cloned().collect();
+        let mut metrics = metrics::Metrics::default();
+        for entry in entries {
+            entry.measure(&mut metrics);
+        }
+        metrics.text()
     }
 
     /// A container's log.

@@ -10,7 +10,7 @@ use probelet_container::{Container, ExitRecord};
 use probelet_engine::Verdict;
 use probelet_lifecycle::{
     State,
-    action::{Action, ActionId, ProbeKind, Request, StopSignal},
+    action::{Action, ActionId, PodEvent, ProbeKind, Request, StopSignal},
     config::ContainerIndex,
     event::{Event, Exit},
     status::PodStatus,
@@ -26,9 +26,12 @@ use tokio::{
 use crate::{
     check::{self, CheckResult},
     clock,
+    components::Components,
     handle::{Collection, Document, PodKey, RunRecord},
     history::History,
     inner::Inner,
+    kept::KeptStates,
+    metrics::Metrics,
     recorder::{PodEvents, Subject},
     sandbox::{self, Sandbox},
     start,
@@ -50,6 +53,8 @@ pub(crate) struct PodEntry {
     pub(crate) pod: probelet_manifest::Pod,
     pub(crate) folder: PodFolder,
     pub(crate) inbox: mpsc::Sender<Input>,
+    pub(crate) components: Components,
+    pub(crate) kept: KeptStates,
     history: Mutex<History>,
     instances: Mutex<Vec<Option<Instance>>>,
 }
@@ -92,12 +97,18 @@ pub(crate) enum Input {
         grace_period: Option<Duration>,
         reply: oneshot::Sender<Document>,
     },
+    /// A component was exchanged, or could not be.
+    Reloaded(PodEvent),
     /// The agent stops; the pod goes on without it.
     Detach,
 }
 
 impl PodEntry {
-    pub(crate) fn new(pod: probelet_manifest::Pod, folder: PodFolder) -> (Arc<Self>, mpsc::Receiver<Input>) {
+    pub(crate) fn new(
+        pod: probelet_manifest::Pod,
+        folder: PodFolder,
+        components: Components,
+    ) -> (Arc<Self>, mpsc::Receiver<Input>) {
         let (inbox, receiver) = mpsc::channel(INBOX);
         let entry = Self {
             key: PodKey {
@@ -105,6 +116,8 @@ impl PodEntry {
                 name: pod.metadata.name.clone(),
             },
             uid: pod.metadata.uid.clone().unwrap_or_default(),
+            components,
+            kept: KeptStates::new(folder.path()),
             history: Mutex::new(History::open(folder.path())),
             instances: Mutex::new(vec![None; pod.spec.containers.len()]),
             pod,
@@ -117,6 +130,12 @@ impl PodEntry {
     /// The recorded runs, oldest first.
     pub(crate) fn runs(&self) -> Vec<RunRecord> {
         self.history.lock().unwrap_or_else(PoisonError::into_inner).runs()
+    }
+
+    /// Adds what is known of the pod's checks.
+    pub(crate) fn measure(&self, metrics: &mut Metrics) {
+        let history = self.history.lock().unwrap_or_else(PoisonError::into_inner);
+        metrics.add(&self.key, history.totals(), &history.last());
     }
 
     /// The running instance of a container.
@@ -277,6 +296,7 @@ impl PodTask {
                     self.previous.insert(probe, verdict);
                 }
                 let event = result.event(action);
+                result.keep(&self.entry.kept);
                 self.entry.record(result.record(clock::boot_time()));
                 self.handle(event);
             }
@@ -284,6 +304,10 @@ impl PodTask {
                 self.handle(Event::Delete { grace_period });
                 let document = self.node.objects.get(Collection::Pods, &self.entry.key);
                 let _ = reply.send(document.unwrap_or_else(|| Arc::new(self.entry.pod.document.clone())));
+            }
+            Input::Reloaded(event) => {
+                self.events.record(clock::now().wall, &event);
+                self.publish(&self.state.status());
             }
             Input::Detach => {}
         }
@@ -405,6 +429,7 @@ impl PodTask {
 
     fn run_check(&mut self, id: ActionId, run: check::Run) {
         let (node, entry, sandbox) = (self.node.clone(), self.entry.clone(), self.sandbox.clone());
+        Components::look(&node, &entry, run.key());
         let abort = self.spawn(async move {
             let result = check::run(&node, &entry, sandbox.as_deref(), run).await;
             Input::Checked {
@@ -513,6 +538,10 @@ impl PodTask {
         }
         document["status"] =
             serde_json::to_value(pod_status(status, &self.facts)).expect("a status has string keys only");
+        let components = self.entry.components.status(&self.entry.pod);
+        if components.as_array().is_some_and(|components| !components.is_empty()) {
+            document["status"]["components"] = components;
+        }
         self.node
             .objects
             .put(Collection::Pods, self.entry.key.clone(), document)

@@ -57,6 +57,10 @@ fn container_config(container: &manifest::Container) -> machine::ContainerConfig
             success_threshold: probe.success_threshold,
             failure_threshold: probe.failure_threshold,
             termination_grace_period: probe.termination_grace_period,
+            errored_is_failure: matches!(
+                &probe.handler,
+                manifest::Handler::Wasm(wasm) if wasm.on_error == manifest::OnError::Fail
+            ),
         })
     };
     let hook = |hook: &Option<manifest::Handler>| hook.as_ref().map(|_| machine::HookConfig { timeout: HOOK_TIMEOUT });

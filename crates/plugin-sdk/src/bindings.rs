@@ -27,7 +27,11 @@ pub mod hook {
         default_bindings_module: "probelet_plugin_sdk::bindings::hook",
         with: {
             "probelet:plugin/context@0.1.0": super::probe::probelet::plugin::context,
+            "probelet:plugin/state@0.1.0": super::probe::probelet::plugin::state,
             "probelet:plugin/container-exec@0.1.0": super::probe::probelet::plugin::container_exec,
+            "probelet:plugin/container-stats@0.1.0": super::probe::probelet::plugin::container_stats,
+            "probelet:plugin/container-logs@0.1.0": super::probe::probelet::plugin::container_logs,
+            "probelet:plugin/container-files@0.1.0": super::probe::probelet::plugin::container_files,
         },
     });
 }
@@ -39,5 +43,44 @@ pub mod describe {
         pub_export_macro: true,
         export_macro_name: "export_description",
         default_bindings_module: "probelet_plugin_sdk::bindings::describe",
+    });
+}
+
+#[cfg(feature = "async")]
+pub mod async_probe {
+    wit_bindgen::generate!({
+        path: "../../wit/0.1.0",
+        world: "async-probe-plugin",
+        pub_export_macro: true,
+        export_macro_name: "export_async_probe",
+        default_bindings_module: "probelet_plugin_sdk::bindings::async_probe",
+        with: {
+            "probelet:plugin/types@0.1.0": super::probe::probelet::plugin::types,
+            "probelet:plugin/context@0.1.0": super::probe::probelet::plugin::context,
+            "probelet:plugin/state@0.1.0": super::probe::probelet::plugin::state,
+            "probelet:plugin/container-exec@0.1.0": super::probe::probelet::plugin::container_exec,
+            "probelet:plugin/container-stats@0.1.0": super::probe::probelet::plugin::container_stats,
+            "probelet:plugin/container-logs@0.1.0": super::probe::probelet::plugin::container_logs,
+            "probelet:plugin/container-files@0.1.0": super::probe::probelet::plugin::container_files,
+        },
+    });
+}
+
+#[cfg(feature = "async")]
+pub mod async_hook {
+    wit_bindgen::generate!({
+        path: "../../wit/0.1.0",
+        world: "async-hook-plugin",
+        pub_export_macro: true,
+        export_macro_name: "export_async_hook",
+        default_bindings_module: "probelet_plugin_sdk::bindings::async_hook",
+        with: {
+            "probelet:plugin/context@0.1.0": super::probe::probelet::plugin::context,
+            "probelet:plugin/state@0.1.0": super::probe::probelet::plugin::state,
+            "probelet:plugin/container-exec@0.1.0": super::probe::probelet::plugin::container_exec,
+            "probelet:plugin/container-stats@0.1.0": super::probe::probelet::plugin::container_stats,
+            "probelet:plugin/container-logs@0.1.0": super::probe::probelet::plugin::container_logs,
+            "probelet:plugin/container-files@0.1.0": super::probe::probelet::plugin::container_files,
+        },
     });
 }

@@ -9,8 +9,8 @@
 //! impl Probe for Even {
 //!     fn check() -> Result<Verdict, String> {
 //!         match context::attempt() % 2 {
-//!             0 => Ok(Verdict::Healthy),
-//!             _ => Ok(Verdict::Unhealthy("an odd attempt".to_owned())),
+//!             0 => Ok(Verdict::healthy().with("attempt", context::attempt())),
+//!             _ => Ok(Verdict::unhealthy("an odd attempt")),
 //!         }
 //!     }
 //! }
@@ -21,12 +21,16 @@
 //!
 //! Build it as a `cdylib` for the target `wasm32-wasip2`. WASI's sockets, http and clocks are in [`wasip2`].
 //!
+//! With the feature `async` there are `AsyncProbe`, `AsyncHook` and their macros, for components of WASI 0.3: they wait for
+//! several things at once. What they wait for are functions of WASI 0.3, not those in [`wasip2`].
+//!
 //! It is small on purpose, since it becomes a part of every plugin: no asynchronous runtime, no HTTP client, no logger.
 //! On other targets than WebAssembly it compiles, for tests of a plugin's pure parts, but nothing of the host is there.
 
 #[doc(hidden)]
 pub mod bindings;
 mod duration;
+mod verdict;
 
 use std::time::Duration;
 
@@ -37,13 +41,21 @@ use wasip2::{
     io::poll::{Pollable, poll},
 };
 
+#[cfg(feature = "async")]
+pub use bindings::{
+    async_hook::{export_async_hook, exports::probelet::plugin::async_hook::Guest as AsyncHook},
+    async_probe::{export_async_probe, exports::probelet::plugin::async_probe::Guest as AsyncProbe},
+};
 pub use bindings::{describe::export_description, hook::export_hook, probe::export_probe};
 pub use bindings::{
     describe::exports::probelet::plugin::describe::Guest as Describe,
     hook::exports::probelet::plugin::hook::Guest as Hook,
     probe::{
-        exports::probelet::plugin::probe::{Guest as Probe, Verdict},
-        probelet::plugin::{container_exec, context},
+        exports::probelet::plugin::probe::Guest as Probe,
+        probelet::plugin::{
+            container_exec, container_files, container_logs, container_stats, context, state,
+            types::{Field, Health, Value, Verdict},
+        },
     },
 };
 pub use duration::go_duration;

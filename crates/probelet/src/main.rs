@@ -20,7 +20,17 @@ use clap::Parser;
 use probelet_api::client::Client;
 use tracing_subscriber::EnvFilter;
 
+/// The word by which this program is told to be a worker of its own agent: it compiles a component, or checks a
+/// configuration against a plugin's schema, in a process that can be stopped.
+const WORKER: &str = "worker";
+
 fn main() -> ExitCode {
+    // No command of the user's, so clap knows nothing of it.
+    if let [_, word, task] = &std::env::args().collect::<Vec<_>>()[..]
+        && word == WORKER
+    {
+        return probelet_engine::compiler_main(task);
+    }
     let arguments = Arguments::parse();
     log_to_stderr(arguments.verbose);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
@@ -49,6 +59,8 @@ async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Events(command) => commands::events::run(command, &client).await,
         Command::History(command) => commands::history::run(command, &client).await,
         Command::Image(command) => commands::image::run(command, state_dir),
+        Command::Plugin(command) => commands::plugin::run(command, state_dir, &client).await,
+        Command::Metrics(_) => commands::metrics::run(&client).await,
         Command::Version(command) => commands::version::run(&command, &client).await,
         Command::Completion(command) => commands::completion::run(&command),
     }

@@ -9,6 +9,8 @@
 //! the container in a leaf below its cgroup2. No controller is ever enabled for those leaves, so that the rule against
 //! processes in inner nodes does not apply and the container's limits cover them.
 
+mod controller;
+
 use std::fs::{self, File};
 use std::io::{self, Read, Seek};
 use std::os::fd::AsFd;
@@ -18,6 +20,8 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal};
+
+pub use controller::Controller;
 
 /// Where libcontainer looks for cgroups, hence the only place that is of use.
 const ROOT: &str = "/sys/fs/cgroup";

@@ -8,7 +8,9 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use common::*;
-use probelet_container::{Attachment, ContainerSpec, ExecError, Mount, MountKind, Resources, RuntimeError, StartError};
+use probelet_container::{
+    Attachment, ContainerSpec, ExecError, Mount, MountKind, Resources, RuntimeError, StartError, log_tail,
+};
 
 #[tokio::test]
 async fn an_exit_code_is_passed_on() {
@@ -36,10 +38,14 @@ async fn a_signal_reaches_process_1_or_all() {
     let world = World::new();
     let container = world
         .runtime
-        .start(world.shell("a", "trap 'exit 7' TERM; while :; do sleep 1000 & wait; done"))
+        .start(world.shell(
+            "a",
+            "trap 'exit 7' TERM; echo ready; while :; do sleep 1000 & wait; done",
+        ))
         .await;
     let container = container.expect("it starts");
-    exec(&container, &["true"]).await;
+    // Before it has a trap, process 1 ignores the signal.
+    eventually("the trap is set", || !log_lines(container.log_path()).is_empty()).await;
     container.signal(15, false).await.expect("a signal");
     assert_eq!(container.wait().await.code, 7);
 
@@ -88,6 +94,10 @@ async fn the_log_holds_both_streams_to_the_last_byte() {
         (lines.len(), lines.last().unwrap().as_str()),
         (100_003, "stdout F rest")
     );
+    let tail = log_tail::tail(&log_path, 2).await.unwrap();
+    let texts: Vec<_> = tail.iter().map(|line| (line.stderr, line.text.as_str())).collect();
+    assert_eq!(texts, [(false, "y"), (false, "rest")]);
+    assert!(container.started_at() - Duration::from_secs(1) < tail[1].time && tail[1].time <= SystemTime::now());
     let text = std::fs::read_to_string(&log_path).unwrap();
     let time = text.split(' ').next().unwrap();
     assert!(time.len() > 20 && time.contains('T') && time.ends_with('Z'), "{time}");

@@ -21,13 +21,13 @@ impl Probe for Exec {
     fn check() -> Result<Verdict, String> {
         let Config { command } = config()?;
         match run(&command)? {
-            Ended::InTime { exit_code: 0, .. } => Ok(Verdict::Healthy),
-            Ended::InTime { exit_code, output } if output.is_empty() => Ok(Verdict::Unhealthy(format!(
+            Ended::InTime { exit_code: 0, .. } => Ok(Verdict::healthy()),
+            Ended::InTime { exit_code, output } if output.is_empty() => Ok(Verdict::unhealthy(format!(
                 "command '{}' exited with {exit_code}",
                 command.join(" ")
             ))),
-            Ended::InTime { output, .. } => Ok(Verdict::Unhealthy(output)),
-            Ended::TimedOut => Ok(Verdict::Unhealthy(timed_out(&command))),
+            Ended::InTime { output, .. } => Ok(Verdict::unhealthy(output)),
+            Ended::TimedOut => Ok(Verdict::unhealthy(timed_out(&command))),
         }
     }
 }
@@ -63,7 +63,7 @@ fn run(command: &[String]) -> Result<Ended, String> {
         }),
         Err(Error::TimedOut) => Ok(Ended::TimedOut),
         Err(Error::NotRunning) => Err("the container is not running".to_owned()),
-        Err(Error::Host(reason)) => Err(reason),
+        Err(Error::NotGranted(reason) | Error::Host(reason)) => Err(reason),
     }
 }
 

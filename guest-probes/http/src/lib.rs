@@ -48,7 +48,7 @@ impl Probe for Http {
         });
         match verdict {
             Ok(verdict) => Ok(verdict),
-            Err(ExchangeError::Failed(text)) => Ok(Verdict::Unhealthy(text)),
+            Err(ExchangeError::Failed(text)) => Ok(Verdict::unhealthy(text)),
             Err(ExchangeError::Impossible(text)) => Err(text),
         }
     }
@@ -75,12 +75,12 @@ export_hook!(Http);
 /// A2.14, A2.15: the body is shown only when a redirect to elsewhere was not followed.
 fn judge(status: u16, body: &[u8]) -> Verdict {
     match status {
-        200..300 => Verdict::Healthy,
-        300..400 => Verdict::Degraded(format!(
+        200..300 => Verdict::healthy(),
+        300..400 => Verdict::degraded(format!(
             "Probe terminated redirects, Response body: {}",
             String::from_utf8_lossy(body)
         )),
-        _ => Verdict::Unhealthy(format!("HTTP probe failed with statuscode: {status}")),
+        _ => Verdict::unhealthy(format!("HTTP probe failed with statuscode: {status}")),
     }
 }
 

@@ -20,8 +20,8 @@ impl Probe for Tcp {
     fn check() -> Result<Verdict, String> {
         let Config { host, port } = config()?;
         match dial::dial(&host, port) {
-            Ok(()) => Ok(Verdict::Healthy),
-            Err(DialError::Failed(text)) => Ok(Verdict::Unhealthy(text)),
+            Ok(()) => Ok(Verdict::healthy()),
+            Err(DialError::Failed(text)) => Ok(Verdict::unhealthy(text)),
             Err(DialError::Impossible(text)) => Err(text),
         }
     }

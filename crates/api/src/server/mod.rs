@@ -15,8 +15,9 @@ pub(crate) mod unchanged;
 
 use std::sync::Arc;
 
-use axum::{Router, routing};
+use axum::{Router, extract::State, response::IntoResponse, routing};
 pub use connections::serve;
+use http::header;
 use probelet_node::handle::{Document, PodKey};
 use refusal::Refusal;
 use tokio::sync::Semaphore;
@@ -78,6 +79,7 @@ pub fn router(agent: Arc<dyn Agent>) -> Router {
         );
     Router::new()
         .route("/healthz", routing::get("ok"))
+        .route("/metrics", routing::get(metrics))
         .route("/version", routing::get(discovery::version))
         .route("/api", routing::get(discovery::core_versions))
         .nest("/api/v1", core)
@@ -87,4 +89,10 @@ pub fn router(agent: Arc<dyn Agent>) -> Router {
         .fallback(async || Refusal::no_such_path())
         .method_not_allowed_fallback(async || Refusal::method_not_allowed())
         .with_state(shared)
+}
+
+/// `GET /metrics`, as Prometheus asks for it.
+async fn metrics(State(shared): State<Arc<Shared>>) -> impl IntoResponse {
+    const FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
+    ([(header::CONTENT_TYPE, FORMAT)], shared.agent.metrics())
 }

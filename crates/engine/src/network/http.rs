@@ -76,9 +76,6 @@ async fn send(network: Network, mut request: Request<WasiBody>, options: Request
     let is_tls = request.uri().scheme() == Some(&Scheme::HTTPS);
     let host = authority.host().trim_start_matches('[').trim_end_matches(']');
     let port = authority.port_u16().unwrap_or(if is_tls { 443 } else { 80 });
-    if is_tls {
-        network.check_tls().map_err(explain_dial)?;
-    }
 
     let connected = within(options.connect_timeout, connect(&network, host, port, is_tls)).await;
     let stream = connected.unwrap_or(Err(Error::ConnectionTimeout))?;
@@ -127,7 +124,9 @@ async fn within<T>(limit: Option<Duration>, future: impl Future<Output = T>) -> 
 async fn connect(network: &Network, host: &str, port: u16, is_tls: bool) -> Result<Stream, Error> {
     let stream = network.dial(host, port).await.map_err(explain_dial)?;
     if is_tls {
-        let stream = tls::connect(host, stream).await.map_err(explain_tls)?;
+        let stream = tls::connect(host, stream, network.verifies_tls())
+            .await
+            .map_err(explain_tls)?;
         return Ok(Box::pin(stream));
     }
     Ok(Box::pin(stream))

@@ -5,6 +5,7 @@
 //! destination decides first, and then one short synchronous section makes the socket; connecting and everything after
 //! it may happen on any thread.
 
+mod destination;
 mod http;
 mod sockets;
 mod stream;
@@ -22,14 +23,21 @@ use tokio::{
     sync::Semaphore,
 };
 
-use crate::NetworkGrant;
+use crate::{
+    NetworkGrant,
+    uses::{Grant, Uses, lines_that_grant},
+};
 
+pub use destination::{Destination, Host};
 pub(crate) use http::HttpSender;
 pub(crate) use sockets::add_to_linker;
-pub(crate) use trace::{Residue, Trace};
+pub(crate) use trace::Trace;
 
 /// Of a name with more addresses the first ones are used.
 const MAX_ADDRESSES: usize = 8;
+
+/// Names that one run may look up.
+const MAX_NAMES: usize = 32;
 
 /// Look-ups under way. They occupy threads that nothing can end before the system's resolver gives up, which makes
 /// them the one thing of a run that may outlive it.
@@ -41,11 +49,17 @@ pub(crate) struct Network(Arc<Inner>);
 
 struct Inner {
     grant: NetworkGrant,
-    /// What the granted names were found to be.
-    resolved: Mutex<Vec<IpAddr>>,
-    /// Why the first thing that was not granted was not, for the message.
-    refused: Mutex<Option<String>>,
+    uses: Uses,
+    /// What the granted names were found to be; they stay that for the run.
+    resolved: Mutex<Vec<Resolved>>,
     _trace: Trace,
+}
+
+/// An address that a name stands for.
+#[derive(Clone)]
+struct Resolved {
+    name: String,
+    address: IpAddr,
 }
 
 /// Why there is no connection.
@@ -66,42 +80,38 @@ enum Route {
 }
 
 impl Network {
-    pub(crate) fn new(grant: NetworkGrant, trace: Trace) -> Self {
+    pub(crate) fn new(grant: NetworkGrant, uses: Uses, trace: Trace) -> Self {
         Self(Arc::new(Inner {
             grant,
+            uses,
             resolved: Mutex::default(),
-            refused: Mutex::default(),
             _trace: trace,
         }))
     }
 
-    /// Why the first thing that was refused was refused, and what would grant it.
-    pub(crate) fn refusal(&self) -> Option<String> {
-        self.0.refused.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    fn refuse(&self, why: String) -> DialError {
-        self.0
-            .refused
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get_or_insert(why);
+    fn refuse(&self, destination: &str) -> DialError {
+        let why = format!(
+            "only the pod's own addresses may be connected to; {}",
+            lines_that_grant(&format!("network: [\"{destination}\"]"))
+        );
+        self.0.uses.refused(Grant::Network, destination, &why);
         DialError::NotGranted
     }
 
-    fn refuse_destination(&self, destination: &str) -> DialError {
-        self.refuse(format!(
-            "only the pod's own addresses may be connected to; to grant {destination}, add to the handler:\n\
-             wasm:\n  allow:\n    network: [\"{destination}\"]"
-        ))
+    /// A granted name stands for an address near the node, which is not granted by itself.
+    fn refuse_private(&self, name: &str, address: IpAddr, port: u16) -> DialError {
+        let destination = SocketAddr::new(address, port).to_string();
+        let why = format!(
+            "{name} is {address}, a private address, and those must be named themselves; {}",
+            lines_that_grant(&format!("network: [\"{name}:{port}\", \"{destination}\"]"))
+        );
+        self.0.uses.refused(Grant::Network, &destination, &why);
+        DialError::NotGranted
     }
 
-    /// HTTPS goes unverified where that is granted, and not at all where it is not.
-    fn check_tls(&self) -> Result<(), DialError> {
-        if self.0.grant.tls_unverified {
-            return Ok(());
-        }
-        Err(self.refuse("HTTPS goes without a check of the server's certificate, which is not granted".to_owned()))
+    /// HTTPS goes unverified where that is granted; else the server's certificate is checked.
+    fn verifies_tls(&self) -> bool {
+        !self.0.grant.tls_unverified
     }
 
     /// The addresses of a host that may be connected to. Names are looked up by the host, as for the kubelet.
@@ -109,37 +119,34 @@ impl Network {
         if let Ok(address) = host.parse() {
             return Ok(vec![address]);
         }
-        let is_granted = self
-            .0
-            .grant
-            .hosts
-            .iter()
-            .any(|granted| granted.eq_ignore_ascii_case(host));
-        let addresses = if host.eq_ignore_ascii_case("localhost") && (is_granted || self.0.grant.namespace.is_some()) {
-            vec![IpAddr::from(Ipv4Addr::LOCALHOST), IpAddr::from(Ipv6Addr::LOCALHOST)]
-        } else if is_granted {
-            let _permit = LOOKUPS.acquire().await;
-            let found = lookup_host((host, 0)).await.map_err(|_| DialError::NoSuchHost)?;
-            found
-                .map(|address| address.ip().to_canonical())
-                .take(MAX_ADDRESSES)
-                .collect()
-        } else {
-            return Err(self.refuse_destination(host));
-        };
-        self.0
-            .resolved
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .extend_from_slice(&addresses);
+        let grant = &self.0.grant;
+        let is_granted = grant.destinations.iter().any(|granted| granted.has_name(host));
+        let addresses: Vec<IpAddr> =
+            if host.eq_ignore_ascii_case("localhost") && (is_granted || grant.namespace.is_some()) {
+                vec![IpAddr::from(Ipv4Addr::LOCALHOST), IpAddr::from(Ipv6Addr::LOCALHOST)]
+            } else if is_granted {
+                let _permit = LOOKUPS.acquire().await;
+                let found = lookup_host((host, 0)).await.map_err(|_| DialError::NoSuchHost)?;
+                found
+                    .map(|address| address.ip().to_canonical())
+                    .take(MAX_ADDRESSES)
+                    .collect()
+            } else {
+                return Err(self.refuse(host));
+            };
+        let mut resolved = self.0.resolved.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = addresses.iter().map(|&address| Resolved {
+            name: host.to_owned(),
+            address,
+        });
+        resolved.extend(known);
+        resolved.truncate(MAX_NAMES * MAX_ADDRESSES);
         Ok(addresses)
     }
 
     /// Makes a socket for a destination, where it belongs.
     pub(crate) fn socket(&self, destination: SocketAddr) -> Result<TcpSocket, DialError> {
-        let Some(route) = self.route(destination.ip()) else {
-            return Err(self.refuse_destination(&destination.to_string()));
-        };
+        let route = self.route(destination)?;
         let make = || {
             if destination.is_ipv4() {
                 TcpSocket::new_v4()
@@ -175,24 +182,42 @@ impl Network {
     /// The pod's own addresses and its loopback belong to the pod's namespace, whoever grants them; everything else
     /// needs a grant. Without a namespace of its own the pod's loopback is the node's, which a probe must not reach
     /// unless the manifest names it (A2.31).
-    fn route(&self, address: IpAddr) -> Option<Route> {
-        let address = address.to_canonical();
+    fn route(&self, destination: SocketAddr) -> Result<Route, DialError> {
+        let (address, port) = (destination.ip().to_canonical(), destination.port());
         let grant = &self.0.grant;
+        let text = SocketAddr::new(address, port).to_string();
         if address.is_unspecified() {
-            return None;
+            return Err(self.refuse(&text));
         }
         if grant.pod_addresses.contains(&address) || (address.is_loopback() && grant.namespace.is_some()) {
-            return Some(Route::Pod);
+            return Ok(Route::Pod);
         }
-        let is_named = grant.hosts.iter().any(|host| host.parse() == Ok(address));
-        let is_resolved = || {
-            self.0
-                .resolved
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .contains(&address)
+        let granted = || grant.destinations.iter().filter(|granted| granted.has_port(port));
+        if granted().any(|granted| granted.has_address(address)) {
+            self.0.uses.granted(Grant::Network, &text);
+            return Ok(Route::Node);
+        }
+        let names = self.names(address);
+        let Some(name) = names.first() else {
+            return Err(self.refuse(&text));
         };
-        (is_named || is_resolved()).then_some(Route::Node)
+        let mut by_name = granted().filter(|granted| names.iter().any(|name| granted.has_name(name)));
+        let mut may_be_private = by_name.clone().filter(|granted| granted.private);
+        if by_name.next().is_none() {
+            return Err(self.refuse(&format!("{name}:{port}")));
+        }
+        if destination::is_private(address) && may_be_private.next().is_none() {
+            return Err(self.refuse_private(name, address, port));
+        }
+        self.0.uses.granted(Grant::Network, &format!("{name}:{port}"));
+        Ok(Route::Node)
+    }
+
+    /// The looked up names that stand for an address.
+    fn names(&self, address: IpAddr) -> Vec<String> {
+        let resolved = self.0.resolved.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_address = resolved.iter().filter(|known| known.address == address);
+        of_address.map(|known| known.name.clone()).collect()
     }
 }
 
@@ -210,23 +235,28 @@ mod tests {
         }
     }
 
-    fn network(has_namespace: bool, hosts: &[&str]) -> Network {
+    fn network(has_namespace: bool, destinations: Vec<Destination>) -> Network {
         let grant = NetworkGrant {
             namespace: has_namespace.then(|| Arc::new(Here) as Arc<dyn NetworkNamespace>),
             pod_addresses: vec![IpAddr::from([10, 88, 0, 2])],
-            hosts: hosts.iter().map(|&host| host.to_owned()).collect(),
+            destinations,
             tls_unverified: false,
         };
-        Network::new(grant, Trace::new().0)
+        Network::new(grant, Uses::default(), Trace::new().0)
+    }
+
+    fn one(host: &str) -> Vec<Destination> {
+        vec![Destination::new(host, None)]
     }
 
     fn route(network: &Network, address: &str) -> Option<Route> {
-        network.route(address.parse().expect("an address"))
+        let address = address.parse().expect("an address");
+        network.route(SocketAddr::new(address, 80)).ok()
     }
 
     #[test]
     fn a_pod_reaches_itself_and_what_is_granted() {
-        let network = network(true, &["192.0.2.7"]);
+        let network = network(true, one("192.0.2.7"));
         assert_eq!(route(&network, "10.88.0.2"), Some(Route::Pod));
         assert_eq!(route(&network, "::ffff:10.88.0.2"), Some(Route::Pod));
         assert_eq!(route(&network, "127.0.0.1"), Some(Route::Pod));
@@ -240,33 +270,58 @@ mod tests {
 
     #[test]
     fn a_granted_loopback_is_the_pods() {
-        assert_eq!(route(&network(true, &["127.0.0.1"]), "127.0.0.1"), Some(Route::Pod));
+        assert_eq!(route(&network(true, one("127.0.0.1")), "127.0.0.1"), Some(Route::Pod));
     }
 
     #[test]
     fn the_nodes_loopback_needs_a_grant() {
-        assert_eq!(route(&network(false, &[]), "10.88.0.2"), Some(Route::Pod));
-        assert_eq!(route(&network(false, &[]), "127.0.0.1"), None);
-        assert_eq!(route(&network(false, &["127.0.0.1"]), "127.0.0.1"), Some(Route::Node));
+        assert_eq!(route(&network(false, vec![]), "10.88.0.2"), Some(Route::Pod));
+        assert_eq!(route(&network(false, vec![]), "127.0.0.1"), None);
+        assert_eq!(route(&network(false, one("127.0.0.1")), "127.0.0.1"), Some(Route::Node));
+    }
+
+    #[test]
+    fn a_port_and_a_range_are_granted_as_they_are_named() {
+        let ports = network(
+            true,
+            vec![
+                Destination::new("192.0.2.7", Some(443)),
+                Destination::new("10.9.0.0/16", None),
+            ],
+        );
+        assert_eq!(route(&ports, "192.0.2.7"), None);
+        assert_eq!(route(&ports, "10.9.8.7"), Some(Route::Node));
+        assert_eq!(route(&ports, "10.10.8.7"), None);
+        let used: Vec<_> = ports.0.uses.all().into_iter().map(|one| one.detail).collect();
+        assert_eq!(used, ["192.0.2.7:80", "10.9.8.7:80", "10.10.8.7:80"]);
     }
 
     #[tokio::test]
     async fn names_need_a_grant() {
-        let network = network(true, &["localhost."]);
+        let network = network(true, one("localhost."));
         assert!(matches!(
             network.resolve("example.org").await,
             Err(DialError::NotGranted)
         ));
-        let refusal = network.refusal().expect("a refusal");
+        let refusal = network.0.uses.refusal().expect("a refusal");
         assert!(refusal.contains("network: [\"example.org\"]"), "{refusal}");
     }
 
     #[tokio::test]
-    async fn what_a_granted_name_stands_for_may_be_connected_to() {
-        let network = network(false, &["LocalHost"]);
-        assert_eq!(route(&network, "127.0.0.1"), None);
-        let addresses = network.resolve("localhost").await.expect("addresses");
+    async fn a_name_stands_for_a_private_address_only_where_that_is_granted_too() {
+        let public = network(false, one("LocalHost"));
+        assert_eq!(route(&public, "127.0.0.1"), None);
+        let addresses = public.resolve("localhost").await.expect("addresses");
         assert_eq!(addresses[0], IpAddr::from([127, 0, 0, 1]));
-        assert_eq!(route(&network, "127.0.0.1"), Some(Route::Node));
+        assert_eq!(route(&public, "127.0.0.1"), None);
+        let uses = public.0.uses.all();
+        assert!(uses.iter().any(|one| one.refused > 0), "{uses:?}");
+
+        let private = network(false, vec![Destination::new("localhost", None).with_private()]);
+        private.resolve("localhost").await.expect("addresses");
+        assert_eq!(route(&private, "127.0.0.1"), Some(Route::Node));
+        let both = network(false, [one("localhost"), one("127.0.0.1")].concat());
+        both.resolve("localhost").await.expect("addresses");
+        assert_eq!(route(&both, "127.0.0.1"), Some(Route::Node));
     }
 }

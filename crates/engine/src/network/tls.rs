@@ -1,4 +1,5 @@
-//! TLS without a check of the server's certificate, as Kubernetes' probes go (A2.13).
+//! TLS: without a check of the server's certificate, as Kubernetes' probes go (A2.13), or with one against the machine's
+//! own authorities.
 
 use std::{
     io,
@@ -6,7 +7,7 @@ use std::{
 };
 
 use rustls::{
-    ClientConfig, DigitallySignedStruct, SignatureScheme,
+    ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme, WantsVerifier,
     client::{
         Resumption,
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
@@ -17,25 +18,41 @@ use rustls::{
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
-/// The same for all: building one takes longer than a handshake.
-static CONFIG: LazyLock<Arc<ClientConfig>> = LazyLock::new(|| {
+/// The same for all runs: building one takes longer than a handshake.
+static UNVERIFIED: LazyLock<Arc<ClientConfig>> = LazyLock::new(|| {
     let provider = Arc::new(ring::default_provider());
-    let mut config = ClientConfig::builder_with_provider(Arc::clone(&provider))
+    let builder = builder(&provider)
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)));
+    Arc::new(finished(builder.with_no_client_auth()))
+});
+
+static VERIFIED: LazyLock<Arc<ClientConfig>> = LazyLock::new(|| {
+    let mut authorities = RootCertStore::empty();
+    // A certificate that cannot be read vouches for nobody.
+    authorities.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    let builder = builder(&Arc::new(ring::default_provider())).with_root_certificates(authorities);
+    Arc::new(finished(builder.with_no_client_auth()))
+});
+
+fn builder(provider: &Arc<CryptoProvider>) -> rustls::ConfigBuilder<ClientConfig, WantsVerifier> {
+    ClientConfig::builder_with_provider(Arc::clone(provider))
         .with_safe_default_protocol_versions()
         .expect("ring supports TLS 1.2 and 1.3")
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
-        .with_no_client_auth();
+}
+
+fn finished(mut config: ClientConfig) -> ClientConfig {
     // Each run is as if it were the first.
     config.resumption = Resumption::disabled();
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Arc::new(config)
-});
+    config
+}
 
 /// Opens TLS over a connection. The server's name follows the URL's host.
-pub(super) async fn connect(host: &str, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
+pub(super) async fn connect(host: &str, stream: TcpStream, verify: bool) -> io::Result<TlsStream<TcpStream>> {
     let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
-    TlsConnector::from(Arc::clone(&CONFIG)).connect(name, stream).await
+    let config = if verify { &VERIFIED } else { &UNVERIFIED };
+    TlsConnector::from(Arc::clone(config)).connect(name, stream).await
 }
 
 /// Whether TLS failed because the server does not speak it.

@@ -9,7 +9,7 @@ use std::{
 };
 
 use futures::{FutureExt, future::BoxFuture};
-use probelet_engine::{ContainerExec, ExecError, ExecOutput, Grants, RunRequest, Verdict};
+use probelet_engine::{ContainerExec, ExecError, ExecGrant, ExecOutput, Grants, RunRequest, Verdict};
 use serde_json::json;
 
 use crate::fixture::{SHORT, exec, hook, probe, said, within};
@@ -78,7 +78,10 @@ impl ContainerExec for Stuck {
 fn grant(container: Arc<dyn ContainerExec>, request: RunRequest) -> RunRequest {
     RunRequest {
         grants: Grants {
-            exec: Some(container),
+            exec: Some(ExecGrant {
+                container,
+                prefixes: None,
+            }),
             ..Grants::default()
         },
         ..request

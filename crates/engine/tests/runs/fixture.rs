@@ -24,6 +24,7 @@ pub(crate) static ENGINE: LazyLock<Engine> = LazyLock::new(|| {
     let cache = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("engine-test-cache");
     Engine::new(EngineConfig {
         cache_directory: Some(cache),
+        compiler: None,
     })
     .expect("an engine")
 });
@@ -55,6 +56,10 @@ guest!(http, "http.wasm");
 guest!(tcp, "tcp.wasm");
 guest!(sleep, "sleep.wasm");
 guest!(unruly, "tests/unruly.wasm");
+guest!(curious, "tests/curious.wasm");
+guest!(command, "tests/command.wasm");
+guest!(cli_command, "tests/cli-command.wasm");
+guest!(concurrent, "tests/concurrent.wasm");
 
 /// A liveness probe without grants.
 pub(crate) fn probe(config: Value) -> RunRequest {
@@ -69,6 +74,7 @@ pub(crate) fn probe(config: Value) -> RunRequest {
         limits: Limits::default(),
         grants: Grants::default(),
         grace_left: None,
+        state: None,
     }
 }
 
@@ -94,7 +100,7 @@ pub(crate) fn on_loopback(request: RunRequest) -> RunRequest {
     let network = NetworkGrant {
         namespace: None,
         pod_addresses: vec![IpAddr::from(Ipv4Addr::LOCALHOST)],
-        hosts: Vec::new(),
+        destinations: Vec::new(),
         tls_unverified: true,
     };
     with_network(network, request)

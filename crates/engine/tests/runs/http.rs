@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use probelet_engine::{NetworkGrant, Verdict};
+use probelet_engine::{Destination, NetworkGrant, Verdict};
 use rustls::{ServerConfig, pki_types::PrivateKeyDer};
 use serde_json::{Value, json};
 use tokio::{
@@ -367,15 +367,12 @@ async fn https_goes_without_a_check_of_the_certificate_where_that_is_granted() {
     let outcome = http().await.run(on_loopback(probe(https(port)))).await;
     assert_eq!(said(&outcome), "Success: ");
     let grant = NetworkGrant {
-        hosts: vec!["127.0.0.1".to_owned()],
+        destinations: vec![Destination::new("127.0.0.1", None).with_private()],
         ..NetworkGrant::default()
     };
     let outcome = http().await.run(with_network(grant, probe(https(port)))).await;
-    assert_eq!(outcome.verdict, Verdict::Errored);
-    assert!(
-        outcome.message.contains("without a check of the server's certificate"),
-        "{outcome:?}"
-    );
+    assert_eq!(outcome.verdict, Verdict::Failure);
+    assert!(outcome.message.contains("tls: invalid peer certificate"), "{outcome:?}");
 }
 
 #[tokio::test]

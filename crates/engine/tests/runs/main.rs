@@ -2,6 +2,10 @@
 //!
 //! The components must have been built: `cargo xtask build`.
 
+mod commands;
+mod concurrent;
+mod container;
+mod contract;
 mod exec;
 mod fixture;
 mod http;

@@ -12,7 +12,7 @@ use std::{
     thread,
 };
 
-use probelet_engine::{NetworkGrant, NetworkNamespace};
+use probelet_engine::{Destination, NetworkGrant, NetworkNamespace};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use serde_json::json;
 
@@ -132,7 +132,7 @@ async fn a_pods_loopback_is_not_the_nodes() {
     assert_eq!(said(&tcp().await.run(request("127.0.0.1", grant(&pod))).await), refused);
     // A handler's `host` names the pod's own loopback too.
     let named = NetworkGrant {
-        hosts: vec!["127.0.0.1".to_owned()],
+        destinations: vec![Destination::new("127.0.0.1", None).with_private()],
         ..grant(&pod)
     };
     assert_eq!(said(&tcp().await.run(request("127.0.0.1", named)).await), refused);

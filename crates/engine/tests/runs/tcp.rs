@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use probelet_engine::{NetworkGrant, Verdict};
+use probelet_engine::{Destination, NetworkGrant, Verdict};
 use serde_json::json;
 use tokio::{io::AsyncReadExt, net::TcpListener};
 
@@ -103,7 +103,7 @@ async fn an_address_of_a_handler_is_a_grant() {
     let port = listener.local_addr().expect("an address").port();
     for host in ["127.0.0.1", "localhost"] {
         let grant = NetworkGrant {
-            hosts: vec![host.to_owned()],
+            destinations: vec![Destination::new(host, None).with_private()],
             ..NetworkGrant::default()
         };
         let outcome = tcp()
@@ -128,7 +128,7 @@ async fn a_name_is_looked_up_only_if_it_is_granted() {
     );
 
     let grant = NetworkGrant {
-        hosts: vec![name.to_owned()],
+        destinations: vec![Destination::new(name, None).with_private()],
         ..NetworkGrant::default()
     };
     let outcome = tcp().await.run(with_network(grant, request())).await;

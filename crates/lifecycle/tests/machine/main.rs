@@ -4,6 +4,7 @@
 
 mod back_off;
 mod deletion;
+mod errors;
 mod hooks;
 mod probes;
 mod properties;

@@ -41,7 +41,8 @@ enum What {
 
 fn a_probe() -> impl Strategy<Value = ProbeConfig> {
     let own_grace = option::weighted(0.3, 1..40u64);
-    (0..20u64, 1..15u64, 1..3u32, 1..4u32, own_grace).prop_map(|(delay, period, successes, failures, own)| {
+    let numbers = (0..20u64, 1..15u64, 1..3u32, 1..4u32);
+    (numbers, own_grace, any::<bool>()).prop_map(|((delay, period, successes, failures), own, errored_is_failure)| {
         ProbeConfig {
             initial_delay: Duration::from_secs(delay),
             period: Duration::from_secs(period),
@@ -49,6 +50,7 @@ fn a_probe() -> impl Strategy<Value = ProbeConfig> {
             success_threshold: successes,
             failure_threshold: failures,
             termination_grace_period: own.map(Duration::from_secs),
+            errored_is_failure,
         }
     })
 }

@@ -86,6 +86,30 @@ fn a_state_of_another_version_is_refused() {
     assert!(error.starts_with(expected), "{error}");
 }
 
+/// Takes a field out of an object and all below it, and counts how often it was there.
+fn strip(value: &mut serde_json::Value, field: &str) -> usize {
+    match value {
+        serde_json::Value::Object(map) => {
+            let own = usize::from(map.remove(field).is_some());
+            own + map.values_mut().map(|value| strip(value, field)).sum::<usize>()
+        }
+        serde_json::Value::Array(items) => items.iter_mut().map(|value| strip(value, field)).sum(),
+        _ => 0,
+    }
+}
+
+#[test]
+fn a_state_that_was_stored_before_errors_could_count_is_read() {
+    let mut world = busy();
+    world.begin(seconds(5));
+    let mut value = serde_json::to_value(&world.state).unwrap();
+    for field in ["errored_is_failure", "errors_in_a_row"] {
+        assert!(strip(&mut value, field) > 0, "{field} is not stored");
+    }
+    let old: State = serde_json::from_value(value).unwrap();
+    assert_eq!(old, world.state);
+}
+
 #[test]
 fn a_state_does_not_grow_with_the_pods_age() {
     let mut world = busy();

@@ -57,6 +57,7 @@ pub(crate) fn probe(initial_delay: u64, period: u64) -> ProbeConfig {
         success_threshold: 1,
         failure_threshold: 3,
         termination_grace_period: None,
+        errored_is_failure: false,
     }
 }
 

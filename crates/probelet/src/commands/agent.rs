@@ -1,9 +1,13 @@
 //! What `run` and `node` have in common: an agent that serves its socket.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use anyhow::Context;
 use probelet_api::{server, unix::OwnerSocket};
+use probelet_engine::CompilerProgram;
 use probelet_node::{Node, NodeConfig};
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
@@ -11,7 +15,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-use crate::arguments;
+use crate::{WORKER, arguments};
 
 /// A running agent.
 pub(super) struct RunningAgent {
@@ -29,6 +33,11 @@ impl RunningAgent {
             pod_cidr: arguments.pod_cidr.clone(),
             bridge: arguments.bridge.clone(),
             shim: arguments.shim.clone(),
+            compiler: Some(CompilerProgram {
+                // The very program that runs, even if another has taken its place meanwhile.
+                program: PathBuf::from("/proc/self/exe"),
+                arguments: vec![WORKER.into()],
+            }),
         })
         .await?;
         let listener = OwnerSocket::bind(socket).with_context(|| format!("cannot listen on {}", socket.display()))?;

@@ -23,9 +23,15 @@ pub(crate) async fn run(command: Apply, client: &Client) -> anyhow::Result<()> {
     for pod in pods {
         manifests::warn(&pod.warnings);
         let name = &pod.metadata.name;
-        let (object, what) = apply(client, &pod)
-            .await
-            .with_context(|| format!("cannot apply pod {name}"))?;
+        let (object, what) = match apply(client, &pod).await {
+            Ok(applied) => applied,
+            Err(error) => {
+                if let Some(faults) = faults(&error) {
+                    return Err(manifests::located_faults(&pod, faults).into());
+                }
+                return Err(error).with_context(|| format!("cannot apply pod {name}"));
+            }
+        };
         match command.output {
             None => print(&format!("pod/{name} {what}\n"))?,
             Some(ObjectFormat::Name) => print(&format!("pod/{name}\n"))?,
@@ -41,6 +47,18 @@ pub(crate) async fn run(command: Apply, client: &Client) -> anyhow::Result<()> {
         Some(ObjectFormat::Yaml) => print_document(&document, DataFormat::Yaml),
         None | Some(ObjectFormat::Name) => Ok(()),
     }
+}
+
+/// The faults that the agent names, if it names the field of each.
+fn faults(error: &ClientError) -> Option<Vec<(String, String)>> {
+    let ClientError::Refused(status) = error else {
+        return None;
+    };
+    let causes = status.details.as_ref()?.causes.as_ref()?;
+    let faults = causes
+        .iter()
+        .map(|cause| Some((cause.field.clone()?, cause.message.clone()?)));
+    faults.collect()
 }
 
 /// Creates a pod, or makes sure that the one that is there is the same.

@@ -50,11 +50,20 @@ fn table(runs: &[RunRecord]) -> String {
             run.outcome.clone(),
             milliseconds(run.wall_micros),
             run.fuel.to_string(),
-            run.component.clone(),
-            run.message.trim().to_owned(),
+            // Of a path the end tells most.
+            run.component.rsplit('/').next().unwrap_or_default().to_owned(),
+            said(run),
         ]
     });
     Columns::default().lines(&[heading].into_iter().chain(rows).collect::<Vec<_>>())
+}
+
+/// The message, and what was measured: `lag=2.5 role=replica`.
+fn said(run: &RunRecord) -> String {
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let fields = run.fields.iter().map(|(name, value)| format!("{name}={}", text(value)));
+    let message = Some(run.message.trim().to_owned()).filter(|message| !message.is_empty());
+    message.into_iter().chain(fields).collect::<Vec<_>>().join(" ")
 }
 
 fn milliseconds(microseconds: u64) -> String {
@@ -82,6 +91,7 @@ mod tests {
             component: "exec".into(),
             digest: "sha256:00".into(),
             tries: 1,
+            ..RunRecord::default()
         };
         let runs = [
             run(9, "success", ""),

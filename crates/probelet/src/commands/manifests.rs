@@ -1,9 +1,12 @@
 //! Reading manifests.
 
-use std::{io::Read, path::Path};
+use std::{
+    io::Read,
+    path::{Path, PathBuf},
+};
 
 use anyhow::Context;
-use probelet_manifest::{Diagnostic, Pod, parse_yaml};
+use probelet_manifest::{Diagnostic, Pod, Severity, parse_yaml};
 
 use crate::{
     failure::{Faults, located},
@@ -19,7 +22,15 @@ pub(super) fn read(files: &[impl AsRef<Path>]) -> anyhow::Result<Vec<Pod>> {
     for file in files {
         let file = file.as_ref();
         match parse_yaml(&text(file)?, &file.display().to_string()) {
-            Ok(read) => pods.extend(read),
+            Ok(read) => {
+                let base = base(file)?;
+                for mut pod in read {
+                    match pod.resolve_component_paths(&base) {
+                        Ok(()) => pods.push(pod),
+                        Err(found) => faults.extend(found),
+                    }
+                }
+            }
             Err(found) => faults.extend(found),
         }
     }
@@ -28,6 +39,31 @@ pub(super) fn read(files: &[impl AsRef<Path>]) -> anyhow::Result<Vec<Pod>> {
     }
     anyhow::ensure!(!pods.is_empty(), "there is no pod in {}", names(files));
     Ok(pods)
+}
+
+/// What relative paths in a manifest are relative to: its own folder, and for standard input the working directory.
+fn base(file: &Path) -> anyhow::Result<PathBuf> {
+    let here = std::env::current_dir().context("cannot tell the working directory")?;
+    Ok(match file.parent() {
+        Some(folder) if file != Path::new("-") => here.join(folder),
+        _ => here,
+    })
+}
+
+/// What the agent finds wrong with a pod, each fault at its line.
+pub(super) fn located_faults(pod: &Pod, faults: impl IntoIterator<Item = (String, String)>) -> Faults {
+    let faults = faults.into_iter().map(|(path, message)| Diagnostic {
+        severity: Severity::Error,
+        path,
+        file: None,
+        line: None,
+        column: None,
+        message,
+        help: None,
+    });
+    let mut faults: Vec<_> = faults.collect();
+    pod.locate(&mut faults);
+    Faults(faults)
 }
 
 /// Puts a pod into the namespace of the command line, unless it names another one itself. A manifest that names the

@@ -52,9 +52,9 @@ impl Probe for Unruly {
     fn check() -> Result<Verdict, String> {
         match config()? {
             Deed::Nothing => {}
-            Deed::Degrade { message } => return Ok(Verdict::Degraded(message)),
+            Deed::Degrade { message } => return Ok(Verdict::degraded(message)),
             Deed::GiveUp { message } => return Err(message),
-            Deed::Tell => return Ok(Verdict::Degraded(tell())),
+            Deed::Tell => return Ok(Verdict::degraded(tell())),
             Deed::Loop => loop {
                 std::hint::black_box(());
             },
@@ -63,7 +63,7 @@ impl Probe for Unruly {
             Deed::Write { bytes } => println!("{}", "x".repeat(bytes)),
             Deed::WaitPolitely => {
                 sleep(Duration::from_secs(3600));
-                return Ok(Verdict::Unhealthy("was waiting for nothing".to_owned()));
+                return Ok(Verdict::unhealthy("was waiting for nothing"));
             }
             Deed::WaitForEver => loop {
                 wasip2::clocks::monotonic_clock::subscribe_duration(u64::MAX / 2).block();
@@ -74,19 +74,19 @@ impl Probe for Unruly {
             Deed::Panic => panic!("on purpose"),
             Deed::Count => {
                 let runs = RUNS.fetch_add(1, Ordering::Relaxed) + 1;
-                return Ok(Verdict::Degraded(format!("run {runs} of this instance")));
+                return Ok(Verdict::degraded(format!("run {runs} of this instance")));
             }
-            Deed::Talk { bytes } => return Ok(Verdict::Unhealthy("y".repeat(bytes))),
+            Deed::Talk { bytes } => return Ok(Verdict::unhealthy("y".repeat(bytes))),
         }
-        Ok(Verdict::Healthy)
+        Ok(Verdict::healthy())
     }
 }
 
 impl Hook for Unruly {
     fn run() -> Result<(), String> {
-        match Unruly::check()? {
-            Verdict::Healthy => Ok(()),
-            Verdict::Degraded(message) | Verdict::Unhealthy(message) => Err(message),
+        match Unruly::check()?.message {
+            message if message.is_empty() => Ok(()),
+            message => Err(message),
         }
     }
 }

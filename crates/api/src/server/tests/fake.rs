@@ -191,6 +191,10 @@ impl Agent for Fake {
         Ok(vec![serde_json::from_value(run).expect("it has all fields")])
     }
 
+    fn metrics(&self) -> String {
+        "probelet_fake 1\n".to_owned()
+    }
+
     fn logs<'a>(&'a self, key: &'a PodKey, options: LogOptions) -> BoxFuture<'a, Result<LogStream, RequestError>> {
         let result = self.pod(key).and_then(|_| match options.container.as_deref() {
             Some("waiting") => Err(RequestError::Conflict(

@@ -37,20 +37,10 @@ pub(crate) fn pod(document: &Value, events: &[Value], now: Timestamp) -> serde_j
     let init_containers = spec.init_containers.as_deref().unwrap_or_default();
     if !init_containers.is_empty() {
         let statuses = status.init_container_statuses.as_deref().unwrap_or_default();
-        text.containers(
-            "Init Containers",
-            init_containers,
-            statuses,
-            &document["spec"]["initContainers"],
-        );
+        text.containers("Init Containers", init_containers, statuses, &Value::Null);
     }
     let statuses = status.container_statuses.as_deref().unwrap_or_default();
-    text.containers(
-        "Containers",
-        &spec.containers,
-        statuses,
-        &document["spec"]["containers"],
-    );
+    text.containers("Containers", &spec.containers, statuses, document);
     text.conditions(&status);
     text.volumes(spec.volumes.as_deref().unwrap_or_default());
     text.field(0, "QoS Class", status.qos_class.as_deref().unwrap_or("<unset>"));
@@ -166,16 +156,16 @@ impl Text {
         }
     }
 
-    fn containers(&mut self, title: &str, containers: &[Container], statuses: &[ContainerStatus], documents: &Value) {
+    /// The pod's document shows of probes what their types do not know.
+    fn containers(&mut self, title: &str, containers: &[Container], statuses: &[ContainerStatus], document: &Value) {
         self.line(0, format!("{title}:"));
         for (index, container) in containers.iter().enumerate() {
             let status = statuses.iter().find(|status| status.name == container.name);
-            self.container(container, status, &documents[index]);
+            self.container(container, status, document, index);
         }
     }
 
-    /// The document shows of probes what their types do not know.
-    fn container(&mut self, container: &Container, status: Option<&ContainerStatus>, document: &Value) {
+    fn container(&mut self, container: &Container, status: Option<&ContainerStatus>, document: &Value, index: usize) {
         self.line(1, format!("{}:", container.name));
         if let Some(status) = status {
             self.field(2, "Container ID", status.container_id.as_deref().unwrap_or_default());
@@ -195,17 +185,44 @@ impl Text {
         let resources = container.resources.clone().unwrap_or_default();
         self.quantities("Limits", resources.limits.as_ref());
         self.quantities("Requests", resources.requests.as_ref());
-        for (name, field) in [
-            ("Liveness", "livenessProbe"),
-            ("Readiness", "readinessProbe"),
-            ("Startup", "startupProbe"),
+        for (name, probe) in [
+            ("Liveness", "liveness"),
+            ("Readiness", "readiness"),
+            ("Startup", "startup"),
         ] {
-            if document[field].is_object() {
-                self.field(2, name, probelet_manifest::describe_probe(&document[field]));
-            }
+            self.optional(2, name, probelet_manifest::describe_probe_of(document, index, probe));
         }
+        self.plugins(&container.name, document);
         self.environment(container.env.as_deref().unwrap_or_default());
         self.mounts(container.volume_mounts.as_deref().unwrap_or_default());
+    }
+
+    /// The components of the container's own checks, by the digests that they are pinned to.
+    fn plugins(&mut self, container: &str, document: &Value) {
+        let components = document["status"]["components"].as_array();
+        let components = components.into_iter().flatten();
+        let own: Vec<_> = components
+            .filter(|component| component["container"] == container)
+            .collect();
+        if own.is_empty() {
+            return;
+        }
+        self.line(2, "Plugins:");
+        for component in own {
+            let text = |field: &str| component[field].as_str().unwrap_or_default();
+            let name = [text("name"), text("version")].join(" ");
+            let of = if name.trim().is_empty() {
+                String::new()
+            } else {
+                format!(" ({name})")
+            };
+            self.field(
+                3,
+                text("check"),
+                format!("{}@{}{of}", text("component"), text("digest")),
+            );
+            self.optional(4, "Error", component["error"].as_str().map(str::to_owned));
+        }
     }
 
     fn ports(&mut self, name: &str, ports: &[ContainerPort], number: impl Fn(&ContainerPort) -> i32) {

@@ -29,7 +29,8 @@ fn document() -> Value {
                         {"name": "scratch", "mountPath": "/a", "subPath": "s"},
                     ],
                 },
-                {"name": "second", "image": "nothing\u{1b}[2J:1", "ports": [{"containerPort": 80, "hostPort": 8080}]},
+                {"name": "second", "image": "nothing\u{1b}[2J:1",
+                 "livenessProbe": {"wasm": {"component": "/p/ping.wasm"}, "periodMilliseconds": 250}, "ports": [{"containerPort": 80, "hostPort": 8080}]},
             ],
             "volumes": [
                 {"name": "host", "hostPath": {"path": "/tmp", "type": "Directory"}},
@@ -40,6 +41,12 @@ fn document() -> Value {
         "status": {
             "phase": "Running", "hostIP": "10.88.0.1", "podIP": "10.88.0.2", "podIPs": [{"ip": "10.88.0.2"}],
             "qosClass": "Burstable",
+            "components": [
+                {"container": "second", "check": "liveness", "component": "/p/ping.wasm", "digest": "sha256:12",
+                 "name": "ping", "version": "1.0"},
+                {"container": "second", "check": "preStop", "component": "drain:1", "digest": "sha256:34",
+                 "error": "it is gone"},
+            ],
             "conditions": [{"type": "Initialized", "status": "True"}, {"type": "Ready", "status": "False"}],
             "containerStatuses": [
                 {

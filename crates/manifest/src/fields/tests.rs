@@ -59,7 +59,16 @@ fn the_table_has_every_field_of_kubernetes_and_no_other() {
     compare::<v1::VolumeMount>(&VOLUME_MOUNT, &[]);
     compare::<v1::SecurityContext>(&SECURITY_CONTEXT, &[]);
     compare::<v1::Capabilities>(&CAPABILITIES, &[]);
-    compare::<v1::Probe>(&PROBE, &["sleep", "wasm"]);
+    compare::<v1::Probe>(
+        &PROBE,
+        &[
+            "sleep",
+            "wasm",
+            "initialDelayMilliseconds",
+            "timeoutMilliseconds",
+            "periodMilliseconds",
+        ],
+    );
     compare::<v1::Lifecycle>(&LIFECYCLE, &[]);
     compare::<v1::LifecycleHandler>(&LIFECYCLE_HANDLER, &["grpc", "wasm"]);
     compare::<v1::ExecAction>(&EXEC, &[]);

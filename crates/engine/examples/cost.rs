@@ -1,0 +1,285 @@
+//! What a run costs, beside the same check done natively in the same process: `cargo xtask bench plugin`.
+//!
+//! The server answers from a thread of its own, on the same processors, as in production. Machines are noisy: the
+//! ratios count.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use probelet_engine::{
+    Check, Engine, EngineConfig, Grants, Limits, NetworkGrant, Plugin, ProbeKind, RunRequest, Subject, Verdict,
+};
+use rustix::time::{ClockId, clock_gettime};
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+};
+
+/// Runs of each kind: a steady median in a second.
+const SAMPLES: usize = 4000;
+/// What is run before anything is measured.
+const WARM_UP: usize = 500;
+/// Live instances whose memory is measured.
+const LIVE: usize = 500;
+const RESPONSE: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok";
+
+/// The least that a plugin can be: it says that the container is well.
+const TRIVIAL: &str = r#"(component
+  (core module $m
+    (memory (export "memory") 1)
+    (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 1024))
+    (func (export "check") (result i32) (i32.const 16)))
+  (core instance $i (instantiate $m))
+  (type $health (enum "healthy" "degraded" "unhealthy"))
+  (type $value (variant (case "text" string) (case "number" f64) (case "flag" bool)))
+  (export $health_exported "health" (type $health))
+  (export $value_exported "value" (type $value))
+  (type $field (record (field "name" string) (field "value" $value_exported)))
+  (export $field_exported "field" (type $field))
+  (type $verdict
+    (record (field "health" $health_exported) (field "message" string) (field "fields" (list $field_exported))))
+  (export $verdict_exported "verdict" (type $verdict))
+  (func $check (result (result $verdict_exported (error string)))
+    (canon lift (core func $i "check") (memory (core memory $i "memory")) (realloc (core func $i "realloc"))))
+  (instance $probe
+    (export "health" (type $health_exported)) (export "value" (type $value_exported))
+    (export "field" (type $field_exported)) (export "verdict" (type $verdict_exported))
+    (export "check" (func $check)))
+  (export "probelet:plugin/probe@0.1.0" (instance $probe)))"#;
+
+struct Measured {
+    wall: Duration,
+    processor: Duration,
+}
+
+fn main() {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    runtime.block_on(bench());
+}
+
+async fn bench() {
+    let engine = Engine::new(EngineConfig::default()).expect("an engine");
+    let guests = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/guests");
+    let guest = |file: &str| std::fs::read(guests.join(file)).expect("run `cargo xtask build` first");
+    let load = async |name: &str, bytes: &[u8]| engine.load(name, bytes).await.expect("a plugin");
+    let trivial = load("trivial", &wat::parse_str(TRIVIAL).expect("a component")).await;
+    let (tcp, http) = (
+        load("tcp", &guest("tcp.wasm")).await,
+        load("http", &guest("http.wasm")).await,
+    );
+    let (tcp_server, http_server) = (serve(false), serve(true));
+
+    println!("median of {SAMPLES} runs one after the other; processor time of this process, the server's included\n");
+    println!(
+        "{:<28} {:>10} {:>10} {:>8} {:>8}",
+        "", "wall", "processor", "ratio", "ratio"
+    );
+    let nothing = measure(async || run(&trivial, json!({})).await).await;
+    row("trivial plugin", &nothing, None);
+    let native = measure(async || native_tcp(tcp_server).await).await;
+    row("tcp, native tokio", &native, None);
+    let ours = measure(async || run(&tcp, json!({"host": "127.0.0.1", "port": tcp_server.port()})).await).await;
+    row("tcp, built-in plugin", &ours, Some(&native));
+    let native = measure(async || native_http(http_server).await).await;
+    row("http, native hyper", &native, None);
+    let config = json!({"scheme": "HTTP", "host": "127.0.0.1", "port": http_server.port(), "path": "/", "headers": [], "hook": false});
+    let ours = measure(async || run(&http, config.clone()).await).await;
+    row("http, built-in plugin", &ours, Some(&native));
+
+    throughput(&trivial).await;
+    memory(&engine, &guest("tests/unruly.wasm")).await;
+}
+
+fn row(name: &str, measured: &Measured, native: Option<&Measured>) {
+    let micros = |duration: Duration| format!("{:.1} µs", duration.as_secs_f64() * 1e6);
+    let ratio = |ours: Duration, native: Duration| format!("{:.2}", ours.as_secs_f64() / native.as_secs_f64());
+    let (wall, processor) = native.map_or_else(Default::default, |native| {
+        (
+            ratio(measured.wall, native.wall),
+            ratio(measured.processor, native.processor),
+        )
+    });
+    println!(
+        "{name:<28} {:>10} {:>10} {wall:>8} {processor:>8}",
+        micros(measured.wall),
+        micros(measured.processor)
+    );
+}
+
+async fn measure(mut once: impl AsyncFnMut()) -> Measured {
+    for _ in 0..WARM_UP {
+        once().await;
+    }
+    let mut walls = Vec::with_capacity(SAMPLES);
+    let before = processor_time();
+    for _ in 0..SAMPLES {
+        let begin = Instant::now();
+        once().await;
+        walls.push(begin.elapsed());
+    }
+    let processor = (processor_time() - before) / SAMPLES as u32;
+    walls.sort();
+    Measured {
+        wall: walls[SAMPLES / 2],
+        processor,
+    }
+}
+
+fn processor_time() -> Duration {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec as u32)
+}
+
+async fn run(plugin: &Plugin, config: Value) {
+    let outcome = plugin.run(request(config, Duration::from_secs(5))).await;
+    assert_eq!(outcome.verdict, Verdict::Success, "{outcome:?}");
+}
+
+fn request(config: Value, timeout: Duration) -> RunRequest {
+    RunRequest {
+        check: Check::Probe(ProbeKind::Liveness),
+        subject: Subject::default(),
+        attempt: 1,
+        previous: None,
+        config,
+        timeout,
+        deadline: Instant::now() + timeout,
+        limits: Limits::default(),
+        grants: Grants {
+            network: Some(NetworkGrant {
+                pod_addresses: vec![IpAddr::from(Ipv4Addr::LOCALHOST)],
+                ..NetworkGrant::default()
+            }),
+            ..Grants::default()
+        },
+        grace_left: None,
+        state: None,
+    }
+}
+
+async fn native_tcp(server: SocketAddr) {
+    drop(TcpStream::connect(server).await.expect("a connection"));
+}
+
+async fn native_http(server: SocketAddr) {
+    let stream = TcpStream::connect(server).await.expect("a connection");
+    let stream = hyper_util::rt::TokioIo::new(stream);
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(stream)
+        .await
+        .expect("a handshake");
+    let request = http::Request::get("/")
+        .header("Host", server.to_string())
+        .header("User-Agent", "kube-probe/1.36")
+        .header("Accept", "*/*")
+        .header("Connection", "close")
+        .body(http_body_util::Empty::<bytes::Bytes>::new())
+        .expect("a request");
+    let exchange = async {
+        let response = sender.send_request(request).await.expect("a response");
+        assert!(response.status().is_success());
+        http_body_util::BodyExt::collect(response.into_body())
+            .await
+            .expect("a body");
+    };
+    let (_, ended) = tokio::join!(exchange, connection);
+    ended.expect("an orderly end");
+}
+
+/// A server on a thread of its own: it closes each connection at once, or answers a request first.
+fn serve(http: bool) -> SocketAddr {
+    let (sender, address) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        runtime.block_on(async {
+            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a listener");
+            sender
+                .send(listener.local_addr().expect("an address"))
+                .expect("somebody waits");
+            loop {
+                let (mut stream, _) = listener.accept().await.expect("a connection");
+                if http {
+                    let mut request = [0; 1024];
+                    let _ = stream.read(&mut request).await;
+                    let _ = stream.write_all(RESPONSE).await;
+                }
+            }
+        });
+    });
+    address.recv().expect("the server's address")
+}
+
+/// How many runs a second both processors do.
+async fn throughput(plugin: &Plugin) {
+    const TASKS: usize = 8;
+    const RUNS: usize = 5000;
+    let begin = Instant::now();
+    let tasks = (0..TASKS).map(|_| {
+        let plugin = plugin.clone();
+        tokio::spawn(async move {
+            for _ in 0..RUNS {
+                run(&plugin, json!({})).await;
+            }
+        })
+    });
+    for task in tasks.collect::<Vec<_>>() {
+        task.await.expect("the runs");
+    }
+    let rate = (TASKS * RUNS) as f64 / begin.elapsed().as_secs_f64();
+    println!("\n{rate:.0} runs a second of the trivial plugin on two threads");
+}
+
+/// What a live instance takes, and what is left of it.
+async fn memory(engine: &Engine, bytes: &[u8]) {
+    let plugin = Arc::new(engine.load("unruly", bytes).await.expect("a plugin"));
+    let round = async || {
+        let runs: Vec<_> = (0..LIVE)
+            .map(|_| {
+                let plugin = Arc::clone(&plugin);
+                tokio::spawn(async move {
+                    plugin
+                        .run(request(json!({"do": "wait_for_ever"}), Duration::from_secs(2)))
+                        .await
+                })
+            })
+            .collect();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let live = resident();
+        for run in runs {
+            run.await.expect("a run");
+        }
+        live
+    };
+    round().await;
+    let before = resident();
+    let live = round().await;
+    let after = resident();
+    println!(
+        "{:.0} KiB resident for each of {LIVE} live instances, {:.1} KiB after they have ended",
+        live.saturating_sub(before) as f64 / LIVE as f64,
+        after.saturating_sub(before) as f64 / LIVE as f64
+    );
+}
+
+/// Resident memory in KiB.
+fn resident() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").expect("/proc is mounted");
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))
+        .expect("a size");
+    line.trim().trim_end_matches(" kB").parse().expect("a number")
+}

@@ -1,0 +1,78 @@
+//! Probes, hooks and their handlers.
+
+use super::{Kind, noted, own, refused, yes};
+
+pub(crate) static PROBE: Kind = Kind {
+    name: "Probe",
+    place: "spec.containers[].startupProbe, .livenessProbe and .readinessProbe",
+    fields: &[
+        yes("exec"),
+        yes("httpGet"),
+        yes("tcpSocket"),
+        own("wasm", "a component of the user's"),
+        yes("initialDelaySeconds"),
+        yes("timeoutSeconds"),
+        yes("periodSeconds"),
+        own("initialDelayMilliseconds", "instead of `initialDelaySeconds`"),
+        own("timeoutMilliseconds", "instead of `timeoutSeconds`; at least 10"),
+        own("periodMilliseconds", "instead of `periodSeconds`; at least 10"),
+        yes("successThreshold"),
+        yes("failureThreshold"),
+        yes("terminationGracePeriodSeconds"),
+        refused("grpc", "no probe of this kind can be run"),
+        refused("sleep", "Kubernetes has it for hooks only"),
+    ],
+};
+
+pub(crate) static LIFECYCLE: Kind = Kind {
+    name: "Lifecycle",
+    place: "spec.containers[].lifecycle",
+    fields: &[
+        yes("postStart"),
+        yes("preStop"),
+        refused("stopSignal", "the process would get the image's stop signal"),
+    ],
+};
+
+pub(crate) static LIFECYCLE_HANDLER: Kind = Kind {
+    name: "LifecycleHandler",
+    place: "spec.containers[].lifecycle.postStart and .preStop",
+    fields: &[
+        yes("exec"),
+        yes("httpGet"),
+        noted("tcpSocket", "it is run; Kubernetes admits it and then fails"),
+        yes("sleep"),
+        own("wasm", "a component of the user's"),
+        refused("grpc", "Kubernetes has it for probes only"),
+    ],
+};
+
+pub(crate) static EXEC: Kind = Kind {
+    name: "ExecAction",
+    place: "exec",
+    fields: &[noted("command", "not run in a shell")],
+};
+
+pub(crate) static HTTP_GET: Kind = Kind {
+    name: "HTTPGetAction",
+    place: "httpGet",
+    fields: &[yes("host"), yes("port"), yes("path"), yes("scheme"), yes("httpHeaders")],
+};
+
+pub(crate) static HTTP_HEADER: Kind = Kind {
+    name: "HTTPHeader",
+    place: "httpGet.httpHeaders[]",
+    fields: &[yes("name"), yes("value")],
+};
+
+pub(crate) static TCP_SOCKET: Kind = Kind {
+    name: "TCPSocketAction",
+    place: "tcpSocket",
+    fields: &[yes("host"), yes("port")],
+};
+
+pub(crate) static SLEEP: Kind = Kind {
+    name: "SleepAction",
+    place: "sleep",
+    fields: &[yes("seconds")],
+};

@@ -1,0 +1,66 @@
+//! What a handler is for.
+
+/// A container's probes and hooks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    Startup,
+    Liveness,
+    Readiness,
+    PostStart,
+    PreStop,
+}
+
+impl Role {
+    pub(crate) const ALL: [Self; 5] = [
+        Self::Liveness,
+        Self::Readiness,
+        Self::Startup,
+        Self::PostStart,
+        Self::PreStop,
+    ];
+
+    /// As annotations name it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Startup => "startup",
+            Self::Liveness => "liveness",
+            Self::Readiness => "readiness",
+            Self::PostStart => "postStart",
+            Self::PreStop => "preStop",
+        }
+    }
+
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|role| role.name() == name)
+    }
+
+    /// Its field: of a container, or of the container's `lifecycle`.
+    pub(crate) fn field(self) -> &'static str {
+        match self {
+            Self::Startup => "startupProbe",
+            Self::Liveness => "livenessProbe",
+            Self::Readiness => "readinessProbe",
+            Self::PostStart => "postStart",
+            Self::PreStop => "preStop",
+        }
+    }
+
+    pub(crate) fn is_hook(self) -> bool {
+        matches!(self, Self::PostStart | Self::PreStop)
+    }
+
+    /// The path from a container to its field.
+    pub(crate) fn place(self) -> String {
+        let lifecycle = if self.is_hook() { "lifecycle." } else { "" };
+        format!("{lifecycle}{}", self.field())
+    }
+
+    /// The handlers that it may have, and those that are refused by name.
+    pub(crate) fn handlers(self) -> &'static [&'static str] {
+        if self.is_hook() {
+            &["exec", "httpGet", "tcpSocket", "sleep", "wasm"]
+        } else {
+            &["exec", "httpGet", "tcpSocket", "grpc", "wasm"]
+        }
+    }
+}

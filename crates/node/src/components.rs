@@ -1,0 +1,297 @@
+//! The components of one pod's `wasm` handlers: found and checked when the pod is applied, pinned by their digests from
+//! then on, and exchanged only where the manifest says `reload`.
+
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    os::unix::fs::MetadataExt,
+    path::Path,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use probelet_engine::Plugin;
+use probelet_lifecycle::{
+    action::{PodEvent, Severity},
+    config::ContainerIndex,
+};
+use probelet_manifest::{ComponentReference, Pod, Wasm, WasmCheck};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::{
+    inner::Inner,
+    pod::{Input, PodEntry},
+    store::{self, PodFolder, StoreError},
+};
+
+/// Which check of a pod: the container's index, and the role of the check such as `liveness`.
+pub(crate) type CheckKey = (usize, &'static str);
+
+const FILE: &str = "components.json";
+
+/// The components of one pod.
+pub(crate) struct Components(Mutex<BTreeMap<CheckKey, Component>>);
+
+struct Component {
+    reference: ComponentReference,
+    /// Why it cannot be run, if it cannot.
+    plugin: Result<Plugin, String>,
+    digest: String,
+    reload: Reload,
+}
+
+/// Whether, and how, the file is watched for changes.
+enum Reload {
+    No,
+    /// The file as it was looked at last.
+    When(Option<Signature>),
+    /// It is being loaded.
+    Loading,
+}
+
+/// What tells one content of a file from another, as far as the file system knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Signature {
+    inode: u64,
+    size: u64,
+    modified: (i64, i64),
+}
+
+/// A line of `components.json`.
+#[derive(Serialize, Deserialize)]
+struct Pinned {
+    container: usize,
+    check: String,
+    component: String,
+    digest: String,
+}
+
+impl Components {
+    /// Finds and checks the components of a pod that is about to be accepted. The error names each fault by its field.
+    pub(crate) async fn admit(node: &Inner, pod: &Pod) -> Result<Self, Vec<String>> {
+        let (mut components, mut faults) = (BTreeMap::new(), Vec::new());
+        for check in pod.wasm_checks() {
+            // Before the file is read, so that a change meanwhile is noticed.
+            let reload = watch(check.wasm);
+            match admit(node, &check).await {
+                Ok(plugin) => drop(components.insert(
+                    (check.container, check.role),
+                    Component {
+                        reference: check.wasm.component.clone(),
+                        digest: plugin.digest().to_owned(),
+                        plugin: Ok(plugin),
+                        reload,
+                    },
+                )),
+                Err(found) => faults.extend(found),
+            }
+        }
+        if faults.is_empty() {
+            Ok(Self(Mutex::new(components)))
+        } else {
+            Err(faults)
+        }
+    }
+
+    /// Takes up the components that an earlier agent has pinned. One that is gone makes its check errored, not the pod.
+    pub(crate) async fn recover(node: &Inner, pod: &Pod, folder: &PodFolder) -> Self {
+        let pinned: Vec<Pinned> = store::read_json(&folder.path().join(FILE)).unwrap_or_default();
+        let mut components = BTreeMap::new();
+        for check in pod.wasm_checks() {
+            let known = pinned
+                .iter()
+                .find(|known| known.container == check.container && known.check == check.role);
+            let digest = known.map(|known| known.digest.clone()).unwrap_or_default();
+            let plugin = node.plugins.pinned(&check.wasm.component, &digest).await;
+            let plugin = plugin.map_err(|reason| {
+                format!(
+                    "the component {} ({digest}) cannot be run any more: {reason}",
+                    check.wasm.component
+                )
+            });
+            components.insert(
+                (check.container, check.role),
+                Component {
+                    reference: check.wasm.component.clone(),
+                    plugin,
+                    digest,
+                    reload: watch(check.wasm),
+                },
+            );
+        }
+        Self(Mutex::new(components))
+    }
+
+    /// Writes down which components the pod has started with.
+    pub(crate) fn store(&self, folder: &PodFolder) -> Result<(), StoreError> {
+        let components = self.lock();
+        if components.is_empty() {
+            return Ok(());
+        }
+        let pinned = components.iter().map(|((container, check), component)| Pinned {
+            container: *container,
+            check: (*check).to_owned(),
+            component: component.reference.to_string(),
+            digest: component.digest.clone(),
+        });
+        store::write_json(&folder.path().join(FILE), &pinned.collect::<Vec<_>>())
+    }
+
+    /// The component of a check.
+    pub(crate) fn plugin(&self, key: CheckKey) -> Result<Plugin, String> {
+        match self.lock().get(&key) {
+            Some(component) => component.plugin.clone(),
+            None => Err("the check has no component".to_owned()),
+        }
+    }
+
+    /// What is shown of them in the pod's status.
+    pub(crate) fn status(&self, pod: &Pod) -> Value {
+        let components = self.lock();
+        let shown = components.iter().map(|((container, check), component)| {
+            let description = component.plugin.as_ref().ok().and_then(Plugin::description);
+            let mut shown = json!({
+                "container": pod.spec.containers[*container].name,
+                "check": check,
+                "component": component.reference.to_string(),
+                "digest": component.digest,
+            });
+            if let Some(description) = description {
+                shown["name"] = description.name.as_str().into();
+                shown["version"] = description.version.as_str().into();
+            }
+            if let Err(reason) = &component.plugin {
+                shown["error"] = reason.as_str().into();
+            }
+            shown
+        });
+        shown.collect()
+    }
+
+    /// The digests in use.
+    pub(crate) fn digests(&self) -> Vec<String> {
+        self.lock().values().map(|component| component.digest.clone()).collect()
+    }
+
+    /// Looks at the file of a check that opted in; if it has changed, loads it beside the probes' path.
+    pub(crate) fn look(node: &Arc<Inner>, entry: &Arc<PodEntry>, key: CheckKey) {
+        let Some(reference) = entry.components.take_change(key) else {
+            return;
+        };
+        let (node, entry) = (node.clone(), entry.clone());
+        tokio::spawn(async move {
+            let ComponentReference::Path(path) = &reference else {
+                return;
+            };
+            let seen = signature(path).ok();
+            let loaded = node.plugins.resolve(&reference).await;
+            if let Some(event) = entry.components.exchange(key, seen, loaded) {
+                if let Err(error) = entry.components.store(&entry.folder) {
+                    tracing::error!(pod = %entry.key, %error, "the reloaded component is not written down");
+                }
+                // The pod may have ended meanwhile.
+                let _ = entry.inbox.send(Input::Reloaded(event)).await;
+            }
+        });
+    }
+
+    /// The reference to load anew, if its file has changed; nobody else loads it until it is exchanged.
+    fn take_change(&self, key: CheckKey) -> Option<ComponentReference> {
+        let mut components = self.lock();
+        let component = components.get_mut(&key)?;
+        let (Reload::When(seen), ComponentReference::Path(path)) = (&component.reload, &component.reference) else {
+            return None;
+        };
+        // A file that is gone for a moment is about to be replaced.
+        let now = signature(path).ok()?;
+        if *seen == Some(now) {
+            return None;
+        }
+        component.reload = Reload::Loading;
+        Some(component.reference.clone())
+    }
+
+    /// Puts a reloaded component into its place, and gives the event that tells of it.
+    fn exchange(&self, key: CheckKey, seen: Option<Signature>, loaded: Result<Plugin, String>) -> Option<PodEvent> {
+        let mut components = self.lock();
+        let component = components.get_mut(&key)?;
+        component.reload = Reload::When(seen);
+        let container = ContainerIndex(key.0);
+        let event = |severity, reason: &str, message: String| PodEvent {
+            severity,
+            reason: reason.to_owned(),
+            message,
+            container: Some(container),
+        };
+        let check = key.1;
+        match loaded {
+            Ok(plugin) if plugin.digest() == component.digest && component.plugin.is_ok() => None,
+            Ok(plugin) => {
+                let message = format!(
+                    "{check} check: reloaded {}, from {} to {}",
+                    component.reference,
+                    component.digest,
+                    plugin.digest()
+                );
+                component.digest = plugin.digest().to_owned();
+                component.plugin = Ok(plugin);
+                Some(event(Severity::Normal, "PluginReloaded", message))
+            }
+            Err(reason) => {
+                let message = format!(
+                    "{check} check: {} has changed but cannot be loaded, so {} runs on: {reason}",
+                    component.reference, component.digest
+                );
+                Some(event(Severity::Warning, "PluginReloadFailed", message))
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<CheckKey, Component>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn admit(node: &Inner, check: &WasmCheck<'_>) -> Result<Plugin, Vec<String>> {
+    let path = &check.path;
+    let plugin = node.plugins.resolve(&check.wasm.component).await;
+    let plugin = plugin.map_err(|reason| vec![format!("{path}.component: {reason}")])?;
+    let is_hook = ["postStart", "preStop"].contains(&check.role);
+    if is_hook && !plugin.exports_hook() || !is_hook && !plugin.exports_probe() {
+        let (what, other) = if is_hook { ("hook", "probe") } else { ("probe", "hook") };
+        return Err(vec![format!(
+            "{path}.component: {} is a {other} and no {what}: it does not export `probelet:plugin/{what}`",
+            check.wasm.component
+        )]);
+    }
+    let faults = node.plugins.engine.check_config(&plugin, &check.wasm.config).await;
+    let faults = faults.map_err(|reason| {
+        vec![format!(
+            "{path}.component: the schema that {} gives for its config cannot be used: {reason}",
+            check.wasm.component
+        )]
+    })?;
+    if faults.is_empty() {
+        return Ok(plugin);
+    }
+    let fault = faults.into_iter();
+    Err(fault
+        .map(|fault| format!("{path}.config{}: {}", fault.path, fault.message))
+        .collect())
+}
+
+fn watch(wasm: &Wasm) -> Reload {
+    match &wasm.component {
+        ComponentReference::Path(path) if wasm.reload => Reload::When(signature(path).ok()),
+        _ => Reload::No,
+    }
+}
+
+fn signature(path: &Path) -> io::Result<Signature> {
+    let metadata = fs::metadata(path)?;
+    Ok(Signature {
+        inode: metadata.ino(),
+        size: metadata.size(),
+        modified: (metadata.mtime(), metadata.mtime_nsec()),
+    })
+}

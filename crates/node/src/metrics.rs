@@ -1,0 +1,158 @@
+//! The agent's metrics, in the text format that Prometheus reads.
+
+use std::{collections::BTreeMap, fmt::Write};
+
+use serde_json::Value;
+
+use crate::{
+    handle::{PodKey, RunRecord},
+    history::{CheckName, Totals},
+};
+
+/// The metrics in the making: families of samples, in the order in which they are first met.
+#[derive(Default)]
+pub(crate) struct Metrics {
+    families: BTreeMap<&'static str, Family>,
+}
+
+struct Family {
+    kind: &'static str,
+    help: &'static str,
+    samples: Vec<String>,
+}
+
+/// What the labels of all samples of a check begin with.
+struct Labels<'a> {
+    pod: &'a PodKey,
+    check: &'a CheckName,
+}
+
+impl Metrics {
+    /// Adds the checks of a pod: their totals, and what their last runs have measured.
+    pub(crate) fn add(&mut self, pod: &PodKey, totals: &BTreeMap<CheckName, Totals>, last: &[&RunRecord]) {
+        for (check, totals) in totals {
+            let labels = Labels { pod, check };
+            for (outcome, count) in &totals.outcomes {
+                self.sample(
+                    "probelet_check_runs_total",
+                    "counter",
+                    "Runs of probes and hooks since the agent's start, by outcome.",
+                    labels.with(&[("outcome", outcome)]),
+                    *count as f64,
+                );
+            }
+            for ((grant, result), count) in &totals.grants {
+                self.sample(
+                    "probelet_check_grants_total",
+                    "counter",
+                    "What probes and hooks reached for since the agent's start, by grant and result.",
+                    labels.with(&[("grant", grant), ("result", result)]),
+                    *count as f64,
+                );
+            }
+        }
+        for run in last {
+            let check = (run.container.clone(), run.kind.clone());
+            let labels = Labels { pod, check: &check };
+            for (name, value) in &run.fields {
+                let number = match value {
+                    Value::Number(number) => number.as_f64(),
+                    Value::Bool(flag) => Some(f64::from(u8::from(*flag))),
+                    _ => None,
+                };
+                if let Some(number) = number {
+                    self.sample(
+                        "probelet_check_field",
+                        "gauge",
+                        "What the last run of a check has measured, by the plugin's own names.",
+                        labels.with(&[("field", name)]),
+                        number,
+                    );
+                }
+            }
+        }
+    }
+
+    fn sample(&mut self, name: &'static str, kind: &'static str, help: &'static str, labels: String, value: f64) {
+        let family = self.families.entry(name).or_insert(Family {
+            kind,
+            help,
+            samples: Vec::new(),
+        });
+        family.samples.push(format!("{name}{{{labels}}} {value}"));
+    }
+
+    /// All of it as text.
+    pub(crate) fn text(self) -> String {
+        let mut text = String::new();
+        for (name, family) in self.families {
+            let samples = family.samples.join("\n");
+            // Writing to a String cannot fail.
+            let _ = writeln!(
+                text,
+                "# HELP {name} {}\n# TYPE {name} {}\n{samples}",
+                family.help, family.kind
+            );
+        }
+        text
+    }
+}
+
+impl Labels<'_> {
+    fn with(&self, more: &[(&str, &str)]) -> String {
+        let (container, check) = self.check;
+        let own = [
+            ("namespace", self.pod.namespace.as_str()),
+            ("pod", &self.pod.name),
+            ("container", container),
+            ("check", check),
+        ];
+        let labels = own.iter().chain(more);
+        let labels: Vec<_> = labels
+            .map(|(name, value)| format!("{name}=\"{}\"", escaped(value)))
+            .collect();
+        labels.join(",")
+    }
+}
+
+fn escaped(value: &str) -> String {
+    value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn samples_stand_by_family_with_their_labels() {
+        let pod = PodKey {
+            namespace: "default".into(),
+            name: "web".into(),
+        };
+        let check = ("app".to_owned(), "liveness".to_owned());
+        let mut totals = Totals::default();
+        totals.outcomes.insert("success".into(), 3);
+        totals.grants.insert(("network".into(), "refused"), 1);
+        let run = RunRecord {
+            container: "app".into(),
+            kind: "liveness".into(),
+            fields: serde_json::from_str(r#"{"lag": 2.5, "primary": true, "role": "replica"}"#).unwrap(),
+            ..RunRecord::default()
+        };
+        let mut metrics = Metrics::default();
+        metrics.add(&pod, &BTreeMap::from([(check, totals)]), &[&run]);
+        let labels = r#"namespace="default",pod="web",container="app",check="liveness""#;
+        let text = metrics.text();
+        for line in [
+            format!("probelet_check_runs_total{{{labels},outcome=\"success\"}} 3"),
+            format!("probelet_check_grants_total{{{labels},grant=\"network\",result=\"refused\"}} 1"),
+            format!("probelet_check_field{{{labels},field=\"lag\"}} 2.5"),
+            format!("probelet_check_field{{{labels},field=\"primary\"}} 1"),
+            "# TYPE probelet_check_field gauge".to_owned(),
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line}\n{text}");
+        }
+        assert!(!text.contains("role"), "{text}");
+        assert_eq!(escaped("a\"\\\n"), r#"a\"\\\n"#);
+    }
+}

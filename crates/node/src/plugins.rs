@@ -1,0 +1,131 @@
+//! The components that the agent knows: built in, and those of users by their digests.
+
+use std::{
+    collections::{HashMap, HashSet},
+    path::Path,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use probelet_engine::{Engine, Plugin};
+use probelet_manifest::ComponentReference;
+use probelet_plugin_store::{Digest, Reference, Registry, RegistryConfig, Resolver, Store};
+
+use crate::{config::NodeError, start::blocking};
+
+/// The components that come with probelet.
+const BUILTIN: [&str; 4] = ["exec", "http", "tcp", "sleep"];
+
+/// All components.
+pub(crate) struct Plugins {
+    pub(crate) engine: Engine,
+    builtin: HashMap<&'static str, Plugin>,
+    resolver: Resolver,
+    /// Those of users that some pod runs.
+    loaded: Mutex<HashMap<String, Plugin>>,
+}
+
+impl Plugins {
+    /// Loads what is built in, and opens the store of the others.
+    pub(crate) async fn open(engine: Engine, store: &Path) -> Result<Self, NodeError> {
+        let loads = BUILTIN.map(|name| {
+            let engine = &engine;
+            async move {
+                let bytes = probelet_builtin_plugins::builtin(name).expect("every name in BUILTIN is built in");
+                match engine.load(name, bytes).await {
+                    Ok(plugin) => Ok((name, plugin)),
+                    Err(source) => Err(NodeError::Builtin {
+                        name: name.to_owned(),
+                        source,
+                    }),
+                }
+            }
+        });
+        let builtin = futures::future::try_join_all(loads).await?.into_iter().collect();
+        let resolver = Resolver::new(Store::open(store)?, Registry::new(RegistryConfig::default()));
+        Ok(Self {
+            engine,
+            builtin,
+            resolver,
+            loaded: Mutex::default(),
+        })
+    }
+
+    /// A built-in component.
+    pub(crate) fn builtin(&self, name: &'static str) -> &Plugin {
+        self.builtin
+            .get(name)
+            .expect("every name that the agent asks for is in BUILTIN")
+    }
+
+    /// Finds the component that a manifest names, as it is now, and makes it ready to run. The error says what to do.
+    pub(crate) async fn resolve(&self, reference: &ComponentReference) -> Result<Plugin, String> {
+        let resolved = match reference {
+            ComponentReference::Builtin(name) => return self.named(name),
+            ComponentReference::Path(path) if path.is_relative() => {
+                return Err(format!(
+                    "{} is relative, and the agent does not know to what; write an absolute path, or use `probelet \
+                     apply`, which makes it one",
+                    path.display()
+                ));
+            }
+            ComponentReference::Path(path) => self.resolver.resolve_file(path).await,
+            ComponentReference::Oci(text) => {
+                let reference: Reference = text.parse().map_err(|error| format!("{error}"))?;
+                self.resolver.resolve(&reference).await
+            }
+        };
+        let resolved = resolved.map_err(|error| error.to_string())?;
+        self.load(&reference.to_string(), resolved.digest).await
+    }
+
+    /// Makes a component ready to run that was found earlier.
+    pub(crate) async fn pinned(&self, reference: &ComponentReference, digest: &str) -> Result<Plugin, String> {
+        if let ComponentReference::Builtin(name) = reference {
+            return self.named(name);
+        }
+        let digest = digest
+            .parse()
+            .map_err(|error: probelet_plugin_store::DigestError| error.to_string())?;
+        self.load(&reference.to_string(), digest).await
+    }
+
+    async fn load(&self, name: &str, digest: Digest) -> Result<Plugin, String> {
+        if let Some(plugin) = self.loaded().get(&digest.to_string()) {
+            return Ok(plugin.clone());
+        }
+        let store = self.resolver.store().clone();
+        let bytes = blocking(move || store.get(&digest)).await;
+        let bytes = bytes.map_err(|error| error.to_string())?;
+        let plugin = self
+            .engine
+            .load(name, &bytes)
+            .await
+            .map_err(|error| error.to_string())?;
+        self.loaded().insert(digest.to_string(), plugin.clone());
+        Ok(plugin)
+    }
+
+    fn named(&self, name: &str) -> Result<Plugin, String> {
+        let plugin = self.builtin.get(name).cloned();
+        plugin.ok_or_else(|| {
+            format!(
+                "there is no built-in component `{name}`; there are {}",
+                BUILTIN.join(", ")
+            )
+        })
+    }
+
+    /// Lets go of what no pod runs any more, in memory and in the store.
+    pub(crate) async fn keep_only(&self, in_use: HashSet<String>) {
+        self.loaded().retain(|digest, _| in_use.contains(digest));
+        let digests = in_use.iter().filter_map(|digest| digest.parse().ok()).collect();
+        let store = self.resolver.store().clone();
+        if let Err(error) = blocking(move || store.collect_garbage(&digests)).await {
+            tracing::warn!(%error, "components that no pod uses are left in the store");
+        }
+    }
+
+    fn loaded(&self) -> MutexGuard<'_, HashMap<String, Plugin>> {
+        self.loaded.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

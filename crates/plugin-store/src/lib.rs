@@ -1,0 +1,35 @@
+//! Components by name: a reference becomes bytes with a digest, from this machine's store or from a registry.
+//!
+//! Invariants:
+//! - What is handed out has been verified: a blob of the store at every read, a registry's manifest and layer as they
+//!   arrive. A [`Digest`] is that of the component's bytes and pins them for good, whatever becomes of a name.
+//! - A name without a registry is looked for in the store only. Nothing is ever asked of a registry that a reference
+//!   does not name.
+//! - A registry is spoken to with HTTPS. Plain HTTP is for registries on this machine's loopback addresses.
+//! - Everything that comes from elsewhere is bounded: components by [`MAX_COMPONENT_BYTES`], their number by
+//!   [`MAX_COMPONENTS`], a registry's answers each by a limit of its own and all by a deadline.
+//! - The index is there as a whole, also after a crash and with several processes at once, and points to nothing that
+//!   was not written before it.
+//!
+//! It does not do: compiling or checking components beyond their first bytes (the engine does), built-in components,
+//! and container images. [`Store`]'s calls block; [`Resolver`]'s and [`Registry`]'s are asynchronous and need a tokio
+//! runtime.
+
+mod component;
+mod credentials;
+mod digest;
+mod error;
+mod file;
+mod index;
+mod reference;
+mod registry;
+mod resolver;
+mod store;
+
+pub use component::MAX_COMPONENT_BYTES;
+pub use digest::{Digest, DigestError};
+pub use error::{RegistryError, ResolveError, StoreError};
+pub use reference::{Reference, ReferenceError, Version};
+pub use registry::{DEFAULT_DEADLINE, Located, Registry, RegistryConfig};
+pub use resolver::{Origin, Resolved, Resolver};
+pub use store::{Entry, GARBAGE_GRACE, MAX_COMPONENTS, Store};

@@ -1,0 +1,300 @@
+//! Requests to one repository of a registry, signed in as far as it asks for that.
+
+use bytes::Bytes;
+use reqwest::{
+    Method, Request, Response, StatusCode, Url,
+    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, LOCATION},
+};
+use serde::Deserialize;
+
+use crate::{
+    Digest, Reference, RegistryError, Version,
+    credentials::Credentials,
+    registry::{
+        answer::{self, Challenge, Unread},
+        connection::{self, Connections},
+        manifest::MANIFEST_TYPE,
+    },
+};
+
+/// The largest manifest. That of a component has one kilobyte, and some people add many annotations.
+const MAX_MANIFEST: usize = 256 << 10;
+
+/// The largest answer with a token. Tokens have a few kilobytes.
+const MAX_TOKEN: usize = 64 << 10;
+
+/// Also indexes, which are of no use, so that the error can say what is there.
+const ACCEPTED: &str = "application/vnd.oci.image.manifest.v1+json, \
+    application/vnd.docker.distribution.manifest.v2+json, application/vnd.oci.image.index.v1+json, \
+    application/vnd.docker.distribution.manifest.list.v2+json";
+
+/// One repository, for as long as one thing is done there.
+pub(crate) struct Session<'a> {
+    connections: &'a Connections,
+    registry: &'a str,
+    repository: String,
+    base: Url,
+    credentials: Option<Credentials>,
+    /// What the registry took last.
+    authorization: Option<HeaderValue>,
+}
+
+#[derive(Deserialize)]
+struct Token {
+    token: Option<String>,
+    access_token: Option<String>,
+}
+
+impl<'a> Session<'a> {
+    pub(crate) fn new(
+        connections: &'a Connections,
+        registry: &'a str,
+        repository: &str,
+        credentials: Option<Credentials>,
+    ) -> Result<Self, RegistryError> {
+        let base = connection::base(registry).ok_or_else(|| RegistryError::Unreachable {
+            registry: registry.to_owned(),
+            reason: "it is no host name or address".to_owned(),
+        })?;
+        Ok(Self {
+            connections,
+            registry,
+            repository: repository.to_owned(),
+            base,
+            credentials,
+            authorization: None,
+        })
+    }
+
+    /// A manifest as it is.
+    pub(crate) async fn manifest(&mut self, reference: &Reference) -> Result<Vec<u8>, RegistryError> {
+        let version = match reference.version() {
+            Version::Tag(tag) => tag.clone(),
+            Version::Digest(digest) => digest.to_string(),
+        };
+        let mut request = self.request(Method::GET, &format!("manifests/{version}"))?;
+        request.headers_mut().insert(ACCEPT, HeaderValue::from_static(ACCEPTED));
+        self.download(request, reference, "manifest", MAX_MANIFEST).await
+    }
+
+    /// A component of at most `limit` bytes, not verified.
+    pub(crate) async fn component(
+        &mut self,
+        reference: &Reference,
+        digest: &Digest,
+        limit: usize,
+    ) -> Result<Vec<u8>, RegistryError> {
+        let request = self.request(Method::GET, &format!("blobs/{digest}"))?;
+        self.download(request, reference, "component", limit).await
+    }
+
+    /// Puts content where manifests can point to it.
+    pub(crate) async fn upload(&mut self, bytes: Bytes) -> Result<(), RegistryError> {
+        const WHAT: &str = "an upload";
+        let digest = Digest::of(&bytes);
+        let begin = self.request(Method::POST, "blobs/uploads/")?;
+        let begun = self.send(begin, WHAT).await?;
+        let place = begun.headers().get(LOCATION).and_then(|place| place.to_str().ok());
+        let place = place.and_then(|place| begun.url().join(place).ok());
+        let (StatusCode::ACCEPTED, Some(mut place)) = (begun.status(), place) else {
+            return Err(self.refused(begun, WHAT).await);
+        };
+        place.query_pairs_mut().append_pair("digest", &digest.to_string());
+        let mut put = Request::new(Method::PUT, place);
+        put.headers_mut()
+            .insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+        *put.body_mut() = Some(bytes.into());
+        let done = self.send(put, WHAT).await?;
+        if done.status() == StatusCode::CREATED {
+            Ok(())
+        } else {
+            Err(self.refused(done, WHAT).await)
+        }
+    }
+
+    /// Puts a tag on a manifest.
+    pub(crate) async fn tag(&mut self, tag: &str, manifest: &Bytes) -> Result<(), RegistryError> {
+        const WHAT: &str = "a new manifest";
+        let mut put = self.request(Method::PUT, &format!("manifests/{tag}"))?;
+        put.headers_mut()
+            .insert(CONTENT_TYPE, HeaderValue::from_static(MANIFEST_TYPE));
+        *put.body_mut() = Some(manifest.clone().into());
+        let done = self.send(put, WHAT).await?;
+        if done.status() == StatusCode::CREATED {
+            Ok(())
+        } else {
+            Err(self.refused(done, WHAT).await)
+        }
+    }
+
+    fn request(&self, method: Method, path: &str) -> Result<Request, RegistryError> {
+        // Both were checked letter by letter when the reference was read.
+        let url = self.base.join(&format!("{}/{path}", self.repository));
+        Ok(Request::new(
+            method,
+            url.map_err(|error| self.unreachable(error.to_string()))?,
+        ))
+    }
+
+    async fn download(
+        &mut self,
+        request: Request,
+        reference: &Reference,
+        what: &'static str,
+        limit: usize,
+    ) -> Result<Vec<u8>, RegistryError> {
+        let response = self.send(request, what).await?;
+        match response.status() {
+            StatusCode::OK => {}
+            StatusCode::NOT_FOUND => {
+                return Err(RegistryError::NotFound {
+                    reference: reference.to_string(),
+                    reason: format!(" ({what}: {})", answer::refusal(response).await),
+                });
+            }
+            _ => return Err(self.refused(response, what).await),
+        }
+        answer::body(response, limit).await.map_err(|unread| match unread {
+            Unread::TooLarge => RegistryError::TooLarge {
+                reference: reference.to_string(),
+                what,
+                limit,
+            },
+            Unread::Broken(reason) => self.unreachable(reason),
+        })
+    }
+
+    /// Sends a request, and once more signed in if the registry asks for that.
+    async fn send(&mut self, request: Request, what: &'static str) -> Result<Response, RegistryError> {
+        let again = request.try_clone();
+        let response = self.send_once(request).await?;
+        if response.status() != StatusCode::UNAUTHORIZED {
+            return Ok(response);
+        }
+        let challenge = answer::challenge(response.headers());
+        let said = answer::refusal(response).await;
+        let (Some(challenge), Some(again)) = (challenge, again) else {
+            return Err(self.unauthorized(&said));
+        };
+        self.sign_in(challenge, &said).await?;
+        let response = self.send_once(again).await?;
+        if response.status() == StatusCode::UNAUTHORIZED {
+            return Err(self.refused(response, what).await);
+        }
+        Ok(response)
+    }
+
+    async fn send_once(&self, mut request: Request) -> Result<Response, RegistryError> {
+        // Uploads may go to another place, which has no business with the registry's password.
+        if let Some(authorization) = &self.authorization
+            && request.url().origin() == self.base.origin()
+        {
+            request.headers_mut().insert(AUTHORIZATION, authorization.clone());
+        }
+        let Some(client) = self.connections.client(request.url()) else {
+            return Err(self.unreachable(format!(
+                "it sends on to {}, which is neither HTTPS nor on this machine",
+                request.url().host_str().unwrap_or("nowhere")
+            )));
+        };
+        // The usual mistake with a registry that has no certificate.
+        let hint = match request.url().scheme() {
+            "https" => " (over HTTPS; plain HTTP is only for registries on this machine)",
+            _ => "",
+        };
+        let sent = client.execute(request).await;
+        sent.map_err(|error| self.unreachable(connection::reason(&error.without_url()) + hint))
+    }
+
+    async fn sign_in(&mut self, challenge: Challenge, said: &str) -> Result<(), RegistryError> {
+        let value = match challenge {
+            Challenge::Basic => {
+                let credentials = self.credentials.as_ref().ok_or_else(|| self.unauthorized(said))?;
+                credentials.header()
+            }
+            Challenge::Bearer { realm, service, scope } => self.token(&realm, service, scope).await?,
+        };
+        let mut value = HeaderValue::from_str(&value)
+            .map_err(|_| self.unauthorized("its token, or the password, has letters that HTTP cannot carry"))?;
+        value.set_sensitive(true);
+        self.authorization = Some(value);
+        Ok(())
+    }
+
+    /// Has a token given out, with the password if there is one.
+    async fn token(
+        &self,
+        realm: &str,
+        service: Option<String>,
+        scope: Option<String>,
+    ) -> Result<String, RegistryError> {
+        const WHAT: &str = "a token";
+        let mut url = Url::parse(realm)
+            .map_err(|_| self.unreachable("the place where its tokens are given out is no URL".to_owned()))?;
+        let scope = scope.unwrap_or_else(|| format!("repository:{}:pull", self.repository));
+        for (name, value) in [("service", service), ("scope", Some(scope))] {
+            if let Some(value) = value {
+                url.query_pairs_mut().append_pair(name, &value);
+            }
+        }
+        let Some(client) = self.connections.client(&url) else {
+            return Err(self.unreachable(
+                "the place where its tokens are given out is neither HTTPS nor on this machine".to_owned(),
+            ));
+        };
+        let mut request = client.get(url);
+        if let Some(credentials) = &self.credentials {
+            request = request.basic_auth(&credentials.user, Some(&credentials.password));
+        }
+        let sent = request.send().await;
+        let response = sent.map_err(|error| self.unreachable(connection::reason(&error.without_url())))?;
+        if response.status() != StatusCode::OK {
+            return Err(self.refused(response, WHAT).await);
+        }
+        let body = answer::body(response, MAX_TOKEN).await.map_err(|unread| match unread {
+            Unread::TooLarge => self.unreachable(format!("its token is larger than {MAX_TOKEN} bytes")),
+            Unread::Broken(reason) => self.unreachable(reason),
+        })?;
+        let token = serde_json::from_slice::<Token>(&body).ok();
+        let token = token.and_then(|token| token.token.or(token.access_token));
+        token.map_or_else(
+            || Err(self.unreachable("its answer to a request for a token holds none".to_owned())),
+            |token| Ok(format!("Bearer {token}")),
+        )
+    }
+
+    async fn refused(&self, response: Response, what: &'static str) -> RegistryError {
+        let status = response.status();
+        let said = answer::refusal(response).await;
+        if [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN].contains(&status) {
+            return self.unauthorized(&said);
+        }
+        RegistryError::Refused {
+            registry: self.registry.to_owned(),
+            what,
+            answer: said,
+        }
+    }
+
+    fn unauthorized(&self, said: &str) -> RegistryError {
+        let hint = match &self.credentials {
+            Some(credentials) => format!(
+                "this was asked as \"{}\"; see to its password and rights",
+                credentials.user
+            ),
+            None => "there is no password for it; put one into the agent's docker config.json".to_owned(),
+        };
+        RegistryError::Unauthorized {
+            registry: self.registry.to_owned(),
+            repository: self.repository.clone(),
+            reason: format!("{said}; {hint}"),
+        }
+    }
+
+    fn unreachable(&self, reason: String) -> RegistryError {
+        RegistryError::Unreachable {
+            registry: self.registry.to_owned(),
+            reason,
+        }
+    }
+}

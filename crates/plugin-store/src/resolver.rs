@@ -1,0 +1,163 @@
+//! From a reference to pinned content.
+
+use std::{path::Path, sync::Arc};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Digest, Entry, Reference, Registry, ResolveError, Store, StoreError, Version};
+
+/// Where a component came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Origin {
+    /// Imported into this machine's store by its name.
+    Local,
+    /// From the registry that the reference names, now or earlier.
+    Registry,
+    /// From a file.
+    File,
+}
+
+/// What a reference stood for when it was resolved.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resolved {
+    /// The digest of the component's bytes: what to keep, and to [`get`](Store::get) the bytes with.
+    pub digest: Digest,
+    /// The digest of the manifest, if it came from a registry.
+    pub manifest_digest: Option<Digest>,
+    /// How many bytes the component has.
+    pub size: u64,
+    /// Where it came from.
+    pub origin: Origin,
+}
+
+/// Finds components in the store, or pulls them into it. A clone is another handle to the same.
+#[derive(Clone, Debug)]
+pub struct Resolver {
+    store: Store,
+    registry: Arc<Registry>,
+}
+
+impl Resolver {
+    /// Looks in `store` first and puts there what comes from `registry`.
+    #[must_use]
+    pub fn new(store: Store, registry: Registry) -> Self {
+        Self {
+            store,
+            registry: Arc::new(registry),
+        }
+    }
+
+    /// The store.
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// The client of registries, for pushing.
+    #[must_use]
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// What the reference stands for now. Its bytes are then in the store, where nothing removes them for
+    /// [`GARBAGE_GRACE`](crate::GARBAGE_GRACE).
+    ///
+    /// What was imported by the name comes first. Else its registry is asked: each time for a tag, which may have moved,
+    /// and once for a digest.
+    ///
+    /// # Errors
+    ///
+    /// [`ResolveError::NotFound`] if it is not here and names no registry; else what the store or the registry says.
+    pub async fn resolve(&self, reference: &Reference) -> Result<Resolved, ResolveError> {
+        if let Some(resolved) = self.resolve_here(reference).await? {
+            return Ok(resolved);
+        }
+        if reference.registry().is_none() {
+            let name = match reference.version() {
+                Version::Tag(_) => reference.to_string(),
+                Version::Digest(_) => reference.repository().to_owned(),
+            };
+            return Err(ResolveError::NotFound {
+                reference: reference.clone(),
+                name,
+            });
+        }
+        let located = self.registry.locate(reference).await?;
+        let digest = located.digest;
+        if !self.with_store(move |store| store.touch(&digest)).await? {
+            let bytes = self.registry.fetch(reference, &located).await?;
+            self.with_store(move |store| store.keep(&bytes)).await?;
+        }
+        let pinned = reference.pinned(located.manifest_digest);
+        self.with_store(move |store| store.remember(&pinned, digest, located.size))
+            .await?;
+        Ok(Resolved {
+            digest,
+            manifest_digest: Some(located.manifest_digest),
+            size: located.size,
+            origin: Origin::Registry,
+        })
+    }
+
+    /// Puts the component in a file into the store, without a name.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::read_file`] and [`Store::keep`].
+    pub async fn resolve_file(&self, path: &Path) -> Result<Resolved, ResolveError> {
+        let path = path.to_owned();
+        let kept = move |store: &Store| {
+            let bytes = Store::read_file(&path)?;
+            Ok((store.keep(&bytes)?, bytes.len() as u64))
+        };
+        let (digest, size) = self.with_store(kept).await?;
+        Ok(Resolved {
+            digest,
+            manifest_digest: None,
+            size,
+            origin: Origin::File,
+        })
+    }
+
+    async fn resolve_here(&self, reference: &Reference) -> Result<Option<Resolved>, ResolveError> {
+        let reference = reference.clone();
+        let found = move |store: &Store| {
+            let Some(entry) = store.find(&reference)? else {
+                return Ok(None);
+            };
+            if store.touch(&entry.digest)? {
+                return Ok(Some(entry));
+            }
+            if entry.manifest_digest.is_some() {
+                // Lost, but the registry has it.
+                return Ok(None);
+            }
+            // Says what is wrong.
+            store.get(&entry.digest).map(|_| Some(entry))
+        };
+        let entry = self.with_store(found).await?;
+        Ok(entry.map(|entry: Entry| Resolved {
+            digest: entry.digest,
+            manifest_digest: entry.manifest_digest,
+            size: entry.size,
+            origin: if entry.manifest_digest.is_some() {
+                Origin::Registry
+            } else {
+                Origin::Local
+            },
+        }))
+    }
+
+    /// The store's calls block: they run beside the runtime's threads.
+    async fn with_store<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Store) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let store = self.store.clone();
+        let done = tokio::task::spawn_blocking(move || work(&store)).await;
+        done.unwrap_or_else(|error| match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(_) => Err(StoreError::Stopping),
+        })
+    }
+}
