@@ -31,5 +31,8 @@ fn wasip2(cargo: &str) -> PathBuf {
         .filter_map(|rest| rest.split('"').next())
         .find(|path| path.contains("/wasip2-2."))
         .expect("wasip2 is among the dependencies");
-    Path::new(manifest).parent().expect("a manifest lies in a folder").to_owned()
+    Path::new(manifest)
+        .parent()
+        .expect("a manifest lies in a folder")
+        .to_owned()
 }
