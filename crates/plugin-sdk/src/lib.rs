@@ -41,12 +41,12 @@ use wasip2::{
     io::poll::{Pollable, poll},
 };
 
-pub use bindings::{describe::export_description, hook::export_hook, probe::export_probe};
 #[cfg(feature = "async")]
 pub use bindings::{
     async_hook::{export_async_hook, exports::probelet::plugin::async_hook::Guest as AsyncHook},
     async_probe::{export_async_probe, exports::probelet::plugin::async_probe::Guest as AsyncProbe},
 };
+pub use bindings::{describe::export_description, hook::export_hook, probe::export_probe};
 pub use bindings::{
     describe::exports::probelet::plugin::describe::Guest as Describe,
     hook::exports::probelet::plugin::hook::Guest as Hook,
