@@ -31,6 +31,7 @@ const GUESTS: &[(&str, &str)] = &[
     ("unruly", "tests/unruly.wasm"),
     ("command", "tests/command.wasm"),
     ("concurrent", "tests/concurrent.wasm"),
+    ("concurrent_command", "tests/concurrent-command.wasm"),
     ("cli_command", "tests/cli-command.wasm"),
     ("http_proxy", "tests/http-proxy.wasm"),
 ];

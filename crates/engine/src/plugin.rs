@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 use wasmtime::component::{Component, InstancePre};
-use wasmtime_wasi::p2::bindings::exports::wasi::cli::run as command;
+use wasmtime_wasi::{
+    p2::bindings::exports::wasi::cli::run as command, p3::bindings::exports::wasi::cli::run as concurrent_command,
+};
 
 use crate::{
     LoadError, Outcome, RunRequest,
@@ -48,14 +50,20 @@ pub(crate) enum ProbeExport {
     Plain(probe::GuestIndices),
     Concurrent(async_probe::GuestIndices),
     /// A WASI command, which knows nothing of us: its exit code decides.
-    Command(command::GuestIndices),
+    Command(CommandExport),
 }
 
 /// The export that a hook calls.
 pub(crate) enum HookExport {
     Plain(hook::GuestIndices),
     Concurrent(async_hook::GuestIndices),
-    Command(command::GuestIndices),
+    Command(CommandExport),
+}
+
+/// `wasi:cli/run`, of WASI 0.2 or 0.3.
+pub(crate) enum CommandExport {
+    Plain(command::GuestIndices),
+    Concurrent(concurrent_command::GuestIndices),
 }
 
 impl Plugin {
@@ -162,7 +170,7 @@ impl ProbeExport {
         if let Ok(indices) = async_probe::GuestIndices::new(instance) {
             return Some(Self::Concurrent(indices));
         }
-        command::GuestIndices::new(instance).ok().map(Self::Command)
+        CommandExport::of(instance).map(Self::Command)
     }
 }
 
@@ -174,7 +182,18 @@ impl HookExport {
         if let Ok(indices) = async_hook::GuestIndices::new(instance) {
             return Some(Self::Concurrent(indices));
         }
-        command::GuestIndices::new(instance).ok().map(Self::Command)
+        CommandExport::of(instance).map(Self::Command)
+    }
+}
+
+impl CommandExport {
+    fn of(instance: &InstancePre<RunState>) -> Option<Self> {
+        if let Ok(indices) = command::GuestIndices::new(instance) {
+            return Some(Self::Plain(indices));
+        }
+        concurrent_command::GuestIndices::new(instance)
+            .ok()
+            .map(Self::Concurrent)
     }
 }
 

@@ -16,7 +16,7 @@ use crate::{
     log::{Log, cut},
     network::Trace,
     outcome::{Field, fields},
-    plugin::{HookExport, Linked, Plugin, ProbeExport},
+    plugin::{CommandExport, HookExport, Linked, Plugin, ProbeExport},
     state::RunState,
     uses::{GrantUse, Uses},
 };
@@ -74,7 +74,7 @@ pub(crate) async fn run(plugin: &Plugin, request: RunRequest) -> Outcome {
         Err(_) => (run.timed_out(), None),
         Ok(Ok(said)) => (run.said(said, &uses), std::mem::take(&mut state.kept).into_next()),
         Ok(Err(error)) => match error.downcast_ref::<I32Exit>() {
-            Some(exit) => (exited(exit.0, &log), None),
+            Some(exit) => (exited(exit.0, &log, &uses), None),
             None => (run.explain(&error, &state.limiter), None),
         },
     };
@@ -153,10 +153,7 @@ async fn call_probe(store: &mut Store<RunState>, instance: &Instance, probe: &Pr
                 .run_concurrent(async |accessor| guest.call_check(accessor).await)
                 .await?
         }
-        ProbeExport::Command(command) => {
-            let ended = command.load(&mut *store, instance)?.call_run(store).await?;
-            ended.map_or_else(|()| Err(I32Exit(1).into()), |()| Ok(Ok(found(Health::Healthy, ""))))
-        }
+        ProbeExport::Command(command) => call_command(store, instance, command).await,
     }
 }
 
@@ -169,15 +166,30 @@ async fn call_hook(store: &mut Store<RunState>, instance: &Instance, hook: &Hook
                 .run_concurrent(async |accessor| guest.call_run(accessor).await)
                 .await??
         }
-        HookExport::Command(command) => {
-            let ended = command.load(&mut *store, instance)?.call_run(store).await?;
-            return ended.map_or_else(|()| Err(I32Exit(1).into()), |()| Ok(Ok(found(Health::Healthy, ""))));
-        }
+        HookExport::Command(command) => return call_command(store, instance, command).await,
     };
     Ok(Ok(match result {
         Ok(()) => found(Health::Healthy, ""),
         Err(reason) => found(Health::Unhealthy, &reason),
     }))
+}
+
+/// One that returns an error ends as if it had exited with 1.
+async fn call_command(
+    store: &mut Store<RunState>,
+    instance: &Instance,
+    command: &CommandExport,
+) -> wasmtime::Result<Said> {
+    let ended = match command {
+        CommandExport::Plain(command) => command.load(&mut *store, instance)?.call_run(store).await?,
+        CommandExport::Concurrent(command) => {
+            let guest = command.load(&mut *store, instance)?;
+            store
+                .run_concurrent(async |accessor| guest.call_run(accessor).await)
+                .await??
+        }
+    };
+    ended.map_or_else(|()| Err(I32Exit(1).into()), |()| Ok(Ok(found(Health::Healthy, ""))))
 }
 
 fn found(health: Health, message: &str) -> types::Verdict {
@@ -205,8 +217,8 @@ impl Finding {
     }
 }
 
-/// The end of a WASI command.
-fn exited(code: i32, log: &Log) -> Finding {
+/// The end of a WASI command. As with a plugin, after a refusal it does not speak of the container.
+fn exited(code: i32, log: &Log, uses: &Uses) -> Finding {
     if code == 0 {
         return Finding::new(Verdict::Success, String::new());
     }
@@ -214,7 +226,10 @@ fn exited(code: i32, log: &Log) -> Finding {
         "" => format!("the command exited with {code}"),
         text => text.to_owned(),
     };
-    Finding::new(Verdict::Failure, message)
+    match uses.refusal() {
+        Some(_) => Finding::new(Verdict::Errored, with_refusal(message, uses)),
+        None => Finding::new(Verdict::Failure, message),
+    }
 }
 
 /// What the outcome's words are made of.
@@ -314,5 +329,23 @@ fn with_refusal(reason: String, uses: &Uses) -> String {
         Some(refusal) if reason.contains(&refusal) || reason.is_empty() => refusal,
         Some(refusal) => format!("{reason}: {refusal}"),
         None => reason,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::uses::Grant;
+
+    #[test]
+    fn a_command_that_was_refused_something_is_errored() {
+        let uses = Uses::default();
+        let log = Log::new(100);
+        assert_eq!(exited(2, &log, &uses).verdict, Verdict::Failure);
+        uses.refused(Grant::Network, "db:1", "db:1 is not granted");
+        let finding = exited(2, &log, &uses);
+        assert_eq!(finding.verdict, Verdict::Errored);
+        assert_eq!(finding.message, "the command exited with 2: db:1 is not granted");
+        assert_eq!(exited(0, &log, &uses).verdict, Verdict::Success);
     }
 }

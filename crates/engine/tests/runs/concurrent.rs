@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use probelet_engine::{Field, FieldValue, Limits, Outcome, RunRequest, Verdict};
+use probelet_engine::{Field, FieldValue, Grant, Grants, Limits, Outcome, RunRequest, Verdict};
 use serde_json::{Value, json};
 
 use crate::{
-    fixture::{SHORT, concurrent, hook, on_loopback, probe, said, within},
+    fixture::{SHORT, concurrent, concurrent_command, hook, on_loopback, probe, said, within},
     server::{BlackHole, Server, closed_port, reply},
 };
 
@@ -178,4 +178,26 @@ async fn without_the_grant_the_network_is_not_there() {
             .ends_with("wasm:\n  allow:\n    network: [\"HOST:PORT\"]"),
         "{outcome:?}"
     );
+}
+
+#[tokio::test]
+async fn a_command_of_0_3_is_a_check_too() {
+    let run = async |arguments: Value| {
+        let request = probe(json!({"args": arguments}));
+        let request = RunRequest {
+            grants: Grants {
+                environment: vec![("ROLE".to_owned(), "primary".to_owned())],
+                ..Grants::default()
+            },
+            ..request
+        };
+        concurrent_command().await.run(request).await
+    };
+    let outcome = run(json!(["ROLE"])).await;
+    assert_eq!(said(&outcome), "Success: ");
+    assert_eq!(
+        (outcome.grants[0].grant, outcome.grants[0].detail.as_str()),
+        (Grant::Environment, "ROLE")
+    );
+    assert_eq!(said(&run(json!(["PATH"])).await), "Failure: the command exited with 1");
 }

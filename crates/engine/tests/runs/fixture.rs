@@ -60,6 +60,7 @@ guest!(curious, "tests/curious.wasm");
 guest!(command, "tests/command.wasm");
 guest!(cli_command, "tests/cli-command.wasm");
 guest!(concurrent, "tests/concurrent.wasm");
+guest!(concurrent_command, "tests/concurrent-command.wasm");
 
 /// A liveness probe without grants.
 pub(crate) fn probe(config: Value) -> RunRequest {

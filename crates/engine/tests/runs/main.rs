@@ -8,6 +8,7 @@ mod container;
 mod contract;
 mod exec;
 mod fixture;
+mod frozen;
 mod http;
 mod limits;
 mod load;
