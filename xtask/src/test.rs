@@ -13,7 +13,7 @@ struct Suite {
 }
 
 /// The quick ones come first; `leftovers` counts what is on the machine, so nothing may run beside it.
-const SUITES: [Suite; 5] = [
+const SUITES: [Suite; 6] = [
     Suite {
         name: "lint",
         run: checks::run,
@@ -29,6 +29,10 @@ const SUITES: [Suite; 5] = [
     Suite {
         name: "seed",
         run: |root| end_to_end(root, "seed"),
+    },
+    Suite {
+        name: "hostile",
+        run: |root| end_to_end(root, "hostile"),
     },
     Suite {
         name: "leftovers",

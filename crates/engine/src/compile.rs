@@ -87,9 +87,9 @@ pub(crate) async fn ask(compiler: &CompilerProgram, task: &str, input: &[u8]) ->
             let _ = stdin.write_all(input).await;
         }
     };
-    let ((), answer, reason) = tokio::join!(write, read(stdout, MAX_CODE_BYTES), read(stderr, MAX_REASON as u64));
+    let ((), answer, reason) = tokio::join!(write, read(stdout, MAX_CODE_BYTES), read_beginning(stderr, MAX_REASON));
     let status = process.wait().await.map_err(cannot)?;
-    let reason = String::from_utf8_lossy(&reason.unwrap_or_default()).trim().to_owned();
+    let reason = String::from_utf8_lossy(&reason).trim().to_owned();
     if status.success() {
         return answer.map_err(|error| WorkerError::Host(error.to_string()));
     }
@@ -97,6 +97,17 @@ pub(crate) async fn ask(compiler: &CompilerProgram, task: &str, input: &[u8]) ->
         Some(INVALID) => WorkerError::Input(reason),
         _ => WorkerError::Host(format!("{status}: {}", cut(reason, MAX_REASON))),
     })
+}
+
+/// The beginning of what a process says; the rest is taken too, so that it does not wait for a reader.
+async fn read_beginning(from: Option<impl AsyncRead + Unpin>, limit: usize) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    if let Some(mut from) = from {
+        // What was read before an error is all there is to say.
+        let _ = (&mut from).take(limit as u64).read_to_end(&mut bytes).await;
+        let _ = tokio::io::copy(&mut from, &mut tokio::io::sink()).await;
+    }
+    bytes
 }
 
 async fn read(from: Option<impl AsyncRead + Unpin>, limit: u64) -> io::Result<Vec<u8>> {

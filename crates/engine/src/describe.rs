@@ -6,8 +6,8 @@ use tokio::time;
 
 use crate::{
     Check, Grants, Limits, ProbeKind, Subject, bindings::exports::probelet::plugin::describe::GuestIndices,
-    context::RunContext, flavour::Host, kept::Kept, log::Log, network::Trace, plugin::Linked, run::new_store,
-    state::RunState,
+    context::RunContext, explain::explain, flavour::Host, kept::Kept, log::Log, network::Trace, plugin::Linked,
+    run::new_store, state::RunState,
 };
 
 /// A description is four constants; an interpreter needs a moment to start.
@@ -66,11 +66,11 @@ pub(crate) async fn describe(host: &Host, linked: &Linked) -> Result<Option<Desc
     })
     .await;
     drop(ticking);
-    drop(store);
+    let limiter = store.into_data().limiter;
     residue.gone().await;
     let (name, version, schema, grants) = asked
         .map_err(|_| format!("it took longer than {TIMEOUT:?}"))?
-        .map_err(|error: wasmtime::Error| error.root_cause().to_string())?;
+        .map_err(|error: wasmtime::Error| format!("it {}", explain(&error, &limiter, &limits)))?;
     let words = [&name, &version].into_iter().chain(&grants);
     if grants.len() > MAX_GRANTS || words.into_iter().any(|word| word.len() > MAX_WORD) {
         return Err(format!(

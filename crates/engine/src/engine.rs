@@ -3,6 +3,7 @@
 use std::{
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use tokio::sync::Semaphore;
@@ -21,13 +22,26 @@ use crate::{
 pub const MAX_COMPONENT_BYTES: usize = 64 << 20;
 
 /// How an engine is made.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct EngineConfig {
     /// Where compiled components are kept; none compiles them anew each time. The folder is made if it is not there.
     /// One that anybody else could write to is not used.
     pub cache_directory: Option<PathBuf>,
     /// The program that compiles components; none compiles them in this process, which cannot be stopped.
     pub compiler: Option<CompilerProgram>,
+    /// How long the program may take for one component.
+    pub compile_timeout: Duration,
+}
+
+impl Default for EngineConfig {
+    /// No cache, no program, and as much time as an interpreter with its library takes in a debug build, twice.
+    fn default() -> Self {
+        Self {
+            cache_directory: None,
+            compiler: None,
+            compile_timeout: COMPILE_TIMEOUT,
+        }
+    }
 }
 
 /// Loads components and runs them. A clone is the same engine.
@@ -40,6 +54,7 @@ struct Inner {
     concurrent: Mutex<Option<Arc<Host>>>,
     cache: Option<Cache>,
     compiler: Option<CompilerProgram>,
+    compile_timeout: Duration,
     compilations: Semaphore,
 }
 
@@ -66,6 +81,7 @@ impl Engine {
             concurrent: Mutex::new(None),
             cache,
             compiler: config.compiler,
+            compile_timeout: config.compile_timeout,
             compilations: Semaphore::new(MAX_COMPILATIONS),
         })))
     }
@@ -80,27 +96,29 @@ impl Engine {
     /// [`LoadError`] says what is wrong with it.
     pub async fn load(&self, name: &str, bytes: &[u8]) -> Result<Plugin, LoadError> {
         plugin::check_format(name, bytes)?;
-        let host = self.host(Flavour::of(bytes)).map_err(|error| LoadError::Compiler {
+        let bytes: Arc<[u8]> = bytes.into();
+        let (engine, scanned) = (self.clone(), Arc::clone(&bytes));
+        // The largest component takes a second to look through, and its code as long to read: not on a thread that runs
+        // probes.
+        let known = off_the_runtime(name, move || engine.look_up(&scanned)).await?;
+        let Known { host, digest, cached } = known.map_err(|error| LoadError::Compiler {
             name: name.to_owned(),
             reason: error.to_string(),
         })?;
-        let digest = plugin::digest(bytes);
-        let cached = self
-            .0
-            .cache
-            .as_ref()
-            .and_then(|cache| cache.load(&host.wasmtime, &digest));
         let component = match cached {
             Some(component) => component,
-            None => {
-                let component = self.compile(&host, name, bytes).await?;
-                if let Some(cache) = &self.0.cache {
-                    cache.store(&host.wasmtime, &digest, &component);
-                }
-                component
-            }
+            None => self.compile(&host, name, &digest, bytes).await?,
         };
         Plugin::new(host, name, digest, component).await
+    }
+
+    /// What is known of a component before it is compiled.
+    fn look_up(&self, bytes: &[u8]) -> Result<Known, EngineError> {
+        let host = self.host(Flavour::of(bytes))?;
+        let digest = plugin::digest(bytes);
+        let cache = self.0.cache.as_ref();
+        let cached = cache.and_then(|cache| cache.load(&host.wasmtime, &digest));
+        Ok(Known { host, digest, cached })
     }
 
     /// Checks a configuration against the plugin's own schema; a plugin without one takes any.
@@ -131,35 +149,77 @@ impl Engine {
         Ok(host)
     }
 
-    async fn compile(&self, host: &Arc<Host>, name: &str, bytes: &[u8]) -> Result<Component, LoadError> {
-        let too_slow = || LoadError::TooSlow {
-            name: name.to_owned(),
-            limit: COMPILE_TIMEOUT,
-        };
+    async fn compile(
+        &self,
+        host: &Arc<Host>,
+        name: &str,
+        digest: &str,
+        bytes: Arc<[u8]>,
+    ) -> Result<Component, LoadError> {
         // Waiting for others is no fault of this one.
         let _permit = self.0.compilations.acquire().await;
-        let Some(compiler) = &self.0.compiler else {
-            return compile_here(host, name, bytes).await;
+        let made = match &self.0.compiler {
+            Some(compiler) => {
+                let code = compile::in_process(compiler, host.flavour, name, &bytes);
+                let code = tokio::time::timeout(self.0.compile_timeout, code).await;
+                Made::Code(code.map_err(|_| LoadError::TooSlow {
+                    name: name.to_owned(),
+                    limit: self.0.compile_timeout,
+                })??)
+            }
+            None => Made::Nothing(bytes),
         };
-        let code = compile::in_process(compiler, host.flavour, name, bytes);
-        let code = tokio::time::timeout(COMPILE_TIMEOUT, code)
-            .await
-            .map_err(|_| too_slow())??;
-        cache::deserialize(&host.wasmtime, &code).map_err(|error| LoadError::Compiler {
-            name: name.to_owned(),
-            reason: error.to_string(),
+        let (engine, host, owned_name, digest) = (self.clone(), Arc::clone(host), name.to_owned(), digest.to_owned());
+        off_the_runtime(name, move || {
+            let component = made.into_component(&host, owned_name)?;
+            if let Some(cache) = &engine.0.cache {
+                cache.store(&host.wasmtime, &digest, &component);
+            }
+            Ok(component)
         })
+        .await?
     }
 }
 
-async fn compile_here(host: &Arc<Host>, name: &str, bytes: &[u8]) -> Result<Component, LoadError> {
-    let invalid = |reason: String| LoadError::Invalid {
+/// What is known of a component before it is compiled.
+struct Known {
+    host: Arc<Host>,
+    digest: String,
+    cached: Option<Component>,
+}
+
+/// What another process has made of a component.
+enum Made {
+    Code(Vec<u8>),
+    /// There is none for it: the component's own bytes.
+    Nothing(Arc<[u8]>),
+}
+
+impl Made {
+    fn into_component(self, host: &Host, name: String) -> Result<Component, LoadError> {
+        match self {
+            Self::Code(code) => cache::deserialize(&host.wasmtime, &code).map_err(|error| LoadError::Compiler {
+                name,
+                reason: error.to_string(),
+            }),
+            Self::Nothing(bytes) => {
+                Component::from_binary(&host.wasmtime, &bytes).map_err(|error| LoadError::Invalid {
+                    name,
+                    reason: format!("{error:#}"),
+                })
+            }
+        }
+    }
+}
+
+/// Does work that takes its time on a thread for such work.
+async fn off_the_runtime<T: Send + 'static>(
+    name: &str,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, LoadError> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|crash| LoadError::Compiler {
         name: name.to_owned(),
-        reason,
-    };
-    let (engine, bytes) = (host.wasmtime.clone(), bytes.to_owned());
-    let compiled = tokio::task::spawn_blocking(move || Component::from_binary(&engine, &bytes)).await;
-    compiled
-        .map_err(|crash| invalid(crash.to_string()))?
-        .map_err(|error| invalid(format!("{error:#}")))
+        reason: crash.to_string(),
+    })
 }

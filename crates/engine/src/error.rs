@@ -66,6 +66,14 @@ pub enum LoadError {
         /// What it exports instead.
         exports: String,
     },
+    /// The component exports something else by one of our names.
+    #[error("plugin `{name}` does not keep to the contract (probelet:plugin@0.1.0): {reason}")]
+    WrongType {
+        /// The plugin.
+        name: String,
+        /// The function, its type, and the contract's.
+        reason: String,
+    },
     /// The component imports what neither WASI 0.2 nor our contract has.
     #[error("plugin `{name}` imports what probelet does not offer: {reason}")]
     UnknownImport {

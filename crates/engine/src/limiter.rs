@@ -11,11 +11,23 @@ pub(crate) const MAX_TABLES: usize = 64;
 /// The functions that a large interpreter takes pointers of are some ten thousands.
 pub(crate) const MAX_TABLE_ELEMENTS: usize = 65_536;
 
-/// Counts a store's linear memory and bounds it in total.
+/// What an element of a table takes: a pointer of the host's.
+const TABLE_ELEMENT_BYTES: usize = 8;
+
+/// Counts a store's linear memory and its tables, and bounds them in total.
 pub(crate) struct Limiter {
     limit: usize,
     memory: usize,
-    refused: bool,
+    refusal: Option<Refusal>,
+}
+
+/// What a store was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// More memory than its limit, its tables included.
+    Memory,
+    /// A table with too many elements.
+    Table,
 }
 
 impl Limiter {
@@ -23,39 +35,58 @@ impl Limiter {
         Self {
             limit,
             memory: 0,
-            refused: false,
+            refusal: None,
         }
     }
 
-    /// The most memory there was at once; memories never shrink.
+    /// The most memory there was at once; neither memories nor tables shrink.
     pub(crate) fn peak(&self) -> usize {
         self.memory
     }
 
-    /// Whether the limit was hit. A guest then often just aborts, and nobody would know why.
-    pub(crate) fn has_refused_memory(&self) -> bool {
-        self.refused
+    /// What was refused first. A guest then often just aborts, and nobody would know why.
+    pub(crate) fn refusal(&self) -> Option<Refusal> {
+        self.refusal
+    }
+
+    fn refuse(&mut self, refusal: Refusal) {
+        self.refusal.get_or_insert(refusal);
+    }
+
+    /// Takes some more bytes, if there are so many.
+    fn take(&mut self, bytes: usize) -> bool {
+        let memory = self.memory.saturating_add(bytes);
+        if memory > self.limit {
+            self.refuse(Refusal::Memory);
+            return false;
+        }
+        self.memory = memory;
+        true
     }
 }
 
 impl ResourceLimiter for Limiter {
     fn memory_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
-        let memory = self.memory.saturating_add(desired.saturating_sub(current));
-        if memory > self.limit {
-            self.refused = true;
-            return Ok(false);
-        }
-        self.memory = memory;
-        Ok(true)
+        Ok(self.take(desired.saturating_sub(current)))
     }
 
     fn memory_grow_failed(&mut self, _error: wasmtime::Error) -> wasmtime::Result<()> {
-        self.refused = true;
+        self.refuse(Refusal::Memory);
         Ok(())
     }
 
-    fn table_growing(&mut self, _current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
-        Ok(desired <= MAX_TABLE_ELEMENTS)
+    fn table_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
+        if desired > MAX_TABLE_ELEMENTS {
+            self.refuse(Refusal::Table);
+            return Ok(false);
+        }
+        // Sixty-four tables of this size would else be another 32 MiB that no limit knows of.
+        Ok(self.take(desired.saturating_sub(current) * TABLE_ELEMENT_BYTES))
+    }
+
+    fn table_grow_failed(&mut self, _error: wasmtime::Error) -> wasmtime::Result<()> {
+        self.refuse(Refusal::Table);
+        Ok(())
     }
 
     fn instances(&self) -> usize {

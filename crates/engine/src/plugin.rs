@@ -15,7 +15,7 @@ use crate::{
     engine::MAX_COMPONENT_BYTES,
     flavour::Host,
     linker::Needs,
-    run,
+    run, signature,
     state::RunState,
     uses::Grant,
 };
@@ -152,6 +152,12 @@ impl Linked {
             describe: describe::GuestIndices::new(&instance).ok(),
             instance,
         };
+        if let Some(reason) = signature::fault(component) {
+            return Err(LoadError::WrongType {
+                name: name.to_owned(),
+                reason,
+            });
+        }
         if linked.probe.is_none() && linked.hook.is_none() {
             return Err(LoadError::NoCheck {
                 name: name.to_owned(),

@@ -3,13 +3,14 @@
 use std::time::Instant;
 
 use tokio::{sync::SemaphorePermit, time};
-use wasmtime::{Store, Trap, component::Instance};
+use wasmtime::{Store, component::Instance};
 use wasmtime_wasi::I32Exit;
 
 use crate::{
     Check, Limits, Outcome, RunRequest, Usage, Verdict,
     bindings::probelet::plugin::types::{self, Health},
     context::{RunContext, soft_deadline},
+    explain::explain,
     flavour::Host,
     kept::Kept,
     limiter::Limiter,
@@ -23,9 +24,9 @@ use crate::{
 
 /// What a guest may hand to the host in one call: enough for any message, and little enough that a thousand of them at
 /// once do no harm.
-const MAX_HOSTCALL_BYTES: usize = 4 << 20;
+pub(crate) const MAX_HOSTCALL_BYTES: usize = 4 << 20;
 /// Handles that a guest holds: as with the host's own table of resources, plus those between a component's parts.
-const MAX_HANDLES: usize = 1000;
+pub(crate) const MAX_HANDLES: usize = 1000;
 
 /// What a plugin says in the end.
 type Said = Result<types::Verdict, String>;
@@ -75,7 +76,7 @@ pub(crate) async fn run(plugin: &Plugin, request: RunRequest) -> Outcome {
         Ok(Ok(said)) => (run.said(said, &uses), std::mem::take(&mut state.kept).into_next()),
         Ok(Err(error)) => match error.downcast_ref::<I32Exit>() {
             Some(exit) => (exited(exit.0, &log, &uses), None),
-            None => (run.explain(&error, &state.limiter), None),
+            None => (run.broke_off(&error, &state.limiter), None),
         },
     };
     // It holds the run's sockets.
@@ -301,26 +302,9 @@ impl Run<'_> {
     }
 
     /// The reason for a run that broke off, with the name of the limit that it broke.
-    fn explain(&self, error: &wasmtime::Error, limiter: &Limiter) -> Finding {
-        let name = self.plugin.name();
-        let reason = if limiter.has_refused_memory() {
-            let limit = self.limits.memory_bytes;
-            format!("the plugin `{name}` needed more than its {limit} bytes of memory (limits.memory)")
-        } else {
-            match error.downcast_ref::<Trap>() {
-                Some(Trap::OutOfFuel) => {
-                    let limit = self.limits.fuel;
-                    format!("the plugin `{name}` used up its {limit} units of fuel (limits.fuel)")
-                }
-                Some(Trap::StackOverflow) => format!("the plugin `{name}` overflowed its stack"),
-                Some(Trap::UnreachableCodeReached) => {
-                    format!("the plugin `{name}` panicked or aborted; its log may say why")
-                }
-                Some(trap) => format!("the plugin `{name}` trapped: {trap}"),
-                None => format!("the plugin `{name}` could not be run: {}", error.root_cause()),
-            }
-        };
-        Finding::new(Verdict::Errored, reason)
+    fn broke_off(&self, error: &wasmtime::Error, limiter: &Limiter) -> Finding {
+        let why = explain(error, limiter, &self.limits);
+        Finding::new(Verdict::Errored, format!("the plugin `{}` {why}", self.plugin.name()))
     }
 }
 

@@ -17,7 +17,9 @@ use crate::{
 };
 
 /// A run holds few resources at once; sockets are among them, and nothing else bounds those.
-const MAX_RESOURCES: usize = 100;
+pub(crate) const MAX_RESOURCES: usize = 100;
+/// Random bytes are made in the host's memory before the guest's own limit takes effect.
+const MAX_RANDOM_BYTES: u64 = 1 << 20;
 
 /// The data of a run's store. Dropping it closes the run's sockets.
 pub(crate) struct RunState {
@@ -57,6 +59,7 @@ impl RunState {
             .stderr(log.clone())
             .args(arguments)
             .envs(&grants.environment)
+            .max_random_size(MAX_RANDOM_BYTES)
             .allow_tcp(false)
             .allow_udp(false);
         let uses = Uses::default();

@@ -2,6 +2,8 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::log::cut;
+
 /// Different things that one run is known to have reached for. An honest check has a handful; of a hostile one the rest
 /// is only counted with the last.
 const MAX_USES: usize = 32;
@@ -121,6 +123,11 @@ impl Known {
         });
         &mut self.uses[at]
     }
+}
+
+/// A detail as it is shown: whole, but for what nobody would grant.
+pub(crate) fn shown(detail: &str) -> String {
+    cut(detail.to_owned(), MAX_DETAIL)
 }
 
 /// The lines of a manifest that grant something.

@@ -87,6 +87,7 @@ impl Inner {
         let engine = Engine::new(EngineConfig {
             cache_directory: Some(config.component_cache()),
             compiler: config.compiler.clone(),
+            ..EngineConfig::default()
         })?;
         let plugins = Plugins::open(engine, &config.plugins()).await?;
         let boot_id = clock::boot_id().map_err(StoreError::at(Path::new("/proc/sys/kernel/random/boot_id")))?;

@@ -60,7 +60,7 @@
 ;;= abi-message-lone-surrogate
 ;; A message in UTF-16 with half of a character.
 ;; encoding: utf16
-;; errored: utf-16
+;; errored: surrogate
 (data (i32.const 1024) "\00\d8a\00")
 (func (export "check") (result i32) (call $verdict (i32.const 2) (i32.const 1024) (i32.const 2)))
 
@@ -242,8 +242,8 @@
 
 ;;= abi-list-again-and-again
 ;; Gives the host as much to remember as it may, without end: only the last is kept.
-;; errored: used up its 100000000 units of fuel
-;; limits: {"fuel": 100000000}
+;; milliseconds: 400
+;; failure: timed out after 400ms
 (func (export "check") (result i32)
   (drop (memory.grow (i32.const 1)))
   (loop $again (call $set (i32.const 32768) (i32.const 1) (i32.const 256)) (br $again)) (unreachable))

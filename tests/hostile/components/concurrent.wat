@@ -10,7 +10,7 @@
 ;;= concurrent-loop-with-endless-fuel
 ;; Never comes back, against the clock.
 ;; shape: concurrent
-;; limits: {"fuel": 18446744073709551615}
+;; limits: {"fuel": 1000000000000}
 ;; milliseconds: 400
 ;; failure: timed out after 400ms
 (func (export "check") (result i32) (loop $again (br $again)) (unreachable))
@@ -20,7 +20,7 @@
 ;; Lets others run, for ever.
 ;; shape: concurrent
 ;; milliseconds: 400
-;; limits: {"fuel": 18446744073709551615}
+;; limits: {"fuel": 1000000000000}
 ;; failure: timed out after 400ms
 (func (export "check") (result i32) (global.get $yield))
 (func (export "callback") (param i32 i32 i32) (result i32) (global.get $yield))
@@ -36,7 +36,7 @@
 ;; Waits for a set that nothing is in.
 ;; shape: concurrent
 ;; milliseconds: 400
-;; errored: deadlock
+;; failure: timed out after 400ms
 (func (export "check") (result i32) (call $wait (call $set_new)))
 (func (export "callback") (param i32 i32 i32) (result i32) (unreachable))
 
@@ -112,7 +112,7 @@
 ;; Writes into a stream of its own whose other end it holds itself, and waits for the reader.
 ;; shape: concurrent
 ;; milliseconds: 400
-;; errored: deadlock
+;; failure: timed out after 400ms
 (func (export "check") (result i32) (local $set i32) (local $writer i32)
   (local.set $set (call $set_new))
   (local.set $writer (i32.wrap_i64 (i64.shr_u (call $stream_new) (i64.const 32))))

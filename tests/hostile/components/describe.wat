@@ -12,7 +12,7 @@
 ;;= describe-trap
 ;; Breaks when asked for its version.
 ;; shape: described
-;; refused: cannot be asked what it is … unreachable
+;; refused: cannot be asked what it is … it panicked or aborted
 (func (export "name") (result i32) (call $nothing))
 (func (export "version") (result i32) (unreachable))
 (func (export "schema") (result i32) (call $none))

@@ -23,24 +23,44 @@
 (func (export "check") (result i32) (call $healthy))
 
 ;;= tables-each-within-the-limit
-;; Many tables that are allowed one by one, and take 32 MiB of the host's memory together.
+;; Sixty modules, each with a table that is allowed: together they take 30 MiB of the host's memory, which counts as the
+;; guest's own.
+;; shape: whole
 ;; errored: needed more than its 33554432 bytes of memory (limits.memory)
-(memory $other 1)
-(table 65536 funcref) (table 65536 funcref) (table 65536 funcref) (table 65536 funcref)
-(table 65536 funcref) (table 65536 funcref) (table 65536 funcref) (table 65536 funcref)
-(table 65536 funcref) (table 65536 funcref) (table 65536 funcref) (table 65536 funcref)
-(table 65536 funcref) (table 65536 funcref) (table 65536 funcref) (table 65536 funcref)
-(table 65536 funcref) (table 65536 funcref) (table 65536 funcref) (table 65536 funcref)
-(table 65536 funcref) (table 65536 funcref) (table 65536 funcref) (table 65536 funcref)
-(table 65536 funcref) (table 65536 funcref) (table 65536 funcref) (table 65536 funcref)
-(table 65536 funcref) (table 65536 funcref) (table 65536 funcref) (table 65536 funcref)
-(table 65536 funcref) (table 65536 funcref) (table 65536 funcref) (table 65536 funcref)
-(table 65536 funcref) (table 65536 funcref) (table 65536 funcref) (table 65536 funcref)
-(table 65536 funcref) (table 65536 funcref) (table 65536 funcref) (table 65536 funcref)
-(table 65536 funcref) (table 65536 funcref) (table 65536 funcref) (table 65536 funcref)
-(table 65536 funcref) (table 65536 funcref) (table 65536 funcref) (table 65536 funcref)
-(table 65536 funcref) (table 65536 funcref) (table 65536 funcref) (table 65536 funcref)
-(table 65536 funcref) (table 65536 funcref) (table 65536 funcref) (table 65536 funcref)
+(component
+  (core module $memory (memory 64))
+  (core instance (instantiate $memory))
+  (core module $part (table 65536 funcref))
+  (core instance (instantiate $part)) (core instance (instantiate $part)) (core instance (instantiate $part))
+  (core instance (instantiate $part)) (core instance (instantiate $part)) (core instance (instantiate $part))
+  (core instance (instantiate $part)) (core instance (instantiate $part)) (core instance (instantiate $part))
+  (core instance (instantiate $part)) (core instance (instantiate $part)) (core instance (instantiate $part))
+  (core instance (instantiate $part)) (core instance (instantiate $part)) (core instance (instantiate $part))
+  (core instance (instantiate $part)) (core instance (instantiate $part)) (core instance (instantiate $part))
+  (core instance (instantiate $part)) (core instance (instantiate $part)) (core instance (instantiate $part))
+  (core instance (instantiate $part)) (core instance (instantiate $part)) (core instance (instantiate $part))
+  (core instance (instantiate $part)) (core instance (instantiate $part)) (core instance (instantiate $part))
+  (core instance (instantiate $part)) (core instance (instantiate $part)) (core instance (instantiate $part))
+  (core instance (instantiate $part)) (core instance (instantiate $part)) (core instance (instantiate $part))
+  (core instance (instantiate $part)) (core instance (instantiate $part)) (core instance (instantiate $part))
+  (core instance (instantiate $part)) (core instance (instantiate $part)) (core instance (instantiate $part))
+  (core instance (instantiate $part)) (core instance (instantiate $part)) (core instance (instantiate $part))
+  (core instance (instantiate $part)) (core instance (instantiate $part)) (core instance (instantiate $part))
+  (core instance (instantiate $part)) (core instance (instantiate $part)) (core instance (instantiate $part))
+  (core instance (instantiate $part)) (core instance (instantiate $part)) (core instance (instantiate $part))
+  (core instance (instantiate $part)) (core instance (instantiate $part)) (core instance (instantiate $part))
+  (core instance (instantiate $part)) (core instance (instantiate $part)) (core instance (instantiate $part))
+  (core instance (instantiate $part)) (core instance (instantiate $part)) (core instance (instantiate $part))
+  (core module $attack (func (export "run") (result i32) (i32.const 0)))
+  (core instance $attack (instantiate $attack))
+  (func $run (result (result)) (canon lift (core func $attack "run")))
+  (instance $command (export "run" (func $run)))
+  (export "wasi:cli/run@0.2.0" (instance $command)))
+
+;;= tables-in-one-module
+;; More tables in one module than any toolchain makes.
+;; refused: tables
+(table 1 funcref) (table 1 funcref) (table 1 funcref)
 (func (export "check") (result i32) (call $healthy))
 
 ;;= table-read-beyond-its-end

@@ -38,6 +38,8 @@ pub struct Case {
     pub is_hook: bool,
     /// How it must end.
     pub end: End,
+    /// Whether only the engine alone can be attacked with it: its row says why.
+    pub is_for_the_engine: bool,
 }
 
 /// Where a component comes from.
@@ -90,7 +92,14 @@ impl Case {
             timeout: PATIENCE,
             is_hook: false,
             end,
+            is_for_the_engine: false,
         }
+    }
+
+    /// Whether it can be written into a manifest and ends there as with the engine alone. What the machine's speed
+    /// decides cannot be told.
+    pub fn is_for_pods(&self) -> bool {
+        !self.is_for_the_engine && self.end.ending != Ending::RefusedOrSuccess
     }
 
     /// Its component.
@@ -181,6 +190,7 @@ fn parse_case(family: &'static str, text: &str, guests: &Path) -> Case {
                 Err(_) => wrong("no number", value),
             },
             "hook" => case.is_hook = true,
+            "engine" => case.is_for_the_engine = true,
             "shape" => shape = value,
             "guest" => {
                 case.source = Source::File(guests.join(value));

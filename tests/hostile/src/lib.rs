@@ -3,15 +3,17 @@
 //! The engine's suite and the end-to-end suite run the same cases. Most are WebAssembly text, one file for each family of
 //! attacks: in `components/`, where the lines above a component are its row of the table ([`Case`]). What text is too
 //! painful for is done by the Rust component `guest-probes/tests/hostile`, which its configuration tells what to do. Files
-//! that no text can say, such as cut and huge ones, are made by [`made`].
+//! that no text can say, such as cut and huge ones, are made by `made.rs`.
 //!
 //! It knows nothing of the engine: limits and grants are those of a manifest.
 
 mod case;
 mod compose;
-pub mod made;
+mod made;
+mod servers;
 
 pub use case::{Case, End, Ending, Source};
+pub use servers::Servers;
 
 use std::path::Path;
 

@@ -7,7 +7,7 @@ use crate::{
     ExecGrant,
     bindings::probelet::plugin::container_exec::{Error, Host, Output},
     state::RunState,
-    uses::{Grant, lines_that_grant},
+    uses::{Grant, lines_that_grant, shown},
 };
 
 /// Of each output of a command the host keeps no more than this, whatever a plugin asks for: it is held in the host's
@@ -20,7 +20,7 @@ impl Host for RunState {
             .exec
             .as_ref()
             .ok_or_else(|| format_err!("container-exec is linked without its grant"))?;
-        let detail = json_list(&command);
+        let detail = shown(&json_list(&command));
         if !grant.allows(&command) {
             let line = format!("exec: [{detail}]");
             let why = format!("the command {detail} is not granted; {}", lines_that_grant(&line));

@@ -8,7 +8,7 @@ use super::{ContainerFiles, FileError, FileKind};
 use crate::{
     bindings::probelet::plugin::container_files::{Error, FileMetadata, FileSystemSpace, Host, Kind},
     state::RunState,
-    uses::{Grant, lines_that_grant},
+    uses::{Grant, lines_that_grant, shown},
 };
 
 /// As much as the contract promises: what is read is held in the host's memory before the guest's own limit takes effect.
@@ -73,9 +73,10 @@ impl RunState {
             FileError::NotRunning => Error::NotRunning,
             FileError::Host { reason } => Error::Host(reason),
             FileError::NotGranted => {
-                let line = format!("files: [{}]", serde_json::Value::from(path));
+                let path = shown(path);
+                let line = format!("files: [{}]", serde_json::Value::from(path.as_str()));
                 let why = format!("the path {path} is not granted; {}", lines_that_grant(&line));
-                self.uses.refused(Grant::Files, path, &why);
+                self.uses.refused(Grant::Files, &path, &why);
                 Error::NotGranted(why)
             }
         })

@@ -26,7 +26,7 @@ use tokio::{
 
 use crate::{
     NetworkGrant,
-    uses::{Grant, Uses, lines_that_grant},
+    uses::{Grant, Uses, lines_that_grant, shown},
 };
 
 pub use destination::{Destination, Host};
@@ -91,6 +91,7 @@ impl Network {
     }
 
     fn refuse(&self, destination: &str) -> DialError {
+        let destination = &shown(destination);
         let why = format!(
             "only the pod's own addresses may be connected to; {}",
             lines_that_grant(&format!("network: [\"{destination}\"]"))

@@ -24,7 +24,7 @@ pub(crate) static ENGINE: LazyLock<Engine> = LazyLock::new(|| {
     let cache = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("engine-test-cache");
     Engine::new(EngineConfig {
         cache_directory: Some(cache),
-        compiler: None,
+        ..EngineConfig::default()
     })
     .expect("an engine")
 });

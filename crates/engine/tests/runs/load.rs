@@ -85,7 +85,7 @@ async fn a_cached_component_runs_and_an_unsafe_cache_is_not_used() {
     for _ in 0..2 {
         let engine = Engine::new(EngineConfig {
             cache_directory: Some(cache.clone()),
-            compiler: None,
+            ..EngineConfig::default()
         })
         .expect("an engine");
         let plugin = engine.load("unruly", &bytes).await.expect("a plugin");
@@ -102,7 +102,7 @@ async fn a_cached_component_runs_and_an_unsafe_cache_is_not_used() {
     fs::set_permissions(&cache, fs::Permissions::from_mode(0o777)).expect("chmod");
     let engine = Engine::new(EngineConfig {
         cache_directory: Some(cache.clone()),
-        compiler: None,
+        ..EngineConfig::default()
     })
     .expect("an engine");
     let plugin = engine.load("unruly", &bytes).await.expect("a plugin");
