@@ -5,6 +5,7 @@
 //! destination decides first, and then one short synchronous section makes the socket; connecting and everything after
 //! it may happen on any thread.
 
+mod connect;
 mod destination;
 mod http;
 mod sockets;
@@ -172,7 +173,7 @@ impl Network {
         for address in self.resolve(host).await? {
             let destination = SocketAddr::new(address, port);
             let socket = self.socket(destination)?;
-            match socket.connect(destination).await {
+            match connect::finish(socket, destination).await {
                 Ok(stream) => return Ok(stream),
                 Err(error) => last = DialError::Io(error),
             }

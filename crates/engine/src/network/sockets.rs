@@ -28,7 +28,7 @@ use wasmtime_wasi::p2::{
 };
 
 use super::{
-    DialError, Network,
+    DialError, Network, connect,
     stream::{Reader, Writer},
 };
 use crate::state::RunState;
@@ -303,8 +303,7 @@ impl Socket {
         }
         let socket = network.socket(destination).map_err(error_code)?;
         let connect = async move {
-            socket
-                .connect(destination)
+            connect::finish(socket, destination)
                 .await
                 .map_err(|error| error_code(DialError::Io(error)))
         };
