@@ -23,15 +23,9 @@ pub(crate) async fn run(command: Apply, client: &Client) -> anyhow::Result<()> {
     for pod in pods {
         manifests::warn(&pod.warnings);
         let name = &pod.metadata.name;
-        let (object, what) = match apply(client, &pod).await {
-            Ok(applied) => applied,
-            Err(error) => {
-                if let Some(faults) = faults(&error) {
-                    return Err(manifests::located_faults(&pod, faults).into());
-                }
-                return Err(error).with_context(|| format!("cannot apply pod {name}"));
-            }
-        };
+        let (object, what) = apply(client, &pod)
+            .await
+            .with_context(|| format!("cannot apply pod {name}"))?;
         match command.output {
             None => print(&format!("pod/{name} {what}\n"))?,
             Some(ObjectFormat::Name) => print(&format!("pod/{name}\n"))?,
@@ -62,7 +56,7 @@ fn faults(error: &ClientError) -> Option<Vec<(String, String)>> {
 }
 
 /// Creates a pod, or makes sure that the one that is there is the same.
-async fn apply(client: &Client, pod: &Pod) -> Result<(Value, &'static str), ClientError> {
+async fn apply(client: &Client, pod: &Pod) -> anyhow::Result<(Value, &'static str)> {
     let (namespace, name) = (&pod.metadata.namespace, &pod.metadata.name);
     let collection = client::collection(Collection::Pods, Some(namespace));
     match client.change(Method::POST, &collection, &pod.document).await {
@@ -84,6 +78,10 @@ async fn apply(client: &Client, pod: &Pod) -> Result<(Value, &'static str), Clie
                 .await?;
             Ok((answer.object, "unchanged"))
         }
-        Err(error) => Err(error),
+        // What is wrong with the pod is told at its lines.
+        Err(error) => Err(match faults(&error) {
+            Some(faults) => manifests::located_faults(pod, faults).into(),
+            None => error.into(),
+        }),
     }
 }
