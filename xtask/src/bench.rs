@@ -107,10 +107,10 @@ impl Agent {
 
     fn client(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.probelet);
+        // As a variable: whatever may follow, such as a command to run, stays the last.
         command
             .args(arguments)
-            .arg("--state-dir")
-            .arg(self.folder.join("state"));
+            .env("PROBELET_STATE_DIR", self.folder.join("state"));
         command
     }
 
