@@ -135,14 +135,23 @@ impl Namespace {
     /// Waits for a recorded run that fits.
     #[track_caller]
     pub fn wait_for_run(&self, pod: &str, what: &str, patience: Duration, fits: impl Fn(&Value) -> bool) -> Value {
+        let found = self.find_run(pod, patience, fits);
+        found.unwrap_or_else(|runs| panic!("no run of {pod} is {what}: {runs:#?}"))
+    }
+
+    /// The same, but if there is none in time, those that there are.
+    #[track_caller]
+    pub fn find_run(&self, pod: &str, patience: Duration, fits: impl Fn(&Value) -> bool) -> Result<Value, Vec<Value>> {
         let deadline = Instant::now() + patience;
         loop {
             let text = self.run(&["history", pod, "--output", "json"]).success();
             let runs: Vec<Value> = serde_json::from_str(&text).expect("a list of runs");
             if let Some(run) = runs.iter().find(|run| fits(run)) {
-                return run.clone();
+                return Ok(run.clone());
             }
-            assert!(Instant::now() < deadline, "no run of {pod} is {what}: {runs:#?}");
+            if Instant::now() > deadline {
+                return Err(runs);
+            }
             std::thread::park_timeout(HISTORY_PERIOD);
         }
     }

@@ -183,6 +183,7 @@
 ;; A hook that a manifest names as a probe.
 ;; shape: whole
 ;; errored: is no probe
+;; node: refused: is a hook and no probe
 (component
   (core module $attack (memory (export "memory") 1) (func (export "run") (result i32) (i32.const 16)))
   (core instance $attack (instantiate $attack))

@@ -170,6 +170,7 @@
 ;; A hook that never comes back, against the clock.
 ;; shape: whole
 ;; hook:
+;; engine: hooks have no time limit in a manifest
 ;; limits: {"fuel": 1000000000000}
 ;; milliseconds: 400
 ;; failure: timed out after 400ms

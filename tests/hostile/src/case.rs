@@ -38,6 +38,8 @@ pub struct Case {
     pub is_hook: bool,
     /// How it must end.
     pub end: End,
+    /// How it must end on a node, where that says more, or says it earlier or in other words.
+    pub on_a_node: Option<End>,
     /// Whether only the engine alone can be attacked with it: its row says why.
     pub is_for_the_engine: bool,
 }
@@ -92,6 +94,7 @@ impl Case {
             timeout: PATIENCE,
             is_hook: false,
             end,
+            on_a_node: None,
             is_for_the_engine: false,
         }
     }
@@ -100,6 +103,11 @@ impl Case {
     /// decides cannot be told.
     pub fn is_for_pods(&self) -> bool {
         !self.is_for_the_engine && self.end.ending != Ending::RefusedOrSuccess
+    }
+
+    /// How it must end as a pod's probe or hook.
+    pub fn end_on_a_node(&self) -> &End {
+        self.on_a_node.as_ref().unwrap_or(&self.end)
     }
 
     /// Its component.
@@ -115,6 +123,19 @@ impl Case {
             Source::Made(make) => make(),
             Source::Damaged(make) => make(),
         }
+    }
+}
+
+impl Ending {
+    fn named(name: &str) -> Option<Self> {
+        Some(match name {
+            "refused" => Self::Refused,
+            "errored" => Self::Errored,
+            "failure" => Self::Failure,
+            "warning" => Self::Warning,
+            "success" => Self::Success,
+            _ => return None,
+        })
     }
 }
 
@@ -167,14 +188,7 @@ fn parse_case(family: &'static str, text: &str, guests: &Path) -> Case {
     let (mut is_ended, mut shape, mut holes, mut granted) = (false, "probe", Vec::new(), None);
     for row in rows {
         let (key, value) = row.split_once(": ").unwrap_or((row.trim_end_matches(':'), ""));
-        let ending = match key {
-            "refused" => Some(Ending::Refused),
-            "errored" => Some(Ending::Errored),
-            "failure" => Some(Ending::Failure),
-            "warning" => Some(Ending::Warning),
-            "success" => Some(Ending::Success),
-            _ => None,
-        };
+        let ending = Ending::named(key);
         match key {
             _ if ending.is_some() => {
                 is_ended = true;
@@ -190,6 +204,11 @@ fn parse_case(family: &'static str, text: &str, guests: &Path) -> Case {
                 Err(_) => wrong("no number", value),
             },
             "hook" => case.is_hook = true,
+            "node" => {
+                let (ending, words) = value.split_once(':').unwrap_or((value, ""));
+                let ending = Ending::named(ending).unwrap_or_else(|| wrong("no ending", value));
+                case.on_a_node = Some(End::new(ending, words));
+            }
             "engine" => case.is_for_the_engine = true,
             "shape" => shape = value,
             "guest" => {

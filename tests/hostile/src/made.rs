@@ -164,6 +164,16 @@ pub(crate) fn cases() -> Vec<Case> {
             "damaged",
         ),
     ];
+    // The plugin store looks at files before the engine does.
+    for case in &mut cases {
+        let words = match case.name.as_str() {
+            "component-too-large" => "is larger than 67108864 bytes",
+            "module-of-core" => "is a core module",
+            name if name.starts_with("file-") => "is no WebAssembly component",
+            _ => continue,
+        };
+        case.on_a_node = Some(End::new(Ending::Refused, words));
+    }
     cases.push(Case::new(
         "component-with-a-large-section",
         FAMILY,
