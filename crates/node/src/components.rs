@@ -21,6 +21,7 @@ use serde_json::{Value, json};
 use crate::{
     inner::Inner,
     pod::{Input, PodEntry},
+    start::blocking,
     store::{self, PodFolder, StoreError},
 };
 
@@ -30,7 +31,11 @@ pub(crate) type CheckKey = (usize, &'static str);
 const FILE: &str = "components.json";
 
 /// The components of one pod.
-pub(crate) struct Components(Mutex<BTreeMap<CheckKey, Component>>);
+pub(crate) struct Components {
+    checks: Mutex<BTreeMap<CheckKey, Component>>,
+    /// Held by who writes the file, which waits for the disk: no probe is to wait for that.
+    file: Mutex<()>,
+}
 
 struct Component {
     reference: ComponentReference,
@@ -67,6 +72,13 @@ struct Pinned {
 }
 
 impl Components {
+    fn of(components: BTreeMap<CheckKey, Component>) -> Self {
+        Self {
+            checks: Mutex::new(components),
+            file: Mutex::default(),
+        }
+    }
+
     /// Finds and checks the components of a pod that is about to be accepted. The error names each fault by its field.
     pub(crate) async fn admit(node: &Inner, pod: &Pod) -> Result<Self, Vec<String>> {
         let (mut components, mut faults) = (BTreeMap::new(), Vec::new());
@@ -87,7 +99,7 @@ impl Components {
             }
         }
         if faults.is_empty() {
-            Ok(Self(Mutex::new(components)))
+            Ok(Self::of(components))
         } else {
             Err(faults)
         }
@@ -119,22 +131,30 @@ impl Components {
                 },
             );
         }
-        Self(Mutex::new(components))
+        Self::of(components)
     }
 
-    /// Writes down which components the pod has started with.
+    /// Writes down which components the pod runs with, and not to memory only: without it their checks cannot be run by
+    /// another agent.
     pub(crate) fn store(&self, folder: &PodFolder) -> Result<(), StoreError> {
-        let components = self.lock();
-        if components.is_empty() {
+        // Who writes last has looked last.
+        let _last = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        let pinned = self.pinned();
+        if pinned.is_empty() {
             return Ok(());
         }
+        store::write_json_synced(&folder.path().join(FILE), &pinned)
+    }
+
+    fn pinned(&self) -> Vec<Pinned> {
+        let components = self.lock();
         let pinned = components.iter().map(|((container, check), component)| Pinned {
             container: *container,
             check: (*check).to_owned(),
             component: component.reference.to_string(),
             digest: component.digest.clone(),
         });
-        store::write_json(&folder.path().join(FILE), &pinned.collect::<Vec<_>>())
+        pinned.collect()
     }
 
     /// The component of a check.
@@ -186,7 +206,8 @@ impl Components {
             let seen = signature(path).ok();
             let loaded = node.plugins.resolve(&reference).await;
             if let Some(event) = entry.components.exchange(key, seen, loaded) {
-                if let Err(error) = entry.components.store(&entry.folder) {
+                let pinned = entry.clone();
+                if let Err(error) = blocking(move || pinned.components.store(&pinned.folder)).await {
                     tracing::error!(pod = %entry.key, %error, "the reloaded component is not written down");
                 }
                 // The pod may have ended meanwhile.
@@ -248,7 +269,21 @@ impl Components {
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<CheckKey, Component>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.checks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+impl Components {
+    /// Those of a pod with one check.
+    pub(crate) fn of_one_check() -> Self {
+        let component = Component {
+            reference: ComponentReference::Builtin("exec".to_owned()),
+            plugin: Err("it is only written down".to_owned()),
+            digest: format!("sha256:{:064}", 1),
+            reload: Reload::No,
+        };
+        Self::of(BTreeMap::from([((0, "liveness"), component)]))
     }
 }
 

@@ -139,14 +139,8 @@ impl Inner {
 
         let mut pods = self.pods();
         room(&pods, &key)?;
-        let folder = self.store.pod(&uid);
-        let internal = |error: StoreError| RequestError::Internal(error.to_string());
-        folder.accept(&pod.document).map_err(internal)?;
-        if let Err(error) = components.store(&folder) {
-            // What cannot be stored whole is not accepted.
-            folder.remove().map_err(internal)?;
-            return Err(internal(error));
-        }
+        let folder = accept(&self.store, &uid, &pod.document, &components);
+        let folder = folder.map_err(|error| RequestError::Internal(error.to_string()))?;
         let (entry, inbox) = PodEntry::new(pod, folder, components);
         pods.insert(key.clone(), entry.clone());
         drop(pods);
@@ -236,6 +230,14 @@ impl Inner {
         self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+/// Puts a pod on disk. Its document comes last: wherever this ends, there is a pod that has all it needs, or none.
+fn accept(store: &Store, uid: &str, document: &Value, components: &Components) -> Result<PodFolder, StoreError> {
+    let folder = store.create_pod(uid)?;
+    components.store(&folder)?;
+    folder.accept(document)?;
+    Ok(folder)
+}
+
 
 /// Whether a pod of that name may be added.
 fn room(pods: &BTreeMap<PodKey, Arc<PodEntry>>, key: &PodKey) -> Result<(), RequestError> {
@@ -271,4 +273,49 @@ fn lock(directory: &Path) -> Result<File, NodeError> {
     let write = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
     write.map_err(StoreError::at(&path))?;
     Ok(file)
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use serde_json::json;
+
+    use super::*;
+
+    const UID: &str = "one";
+
+    #[test]
+    fn a_pod_is_there_with_its_components_or_not_at_all() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(directory.path()).unwrap();
+        let components = Components::of_one_check();
+
+        // An agent that dies before the document is written leaves no pod.
+        components.store(&store.create_pod(UID).unwrap()).unwrap();
+        let pinned = directory.path().join("pods/one/components.json");
+        assert!(pinned.exists());
+        assert!(store.pods().unwrap().is_empty());
+        assert!(!pinned.exists(), "what it left is swept at the next start");
+
+        let document = json!({"kind": "Pod"});
+        accept(&store, UID, &document, &components).unwrap();
+        let pods = store.pods().unwrap();
+        assert_eq!(pods.len(), 1);
+        assert_eq!(pods[0].document().unwrap(), document);
+        assert!(pinned.exists());
+    }
+
+    #[test]
+    fn a_pod_whose_components_cannot_be_written_down_is_not_accepted() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(directory.path()).unwrap();
+        // No file can take the place of a folder.
+        let pinned = directory.path().join("pods/one/components.json");
+        fs::create_dir_all(&pinned).unwrap();
+        let error = accept(&store, UID, &json!({"kind": "Pod"}), &Components::of_one_check()).unwrap_err();
+        assert!(error.to_string().contains("components.json"), "{error}");
+        assert!(store.pods().unwrap().is_empty());
+        assert!(!directory.path().join("pods/one").exists());
+    }
+}
 }

@@ -1,6 +1,7 @@
 //! What the agent keeps on disk of each pod, so that it may die at any moment (invariant 5).
 //!
-//! `pods/UID/pod.json` is the document as it was accepted, written once and synced: what was accepted is never lost.
+//! `pods/UID/pod.json` is the document as it was accepted, written once and synced: what was accepted is never lost. A
+//! folder without it is no pod, so what a pod cannot be run without is written and synced before it.
 //! `state.json` is written before the actions of each step are taken, but not synced: it has to outlive the agent, and
 //! that the page cache does; it is of no use after a crash of the machine, which ends the containers too.
 
@@ -61,11 +62,11 @@ impl Store {
         Ok(Self { pods })
     }
 
-    /// The folder of the pod with that uid.
-    pub(crate) fn pod(&self, uid: &str) -> PodFolder {
-        PodFolder {
-            path: self.pods.join(uid),
-        }
+    /// Makes the folder of a pod that is about to be accepted.
+    pub(crate) fn create_pod(&self, uid: &str) -> Result<PodFolder, StoreError> {
+        let path = self.pods.join(uid);
+        create_private(&path).map_err(StoreError::at(&path))?;
+        Ok(PodFolder { path })
     }
 
     /// The folders of all pods that were accepted; what a crash left of others is removed.
@@ -89,16 +90,13 @@ impl PodFolder {
         &self.path
     }
 
-    /// Accepts a pod: from here on it survives everything.
+    /// Accepts a pod: from here on it survives everything, and so does what was synced in its folder before.
     pub(crate) fn accept(&self, document: &Value) -> Result<(), StoreError> {
-        create_private(&self.path).map_err(StoreError::at(&self.path))?;
-        let file = self.path.join("pod.json");
-        let accept = || {
-            replace_synced(&file, document.to_string().as_bytes())?;
-            sync_folder(&self.path)?;
-            self.path.parent().map_or(Ok(()), sync_folder)
-        };
-        accept().map_err(StoreError::at(&file))
+        write_json_synced(&self.path.join("pod.json"), document)?;
+        for folder in [Some(self.path.as_path()), self.path.parent()].into_iter().flatten() {
+            sync_folder(folder).map_err(StoreError::at(folder))?;
+        }
+        Ok(())
     }
 
     /// The document that was accepted.
@@ -151,10 +149,18 @@ pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, StoreErro
 
 /// Replaces a JSON file in one step.
 pub(crate) fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), StoreError> {
-    let bytes = serde_json::to_vec(value)
-        .map_err(io::Error::from)
-        .map_err(StoreError::at(path))?;
-    replace(path, &bytes).map_err(StoreError::at(path))
+    write_json_beside(path, value, false)
+}
+
+/// Replaces a JSON file in one step, and not before the content is on the disk: a power loss leaves the old or the new.
+pub(crate) fn write_json_synced<T: Serialize>(path: &Path, value: &T) -> Result<(), StoreError> {
+    write_json_beside(path, value, true)
+}
+
+fn write_json_beside<T: Serialize>(path: &Path, value: &T, sync: bool) -> Result<(), StoreError> {
+    let bytes = serde_json::to_vec(value).map_err(io::Error::from);
+    let written = bytes.and_then(|bytes| write_beside(path, &bytes, sync));
+    written.map_err(StoreError::at(path))
 }
 
 /// Replaces a file in one step: a reader, or an agent that comes back, sees the old content or the new.
@@ -165,10 +171,6 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
 /// Creates a folder that only its owner may enter, with those above it.
 pub(crate) fn create_private(path: &Path) -> io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
-}
-
-fn replace_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    write_beside(path, bytes, true)
 }
 
 fn write_beside(path: &Path, bytes: &[u8], sync: bool) -> io::Result<()> {
