@@ -336,8 +336,6 @@ impl Checked<'_> {
             .network
             .iter()
             .map(|granted| Destination::new(&granted.host, granted.port));
-        let variables = probelet_manifest::expanded_environment(&self.container.env);
-        let is_granted = |(name, _): &(String, String)| allow.environment.contains(name);
         Grants {
             exec: match &allow.exec {
                 ExecAllow::None => None,
@@ -356,8 +354,18 @@ impl Checked<'_> {
                 let files = self.instance().map(|container| container.files(files()));
                 Arc::new(FilesOf(files.map(Arc::new))) as Arc<dyn ContainerFiles>
             }),
-            environment: variables.into_iter().filter(is_granted).collect(),
+            environment: self.variables(&allow.environment),
         }
+    }
+
+    /// The granted of the container's variables. Most runs are granted none, and are not to expand them all.
+    fn variables(&self, granted: &[String]) -> Vec<(String, String)> {
+        if granted.is_empty() {
+            return Vec::new();
+        }
+        let mut variables = probelet_manifest::expanded_environment(&self.container.env);
+        variables.retain(|(name, _)| granted.contains(name));
+        variables
     }
 
     fn exec_grant(&self, prefixes: Option<Vec<Vec<String>>>) -> ExecGrant {
