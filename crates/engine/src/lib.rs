@@ -50,6 +50,7 @@ pub use describe::Description;
 pub use engine::{Engine, EngineConfig, MAX_COMPONENT_BYTES};
 pub use error::{EngineError, LoadError};
 pub use network::{Destination, Host};
+pub use log::cut;
 pub use outcome::{Field, FieldValue, Outcome, Usage, Verdict};
 pub use plugin::Plugin;
 pub use request::{

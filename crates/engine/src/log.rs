@@ -56,8 +56,8 @@ impl Log {
     }
 }
 
-/// Cuts a text to a number of bytes, between two characters, and says so.
-pub(crate) fn cut(mut text: String, limit: usize) -> String {
+/// Cuts a text to `limit` bytes at most, between two characters, and says so after it.
+pub fn cut(mut text: String, limit: usize) -> String {
     if text.len() > limit {
         text.truncate(text.floor_char_boundary(limit));
         text.push_str(CUT);

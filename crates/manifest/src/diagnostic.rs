@@ -31,6 +31,12 @@ pub struct Diagnostic {
 }
 
 impl Diagnostic {
+    /// A fault of the field `path`, such as `spec.containers[0].image`, or with an empty one of the document as a whole;
+    /// in no file. [`Pod::locate`](crate::Pod::locate) adds its line.
+    pub fn error(path: &str, message: impl Into<String>) -> Self {
+        Self::new(Severity::Error, path, message)
+    }
+
     pub(crate) fn new(severity: Severity, path: &str, message: impl Into<String>) -> Self {
         let message = message.into();
         Self {

@@ -9,7 +9,7 @@ use std::{
 
 use probelet_engine::{
     Check, ContainerFiles, ContainerLogs, ContainerStats, Destination, ExecGrant, Field, FieldValue, GrantUse, Grants,
-    Limits, NetworkGrant, Outcome, Plugin, Port, RunRequest, SOFT_DEADLINE_MARGIN, Subject, Verdict,
+    Limits, NetworkGrant, Outcome, Plugin, Port, RunRequest, SOFT_DEADLINE_MARGIN, Subject, Verdict, cut,
 };
 use probelet_lifecycle::{
     action::{ActionId, HookReason, ProbeKind},
@@ -518,15 +518,6 @@ fn grant(used: GrantUse) -> GrantRecord {
         granted: used.granted,
         refused: used.refused,
     }
-}
-
-/// Cuts a text to a number of bytes, between two characters.
-fn cut(mut text: String, limit: usize) -> String {
-    if text.len() > limit {
-        text.truncate(text.floor_char_boundary(limit));
-        text.push('…');
-    }
-    text
 }
 
 fn micros(duration: Duration) -> u64 {

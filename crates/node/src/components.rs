@@ -14,7 +14,7 @@ use probelet_lifecycle::{
     action::{PodEvent, Severity},
     config::ContainerIndex,
 };
-use probelet_manifest::{ComponentReference, Pod, Wasm, WasmCheck};
+use probelet_manifest::{ComponentReference, Diagnostic, Pod, Wasm, WasmCheck};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -80,7 +80,7 @@ impl Components {
     }
 
     /// Finds and checks the components of a pod that is about to be accepted. The error names each fault by its field.
-    pub(crate) async fn admit(node: &Inner, pod: &Pod) -> Result<Self, Vec<String>> {
+    pub(crate) async fn admit(node: &Inner, pod: &Pod) -> Result<Self, Vec<Diagnostic>> {
         let (mut components, mut faults) = (BTreeMap::new(), Vec::new());
         for check in pod.wasm_checks() {
             // Before the file is read, so that a change meanwhile is noticed.
@@ -287,31 +287,32 @@ impl Components {
     }
 }
 
-async fn admit(node: &Inner, check: &WasmCheck<'_>) -> Result<Plugin, Vec<String>> {
-    let path = &check.path;
+async fn admit(node: &Inner, check: &WasmCheck<'_>) -> Result<Plugin, Vec<Diagnostic>> {
+    let component = format!("{}.component", check.path);
+    let fault = |message: String| vec![Diagnostic::error(&component, message)];
     let plugin = node.plugins.resolve(&check.wasm.component).await;
-    let plugin = plugin.map_err(|reason| vec![format!("{path}.component: {reason}")])?;
+    let plugin = plugin.map_err(fault)?;
     let is_hook = ["postStart", "preStop"].contains(&check.role);
     if is_hook && !plugin.exports_hook() || !is_hook && !plugin.exports_probe() {
         let (what, other) = if is_hook { ("hook", "probe") } else { ("probe", "hook") };
-        return Err(vec![format!(
-            "{path}.component: {} is a {other} and no {what}: it does not export `probelet:plugin/{what}`",
+        return Err(fault(format!(
+            "{} is a {other} and no {what}: it does not export `probelet:plugin/{what}`",
             check.wasm.component
-        )]);
+        )));
     }
     let faults = node.plugins.engine.check_config(&plugin, &check.wasm.config).await;
     let faults = faults.map_err(|reason| {
-        vec![format!(
-            "{path}.component: the schema that {} gives for its config cannot be used: {reason}",
+        fault(format!(
+            "the schema that {} gives for its config cannot be used: {reason}",
             check.wasm.component
-        )]
+        ))
     })?;
     if faults.is_empty() {
         return Ok(plugin);
     }
-    let fault = faults.into_iter();
-    Err(fault
-        .map(|fault| format!("{path}.config{}: {}", fault.path, fault.message))
+    let faults = faults.into_iter();
+    Err(faults
+        .map(|fault| Diagnostic::error(&format!("{}.config{}", check.path, fault.path), fault.message))
         .collect())
 }
 

@@ -4,6 +4,7 @@ use std::{pin::Pin, sync::Arc};
 
 use bytes::Bytes;
 use futures::Stream;
+use probelet_manifest::Diagnostic;
 use serde::{Deserialize, Serialize};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -98,14 +99,19 @@ pub enum RequestError {
     #[error("pods \"{0}\" already exists")]
     AlreadyExists(String),
     /// The document is not a valid pod (422). One entry for each fault.
-    #[error("{}", .0.join("\n"))]
-    Invalid(Vec<String>),
+    #[error("{}", lines(.0))]
+    Invalid(Vec<Diagnostic>),
     /// The request does not fit the pod's present state (409 or 400), with what to do about it.
     #[error("{0}")]
     Conflict(String),
     /// The agent failed (500).
     #[error("{0}")]
     Internal(String),
+}
+
+fn lines(faults: &[Diagnostic]) -> String {
+    let lines: Vec<_> = faults.iter().map(ToString::to_string).collect();
+    lines.join("\n")
 }
 
 /// Options of a deletion.

@@ -119,8 +119,7 @@ impl Inner {
 
     /// Accepts a new pod and starts its task. Its components are found and compiled first, so this may take a while.
     pub(crate) async fn create(self: &Arc<Self>, document: Value) -> Result<Created, RequestError> {
-        let mut pod = probelet_manifest::parse_json(document)
-            .map_err(|faults| RequestError::Invalid(faults.iter().map(ToString::to_string).collect()))?;
+        let mut pod = probelet_manifest::parse_json(document).map_err(RequestError::Invalid)?;
         let key = PodKey {
             namespace: pod.metadata.namespace.clone(),
             name: pod.metadata.name.clone(),
@@ -230,6 +229,7 @@ impl Inner {
         self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
 /// Puts a pod on disk. Its document comes last: wherever this ends, there is a pod that has all it needs, or none.
 fn accept(store: &Store, uid: &str, document: &Value, components: &Components) -> Result<PodFolder, StoreError> {
     let folder = store.create_pod(uid)?;
@@ -237,7 +237,6 @@ fn accept(store: &Store, uid: &str, document: &Value, components: &Components) -
     folder.accept(document)?;
     Ok(folder)
 }
-
 
 /// Whether a pod of that name may be added.
 fn room(pods: &BTreeMap<PodKey, Arc<PodEntry>>, key: &PodKey) -> Result<(), RequestError> {
@@ -273,6 +272,7 @@ fn lock(directory: &Path) -> Result<File, NodeError> {
     let write = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
     write.map_err(StoreError::at(&path))?;
     Ok(file)
+}
 
 #[cfg(test)]
 mod tests {
@@ -317,5 +317,4 @@ mod tests {
         assert!(store.pods().unwrap().is_empty());
         assert!(!directory.path().join("pods/one").exists());
     }
-}
 }

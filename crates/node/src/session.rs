@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use probelet_container::{ExecSessionRequest, WindowSize};
+use probelet_manifest::Diagnostic;
 use tokio::sync::{oneshot, watch};
 
 use crate::{
@@ -69,9 +70,10 @@ pub(crate) async fn exec(entry: &Arc<PodEntry>, options: ExecOptions) -> Result<
             ))
         })?;
     if options.command.is_empty() {
-        return Err(RequestError::Invalid(vec![
-            "you must specify at least one command for the container".to_owned(),
-        ]));
+        return Err(RequestError::Invalid(vec![Diagnostic::error(
+            "",
+            "you must specify at least one command for the container",
+        )]));
     }
     let request = ExecSessionRequest {
         command: options.command,

@@ -9,7 +9,7 @@ use axum::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::DeleteOptions as WireDeleteOptions;
-use probelet_manifest::parse_json;
+use probelet_manifest::{Diagnostic, parse_json};
 use probelet_node::handle::{Collection, DeleteOptions, Document, PodKey};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -78,8 +78,7 @@ pub(super) async fn replace(
         )));
     }
     let (key, present) = shared.pod(namespace, name)?;
-    let wanted = parse_json(document)
-        .map_err(|faults| Refusal::invalid(&key.name, faults.iter().map(ToString::to_string).collect()))?;
+    let wanted = parse_json(document).map_err(|faults| Refusal::invalid(&key.name, faults))?;
     unless_changed(&key, present, |present| is_unchanged(present, &wanted.document))
 }
 
@@ -158,9 +157,9 @@ fn unless_changed(key: &PodKey, present: Document, is_same: impl Fn(&Value) -> b
     if is_same(&present) {
         return Ok(Json(&*present).into_response());
     }
-    let message = "spec: Forbidden: a pod cannot be changed while it is there, its labels and annotations neither: \
+    let message = "Forbidden: a pod cannot be changed while it is there, its labels and annotations neither: \
                    delete it, then apply it again";
-    Err(Refusal::invalid(&key.name, vec![message.to_owned()]))
+    Err(Refusal::invalid(&key.name, vec![Diagnostic::error("spec", message)]))
 }
 
 /// The options in the body, or else in the query.
@@ -189,7 +188,10 @@ fn delete_options(
         Some(seconds) => Some(u64::try_from(seconds).map_err(|_| {
             Refusal::invalid(
                 &key.name,
-                vec!["gracePeriodSeconds: must be greater than or equal to 0".to_owned()],
+                vec![Diagnostic::error(
+                    "gracePeriodSeconds",
+                    "must be greater than or equal to 0",
+                )],
             )
         })?),
         None => parameters.number("gracePeriodSeconds")?,

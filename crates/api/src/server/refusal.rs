@@ -6,6 +6,7 @@ use axum::{
 };
 use http::{HeaderValue, StatusCode, header};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Status, StatusCause, StatusDetails};
+use probelet_manifest::Diagnostic;
 use probelet_node::handle::{PodKey, RequestError, WatchError};
 
 /// When a client that was refused for lack of room may come back, in seconds.
@@ -97,8 +98,9 @@ impl Refusal {
     }
 
     /// The object as it would be is not valid; one cause for each fault.
-    pub(crate) fn invalid(name: &str, faults: Vec<String>) -> Self {
-        let list = match faults.as_slice() {
+    pub(crate) fn invalid(name: &str, faults: Vec<Diagnostic>) -> Self {
+        let texts: Vec<_> = faults.iter().map(ToString::to_string).collect();
+        let list = match texts.as_slice() {
             [fault] => fault.clone(),
             faults => format!("[{}]", faults.join(", ")),
         };
@@ -189,15 +191,14 @@ impl IntoResponse for Refusal {
     }
 }
 
-/// A fault, which mostly begins with the path of its field.
-fn cause(fault: String) -> StatusCause {
-    let (field, message) = match fault.split_once(": ") {
-        Some((field, message)) if !field.contains(' ') => (Some(field.to_owned()), message.to_owned()),
-        _ => (None, fault),
-    };
+/// One fault, and the field it is of, if it is of one.
+fn cause(fault: Diagnostic) -> StatusCause {
     StatusCause {
-        field,
-        message: Some(message),
+        field: Some(fault.path).filter(|path| !path.is_empty()),
+        message: Some(match fault.help {
+            Some(help) => format!("{}; {help}", fault.message),
+            None => fault.message,
+        }),
         reason: Some("FieldValueInvalid".to_owned()),
     }
 }

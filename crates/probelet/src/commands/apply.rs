@@ -3,7 +3,7 @@
 use anyhow::Context;
 use http::Method;
 use probelet_api::client::{self, Client, ClientError};
-use probelet_manifest::Pod;
+use probelet_manifest::{Diagnostic, Pod};
 use probelet_node::handle::Collection;
 use serde_json::{Value, json};
 
@@ -44,14 +44,14 @@ pub(crate) async fn run(command: Apply, client: &Client) -> anyhow::Result<()> {
 }
 
 /// The faults that the agent names, if it names the field of each.
-fn faults(error: &ClientError) -> Option<Vec<(String, String)>> {
+fn faults(error: &ClientError) -> Option<Vec<Diagnostic>> {
     let ClientError::Refused(status) = error else {
         return None;
     };
     let causes = status.details.as_ref()?.causes.as_ref()?;
     let faults = causes
         .iter()
-        .map(|cause| Some((cause.field.clone()?, cause.message.clone()?)));
+        .map(|cause| Some(Diagnostic::error(cause.field.as_deref()?, cause.message.clone()?)));
     faults.collect()
 }
 

@@ -6,7 +6,7 @@ use std::{
 };
 
 use anyhow::Context;
-use probelet_manifest::{Diagnostic, Pod, Severity, parse_yaml};
+use probelet_manifest::{Diagnostic, Pod, parse_yaml};
 
 use crate::{
     failure::{Faults, located},
@@ -51,17 +51,7 @@ fn base(file: &Path) -> anyhow::Result<PathBuf> {
 }
 
 /// What the agent finds wrong with a pod, each fault at its line.
-pub(super) fn located_faults(pod: &Pod, faults: impl IntoIterator<Item = (String, String)>) -> Faults {
-    let faults = faults.into_iter().map(|(path, message)| Diagnostic {
-        severity: Severity::Error,
-        path,
-        file: None,
-        line: None,
-        column: None,
-        message,
-        help: None,
-    });
-    let mut faults: Vec<_> = faults.collect();
+pub(super) fn located_faults(pod: &Pod, mut faults: Vec<Diagnostic>) -> Faults {
     pod.locate(&mut faults);
     Faults(faults)
 }

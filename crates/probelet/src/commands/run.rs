@@ -85,13 +85,7 @@ impl Foreground<'_> {
                 Ok(_) => {}
                 // One that an agent left that was killed.
                 Err(RequestError::AlreadyExists(_)) => self.adopt(&key, &pod)?,
-                Err(RequestError::Invalid(faults)) => {
-                    let split = |fault: String| match fault.split_once(": ") {
-                        Some((path, message)) if !path.contains(' ') => (path.to_owned(), message.to_owned()),
-                        _ => (String::new(), fault),
-                    };
-                    return Err(manifests::located_faults(&pod, faults.into_iter().map(split)).into());
-                }
+                Err(RequestError::Invalid(faults)) => return Err(manifests::located_faults(&pod, faults).into()),
                 Err(error) => return Err(error).context(format!("cannot run pod {}", key.name)),
             }
             self.pods.insert(key, Course::Runs);

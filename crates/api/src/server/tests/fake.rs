@@ -6,6 +6,7 @@ use std::{
 };
 
 use futures::{StreamExt, future::BoxFuture, stream};
+use probelet_manifest::Diagnostic;
 use probelet_node::handle::{
     Change, ChangeKind, Changes, Collection, Created, DeleteOptions, Document, ExecOptions, ExecSession, Listing,
     LogOptions, LogStream, PodKey, RequestError, RunRecord, WatchError,
@@ -120,8 +121,8 @@ impl Agent for Fake {
             Err(RequestError::AlreadyExists(name))
         } else if !document["spec"].is_object() {
             Err(RequestError::Invalid(vec![
-                "spec: is required".into(),
-                "metadata.name: is odd".into(),
+                Diagnostic::error("spec", "is required"),
+                Diagnostic::error("metadata.name", "is odd"),
             ]))
         } else {
             let pod = self.put(Collection::Pods, document);
