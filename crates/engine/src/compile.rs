@@ -22,8 +22,6 @@ use crate::{
     log::cut,
 };
 
-/// A component compiles on as many threads as there are; more at once would only compete with each other.
-pub(crate) const MAX_COMPILATIONS: usize = 1;
 /// What an interpreter with its library compiles to in a debug build takes half of this.
 pub(crate) const COMPILE_TIMEOUT: Duration = Duration::from_secs(120);
 /// What the compiling process may compute in all: two processors for as long as it may take.

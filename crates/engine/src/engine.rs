@@ -6,16 +6,16 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::Semaphore;
 use wasmtime::component::Component;
 
 use crate::{
     EngineError, LoadError,
     cache::{self, Cache},
-    compile::{self, COMPILE_TIMEOUT, CompilerProgram, MAX_COMPILATIONS},
+    compile::{self, COMPILE_TIMEOUT, CompilerProgram},
     config::{self, ConfigFault},
     flavour::{Flavour, Host},
     plugin::{self, Plugin},
+    queue::Queue,
 };
 
 /// Python with its library makes components of some twenty megabytes.
@@ -55,7 +55,7 @@ struct Inner {
     cache: Option<Cache>,
     compiler: Option<CompilerProgram>,
     compile_timeout: Duration,
-    compilations: Semaphore,
+    compilations: Queue,
 }
 
 impl Engine {
@@ -82,7 +82,7 @@ impl Engine {
             cache,
             compiler: config.compiler,
             compile_timeout: config.compile_timeout,
-            compilations: Semaphore::new(MAX_COMPILATIONS),
+            compilations: Queue::new(),
         })))
     }
 
@@ -116,9 +116,12 @@ impl Engine {
     fn look_up(&self, bytes: &[u8]) -> Result<Known, EngineError> {
         let host = self.host(Flavour::of(bytes))?;
         let digest = plugin::digest(bytes);
-        let cache = self.0.cache.as_ref();
-        let cached = cache.and_then(|cache| cache.load(&host.wasmtime, &digest));
+        let cached = self.cached(&host, &digest);
         Ok(Known { host, digest, cached })
+    }
+
+    fn cached(&self, host: &Host, digest: &str) -> Option<Component> {
+        self.0.cache.as_ref()?.load(&host.wasmtime, digest)
     }
 
     /// Checks a configuration against the plugin's own schema; a plugin without one takes any.
@@ -156,8 +159,13 @@ impl Engine {
         digest: &str,
         bytes: Arc<[u8]>,
     ) -> Result<Component, LoadError> {
-        // Waiting for others is no fault of this one.
-        let _permit = self.0.compilations.acquire().await;
+        // Waiting for others is no fault of this one: its time begins afterwards.
+        let _place = self.0.compilations.enter(digest).await;
+        let (engine, kept, known) = (self.clone(), Arc::clone(host), digest.to_owned());
+        // Another pod may have wanted the same.
+        if let Some(component) = off_the_runtime(name, move || engine.cached(&kept, &known)).await? {
+            return Ok(component);
+        }
         let made = match &self.0.compiler {
             Some(compiler) => {
                 let code = compile::in_process(compiler, host.flavour, name, &bytes);

@@ -33,6 +33,7 @@ mod log;
 mod network;
 mod outcome;
 mod plugin;
+mod queue;
 mod request;
 mod run;
 mod signature;
@@ -49,8 +50,8 @@ pub use container::{
 pub use describe::Description;
 pub use engine::{Engine, EngineConfig, MAX_COMPONENT_BYTES};
 pub use error::{EngineError, LoadError};
-pub use network::{Destination, Host};
 pub use log::cut;
+pub use network::{Destination, Host};
 pub use outcome::{Field, FieldValue, Outcome, Usage, Verdict};
 pub use plugin::Plugin;
 pub use request::{
