@@ -6,10 +6,6 @@ mod common;
 use std::{
     collections::HashSet,
     fs::{self, File},
-    io::{BufRead, BufReader},
-    net::SocketAddr,
-    path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
     time::SystemTime,
 };
 
@@ -18,121 +14,11 @@ use probelet_plugin_store::{
     Digest, GARBAGE_GRACE, MAX_COMPONENT_BYTES, Origin, Reference, Registry, RegistryConfig, RegistryError,
     ResolveError, StoreError,
 };
+use probelet_registry::Registry as Running;
 use serde_json::json;
-use tempfile::TempDir;
 
-/// A registry with a folder of its own, on a port that was free. It ends with its owner.
-struct Running {
-    process: Child,
-    folder: TempDir,
-    address: SocketAddr,
-}
-
-/// Where Debian's installer puts it, or `cargo xtask setup`.
-fn program() -> PathBuf {
-    let installed = std::env::var_os("PATH").unwrap_or_default();
-    let mut folders: Vec<PathBuf> = std::env::split_paths(&installed).collect();
-    let home = std::env::var_os("HOME").unwrap_or_default();
-    folders.push(Path::new(&home).join(".cache/probelet/tools/docker-registry/root/usr/bin"));
-    let found = folders
-        .iter()
-        .map(|folder| folder.join("docker-registry"))
-        .find(|path| path.is_file());
-    found.expect("there is no docker-registry; `cargo xtask setup` gets it")
-}
-
-impl Running {
-    /// `more` is added to its configuration.
-    fn start(folder: TempDir, more: &serde_json::Value) -> Self {
-        let mut config = json!({
-            "version": 0.1,
-            "log": { "accesslog": { "disabled": true } },
-            "storage": { "filesystem": { "rootdirectory": folder.path().join("registry") } },
-            "http": { "addr": "127.0.0.1:0", "secret": "of a test" },
-        });
-        for (name, value) in more.as_object().into_iter().flatten() {
-            config[name] = value.clone();
-        }
-        let path = folder.path().join("config.yml");
-        // JSON is YAML.
-        fs::write(&path, config.to_string()).unwrap();
-        let mut process = Command::new(program())
-            .arg("serve")
-            .arg(&path)
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut log = BufReader::new(process.stderr.take().unwrap())
-            .lines()
-            .map_while(Result::ok);
-        // It says where it listens, or ends.
-        let address = log.find_map(|line| {
-            let (_, rest) = line.split_once("listening on ")?;
-            rest.split(['"', ',']).next()?.parse().ok()
-        });
-        let address = address.expect("docker-registry ended before it listened");
-        // A full pipe would stop it.
-        std::thread::spawn(move || log.for_each(drop));
-        Self {
-            process,
-            folder,
-            address,
-        }
-    }
-
-    fn plain() -> Self {
-        Self::start(tempfile::tempdir().unwrap(), &json!({}))
-    }
-
-    fn name(&self, name: &str) -> Reference {
-        format!("{}/{name}", self.address).parse().unwrap()
-    }
-
-    fn blob(&self, digest: &Digest) -> PathBuf {
-        let hex = digest.hex();
-        let folder = self.folder.path().join("registry/docker/registry/v2/blobs/sha256");
-        folder.join(&hex[..2]).join(&hex).join("data")
-    }
-
-    /// A manifest that our client would not write.
-    async fn put_manifest(&self, repository: &str, tag: &str, layers: &serde_json::Value, config: &Digest) {
-        let media_type = "application/vnd.oci.image.manifest.v1+json";
-        let config = json!({ "mediaType": "application/json", "digest": config, "size": 2 });
-        let manifest = json!({ "schemaVersion": 2, "mediaType": media_type, "config": config, "layers": layers });
-        let url = format!("http://{}/v2/{repository}/manifests/{tag}", self.address);
-        let put = reqwest::Client::builder()
-            .no_proxy()
-            .tls_backend_preconfigured(tls())
-            .build()
-            .unwrap()
-            .put(url);
-        let put = put
-            .header("content-type", media_type)
-            .body(manifest.to_string())
-            .send()
-            .await
-            .unwrap();
-        assert!(put.status().is_success(), "{}", put.text().await.unwrap());
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.process.kill().ok();
-        self.process.wait().ok();
-    }
-}
-
-/// reqwest wants a configuration for TLS, also where it is not used.
-fn tls() -> rustls::ClientConfig {
-    let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
-    let builder = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap();
-    builder
-        .with_root_certificates(rustls::RootCertStore::empty())
-        .with_no_client_auth()
+fn name(registry: &Running, name: &str) -> Reference {
+    format!("{}/{name}", registry.address()).parse().unwrap()
 }
 
 fn client() -> Registry {
@@ -148,10 +34,10 @@ fn refusal(result: Result<impl std::fmt::Debug, ResolveError>) -> RegistryError 
 
 #[tokio::test]
 async fn a_tag_is_followed_and_a_digest_is_for_good() {
-    let registry = Running::plain();
+    let registry = Running::start();
     let (folder, resolver) = resolver(RegistryConfig::default());
     let (first, second) = (component("first", 100_000), component("second", 100));
-    let tag = registry.name("team/ping:1");
+    let tag = name(&registry, "team/ping:1");
     let manifest = resolver.registry().push(&tag, first.clone()).await.unwrap();
 
     let resolved = resolver.resolve(&tag).await.unwrap();
@@ -173,7 +59,7 @@ async fn a_tag_is_followed_and_a_digest_is_for_good() {
     // The tag moves on.
     let moved = resolver.registry().push(&tag, second.clone()).await.unwrap();
     assert_eq!(resolver.resolve(&tag).await.unwrap().digest, Digest::of(&second));
-    let pinned = registry.name(&format!("team/ping:ignored@{manifest}"));
+    let pinned = name(&registry, &format!("team/ping:ignored@{manifest}"));
     assert_eq!(resolver.resolve(&pinned).await.unwrap(), resolved);
 
     // Somebody who has nothing yet pulls by digest as well.
@@ -205,14 +91,14 @@ async fn a_tag_is_followed_and_a_digest_is_for_good() {
 
 #[tokio::test]
 async fn a_tampered_blob_is_refused_on_either_side() {
-    let registry = Running::plain();
+    let registry = Running::start();
     let (folder, resolver) = resolver(RegistryConfig::default());
     let bytes = component("true", 100);
-    let name = registry.name("ping:1");
+    let name = name(&registry, "ping:1");
     resolver.registry().push(&name, bytes.clone()).await.unwrap();
     let digest = Digest::of(&bytes);
 
-    let blob = registry.blob(&digest);
+    let blob = registry.blob(&digest.to_string());
     fs::write(&blob, component("evil", 100)).unwrap();
     let error = refusal(resolver.resolve(&name).await);
     let RegistryError::Corrupt {
@@ -237,32 +123,35 @@ async fn a_tampered_blob_is_refused_on_either_side() {
 
 #[tokio::test]
 async fn what_is_no_component_is_refused_before_it_is_downloaded() {
-    let registry = Running::plain();
+    let registry = Running::start();
     let (_folder, resolver) = resolver(RegistryConfig::default());
     let bytes = component("x", 100);
     let digest = Digest::of(&bytes);
     resolver
         .registry()
-        .push(&registry.name("a:good"), bytes.clone())
+        .push(&name(&registry, "a:good"), bytes.clone())
         .await
         .unwrap();
     let layer = |media_type: &str, size: usize| json!({ "mediaType": media_type, "digest": digest, "size": size });
 
     let old = json!([layer("application/vnd.wasm.content.layer.v1+wasm", bytes.len())]);
-    registry.put_manifest("a", "old", &old, &digest).await;
-    assert_eq!(resolver.resolve(&registry.name("a:old")).await.unwrap().digest, digest);
+    registry.put_manifest("a", "old", &old, &digest.to_string());
+    assert_eq!(
+        resolver.resolve(&name(&registry, "a:old")).await.unwrap().digest,
+        digest
+    );
 
     let tar = json!([layer("application/vnd.oci.image.layer.v1.tar", bytes.len())]);
-    registry.put_manifest("a", "image", &tar, &digest).await;
-    let error = refusal(resolver.resolve(&registry.name("a:image")).await);
+    registry.put_manifest("a", "image", &tar, &digest.to_string());
+    let error = refusal(resolver.resolve(&name(&registry, "a:image")).await);
     assert!(
         matches!(&error, RegistryError::NotComponent { reason, .. } if reason.contains("image.layer")),
         "{error}"
     );
 
     let large = json!([layer("application/wasm", MAX_COMPONENT_BYTES + 1)]);
-    registry.put_manifest("a", "large", &large, &digest).await;
-    let error = refusal(resolver.resolve(&registry.name("a:large")).await);
+    registry.put_manifest("a", "large", &large, &digest.to_string());
+    let error = refusal(resolver.resolve(&name(&registry, "a:large")).await);
     assert!(
         matches!(
             error,
@@ -275,13 +164,13 @@ async fn what_is_no_component_is_refused_before_it_is_downloaded() {
     );
 
     for absent in ["a:absent", "b:1", &format!("a@{}", Digest::of(b""))] {
-        let error = refusal(resolver.resolve(&registry.name(absent)).await);
+        let error = refusal(resolver.resolve(&name(&registry, absent)).await);
         assert!(matches!(error, RegistryError::NotFound { .. }), "{error}");
         assert!(error.to_string().contains(absent), "{error}");
     }
     let pushed = resolver
         .registry()
-        .push(&registry.name("a:bad"), b"text".to_vec())
+        .push(&name(&registry, "a:bad"), b"text".to_vec())
         .await;
     assert!(matches!(pushed, Err(RegistryError::NotComponent { .. })));
 }
@@ -296,12 +185,12 @@ async fn a_registry_with_a_password_wants_the_right_one() {
         "anna:$2y$05$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a\n",
     )
     .unwrap();
-    let registry = Running::start(
+    let registry = Running::start_in(
         folder,
         &json!({ "auth": { "htpasswd": { "realm": "test", "path": users } } }),
     );
-    let name = registry.name("ping:1");
-    let credentials = registry.folder.path().join("config.json");
+    let name = name(&registry, "ping:1");
+    let credentials = registry.folder().join("config.json");
     let with_password = Registry::new(RegistryConfig {
         credentials: Some(credentials.clone()),
         ..RegistryConfig::default()
@@ -309,7 +198,7 @@ async fn a_registry_with_a_password_wants_the_right_one() {
     let bytes = component("x", 100);
     let auth = |password: &str| {
         let auth = json!({ "username": "anna", "password": password });
-        json!({ "auths": { registry.address.to_string(): auth } }).to_string()
+        json!({ "auths": { registry.address().to_string(): auth } }).to_string()
     };
 
     fs::write(&credentials, auth("guess")).unwrap();
@@ -339,8 +228,10 @@ async fn another_machine_is_spoken_to_with_tls_and_a_known_authority() {
     fs::write(&certificate, made.cert.pem()).unwrap();
     fs::write(&key, made.signing_key.serialize_pem()).unwrap();
     let http = json!({ "addr": "127.0.0.1:0", "secret": "x", "tls": { "certificate": certificate, "key": key } });
-    let registry = Running::start(folder, &json!({ "http": http }));
-    let name: Reference = format!("{outside}:{}/ping:1", registry.address.port()).parse().unwrap();
+    let registry = Running::start_in(folder, &json!({ "http": http }));
+    let name: Reference = format!("{outside}:{}/ping:1", registry.address().port())
+        .parse()
+        .unwrap();
     let bytes = component("x", 100);
     let trusting = Registry::new(RegistryConfig {
         certificate_authorities: Some(certificate),
@@ -355,8 +246,8 @@ async fn another_machine_is_spoken_to_with_tls_and_a_known_authority() {
         "{error}"
     );
 
-    let plain = Running::plain();
-    let name: Reference = format!("{outside}:{}/ping:1", plain.address.port()).parse().unwrap();
+    let plain = Running::start();
+    let name: Reference = format!("{outside}:{}/ping:1", plain.address().port()).parse().unwrap();
     let error = client().locate(&name).await.unwrap_err();
     assert!(
         matches!(&error, RegistryError::Unreachable { reason, .. } if reason.contains("over HTTPS")),

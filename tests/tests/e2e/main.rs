@@ -11,6 +11,7 @@ mod input;
 mod lives;
 mod plugins;
 mod probes;
+mod registries;
 mod sessions;
 
 use std::{sync::Arc, time::Duration};

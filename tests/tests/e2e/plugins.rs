@@ -13,16 +13,20 @@ use serde_json::Value;
 
 use crate::{PATIENCE, WAIT, busybox, namespace, own_agent, script};
 
-/// A readiness probe every quarter of a second, by a component with this handler.
+/// A readiness probe every quarter of a second, by one of our components with this handler.
 fn readiness(component: &str, handler: &str) -> String {
+    readiness_by(&plugin(component).display().to_string(), handler)
+}
+
+/// The same by the component that a manifest names so.
+pub(crate) fn readiness_by(component: &str, handler: &str) -> String {
     format!(
         "    readinessProbe:
-      wasm: {{ component: {}, {handler} }}
+      wasm: {{ component: \"{component}\", {handler} }}
       periodMilliseconds: 250
       timeoutSeconds: 2
       failureThreshold: 1
-",
-        plugin(component).display()
+"
     )
 }
 
@@ -51,7 +55,7 @@ fn event(namespace: &Namespace, pod: &str, reason: &str, text: &str) {
 }
 
 #[track_caller]
-fn wait_until_ready(namespace: &Namespace, pod: &str) {
+pub(crate) fn wait_until_ready(namespace: &Namespace, pod: &str) {
     namespace.watch(pod).until("it is ready", PATIENCE, is_ready);
 }
 
