@@ -1,6 +1,7 @@
 //! An agent of a test's own: its own folder, bridge and address range, so that several live side by side.
 
 use std::{
+    ffi::OsString,
     io::{BufRead, BufReader},
     os::unix::net::UnixStream,
     path::{Path, PathBuf},
@@ -38,6 +39,8 @@ pub struct Settings {
     pub bridge: String,
     /// The range of its pods' addresses.
     pub pod_range: String,
+    /// Variables that are set for it, beside those of the tests.
+    pub environment: Vec<(&'static str, OsString)>,
 }
 
 struct Running {
@@ -61,6 +64,7 @@ impl Settings {
         Settings {
             bridge: format!("pbt{process}n{agent}"),
             pod_range: format!("10.{}.{agent}.0/24", 100 + process),
+            environment: Vec::new(),
         }
     }
 }
@@ -68,6 +72,11 @@ impl Settings {
 impl Agent {
     /// Starts an agent that has the images of the suites.
     pub fn start() -> Arc<Agent> {
+        Self::start_with(Settings::unique())
+    }
+
+    /// The same with settings of one's own.
+    pub fn start_with(settings: Settings) -> Arc<Agent> {
         assert!(
             rustix::process::geteuid().is_root(),
             "containers need root: run this by `cargo xtask test`"
@@ -77,7 +86,7 @@ impl Agent {
             .tempdir()
             .expect("/tmp can be written");
         let agent = Agent {
-            settings: Settings::unique(),
+            settings,
             running: Mutex::new(None),
             directory,
         };
@@ -125,6 +134,7 @@ impl Agent {
     pub fn node(&self, settings: &Settings) -> Command {
         let mut command = self.client(&["node"]);
         command.args(["--bridge", &settings.bridge, "--pod-cidr", &settings.pod_range]);
+        command.envs(settings.environment.iter().cloned());
         command
     }
 

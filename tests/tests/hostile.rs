@@ -11,9 +11,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use probelet_hostile::{Case, Ending, Servers, cases};
+use probelet_hostile::{Case, Ending, Resolver, Servers, cases};
 use probelet_tests::{
-    agent::Agent,
+    agent::{Agent, Settings},
     namespace::Namespace,
     pod::{is_ready, restarts},
 };
@@ -61,6 +61,7 @@ spec:
 struct Suite {
     namespace: Namespace,
     servers: Servers,
+    resolver: Resolver,
     folder: TempDir,
     /// What the neighbour has suffered and was told already.
     seen: BTreeSet<String>,
@@ -72,7 +73,12 @@ fn guests() -> PathBuf {
 
 impl Suite {
     fn start() -> Self {
-        let agent: Arc<Agent> = Agent::start();
+        let folder = tempfile::tempdir().expect("/tmp can be written");
+        let resolver = Resolver::make(folder.path());
+        let agent: Arc<Agent> = Agent::start_with(Settings {
+            environment: resolver.environment().into(),
+            ..Settings::unique()
+        });
         let namespace = agent.namespace("hostile");
         namespace.apply(HEALTHY).success();
         namespace
@@ -81,7 +87,8 @@ impl Suite {
         Self {
             namespace,
             servers: Servers::start(),
-            folder: tempfile::tempdir().expect("/tmp can be written"),
+            resolver,
+            folder,
             seen: BTreeSet::new(),
         }
     }
@@ -242,6 +249,7 @@ fn each_hostile_component_ends_as_it_must_and_its_neighbours_are_as_well_as_befo
         faults.extend(suite.attack(number, cases));
         faults.extend(suite.neighbour(&format!("{} to {}", cases[0].name, cases[cases.len() - 1].name)));
     }
+    suite.resolver.release();
     println!("{} cases in {:?}", chosen.len(), begin.elapsed());
     assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
 }

@@ -40,6 +40,8 @@ pub struct Case {
     pub end: End,
     /// How it must end on a node, where that says more, or says it earlier or in other words.
     pub on_a_node: Option<End>,
+    /// Whether the host's answers about the container never come. On a node nothing can make them.
+    pub host_hangs: bool,
     /// Whether only the engine alone can be attacked with it: its row says why.
     pub is_for_the_engine: bool,
 }
@@ -95,6 +97,7 @@ impl Case {
             is_hook: false,
             end,
             on_a_node: None,
+            host_hangs: false,
             is_for_the_engine: false,
         }
     }
@@ -102,7 +105,7 @@ impl Case {
     /// Whether it can be written into a manifest and ends there as with the engine alone. What the machine's speed
     /// decides cannot be told.
     pub fn is_for_pods(&self) -> bool {
-        !self.is_for_the_engine && self.end.ending != Ending::RefusedOrSuccess
+        !self.is_for_the_engine && !self.host_hangs && self.end.ending != Ending::RefusedOrSuccess
     }
 
     /// How it must end as a pod's probe or hook.
@@ -209,6 +212,7 @@ fn parse_case(family: &'static str, text: &str, guests: &Path) -> Case {
                 let ending = Ending::named(ending).unwrap_or_else(|| wrong("no ending", value));
                 case.on_a_node = Some(End::new(ending, words));
             }
+            "hangs" => case.host_hangs = true,
             "engine" => case.is_for_the_engine = true,
             "shape" => shape = value,
             "guest" => {

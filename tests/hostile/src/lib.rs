@@ -10,9 +10,11 @@
 mod case;
 mod compose;
 mod made;
+mod resolver;
 mod servers;
 
 pub use case::{Case, End, Ending, Source};
+pub use resolver::Resolver;
 pub use servers::Servers;
 
 use std::path::Path;

@@ -1,6 +1,13 @@
 //! A container that answers as a real one would, from memory: real ones are the end-to-end suite's business.
 
-use std::{net::IpAddr, sync::Arc, time::Instant};
+use std::{
+    net::IpAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Instant,
+};
 
 use futures::{FutureExt, future::BoxFuture};
 use probelet_engine::{
@@ -12,9 +19,75 @@ use serde_json::Value;
 /// Where the pod's own services would be.
 const POD: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 88, 0, 2));
 
+/// Calls of hanging hosts that nobody has given up yet.
+static HANGING: AtomicUsize = AtomicUsize::new(0);
+
 struct Container {
     /// Below these paths its files may be read.
     paths: Vec<String>,
+}
+
+/// A container of which the host has no answer to give.
+struct Hanging;
+
+/// One call that waits for ever, until it is dropped.
+struct Call;
+
+/// How many calls wait for ever for answers of [`Hanging`].
+pub(crate) fn hanging() -> usize {
+    HANGING.load(Ordering::Relaxed)
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        HANGING.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+fn never<T: Send + 'static>() -> BoxFuture<'static, T> {
+    HANGING.fetch_add(1, Ordering::Relaxed);
+    let call = Call;
+    async move {
+        let _call = call;
+        std::future::pending().await
+    }
+    .boxed()
+}
+
+impl ContainerExec for Hanging {
+    fn exec(&self, _: Vec<String>, _: Instant, _: usize) -> BoxFuture<'static, Result<ExecOutput, ExecError>> {
+        never()
+    }
+}
+
+impl ContainerStats for Hanging {
+    fn stats(&self) -> BoxFuture<'static, Result<Stats, String>> {
+        never()
+    }
+}
+
+impl ContainerLogs for Hanging {
+    fn tail(&self, _: usize) -> BoxFuture<'static, Result<Vec<LogLine>, String>> {
+        never()
+    }
+}
+
+impl ContainerFiles for Hanging {
+    fn metadata(&self, _: String) -> BoxFuture<'static, Result<Metadata, FileError>> {
+        never()
+    }
+
+    fn read(&self, _: String, _: u64, _: usize) -> BoxFuture<'static, Result<Vec<u8>, FileError>> {
+        never()
+    }
+
+    fn list(&self, _: String) -> BoxFuture<'static, Result<Vec<String>, FileError>> {
+        never()
+    }
+
+    fn space(&self, _: String) -> BoxFuture<'static, Result<Space, FileError>> {
+        never()
+    }
 }
 
 impl ContainerExec for Container {
@@ -92,14 +165,23 @@ impl ContainerFiles for Container {
 
 /// The grants that a manifest names in this way, for a pod that uses the node's network: there the node's own services
 /// are nearest.
-pub(crate) fn grants(allow: &Value) -> Grants {
+pub(crate) fn grants(allow: &Value, host_hangs: bool) -> Grants {
+    match host_hangs {
+        true => granted(allow, Arc::new(Hanging)),
+        false => granted(
+            allow,
+            Arc::new(Container {
+                paths: words(&allow["files"]),
+            }),
+        ),
+    }
+}
+
+fn granted<C>(allow: &Value, container: Arc<C>) -> Grants
+where
+    C: ContainerExec + ContainerStats + ContainerLogs + ContainerFiles + 'static,
+{
     let is_granted = |name: &str| allow.get(name).is_some_and(|grant| *grant != Value::Bool(false));
-    let words = |value: &Value| -> Vec<String> {
-        let words = value.as_array().into_iter().flatten();
-        words.filter_map(|word| word.as_str().map(str::to_owned)).collect()
-    };
-    let list = |name: &str| allow.get(name).map(words).unwrap_or_default();
-    let container = Arc::new(Container { paths: list("files") });
     Grants {
         exec: is_granted("exec").then(|| ExecGrant {
             container: container.clone(),
@@ -110,7 +192,7 @@ pub(crate) fn grants(allow: &Value) -> Grants {
         network: is_granted("network").then(|| NetworkGrant {
             namespace: None,
             pod_addresses: vec![POD],
-            destinations: list("network").iter().map(|text| destination(text)).collect(),
+            destinations: words(&allow["network"]).iter().map(|text| destination(text)).collect(),
             tls_unverified: false,
         }),
         stats: is_granted("stats").then(|| container.clone() as Arc<dyn ContainerStats>),
@@ -118,6 +200,11 @@ pub(crate) fn grants(allow: &Value) -> Grants {
         files: is_granted("files").then_some(container as Arc<dyn ContainerFiles>),
         environment: Vec::new(),
     }
+}
+
+fn words(value: &Value) -> Vec<String> {
+    let words = value.as_array().into_iter().flatten();
+    words.filter_map(|word| word.as_str().map(str::to_owned)).collect()
 }
 
 /// `HOST`, `HOST:PORT` or a range.

@@ -15,6 +15,18 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// How often this is looked at.
 const INTERVAL: Duration = Duration::from_millis(50);
 
+/// Waits until this process has one that it has started.
+pub(crate) async fn until_a_process_is_started() {
+    let children = |thread: fs::DirEntry| fs::read_to_string(thread.path().join("children")).unwrap_or_default();
+    let is_started = || {
+        let mut threads = fs::read_dir("/proc/self/task").expect("this process's threads");
+        threads.any(|thread| thread.is_ok_and(|thread| !children(thread).is_empty()))
+    };
+    while !is_started() {
+        tokio::time::sleep(INTERVAL).await;
+    }
+}
+
 /// As of a moment.
 #[derive(Clone, Debug)]
 pub(crate) struct Machine {

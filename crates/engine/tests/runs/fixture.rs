@@ -20,14 +20,17 @@ pub(crate) const LONG: Duration = Duration::from_secs(30);
 /// For what is meant to.
 pub(crate) const SHORT: Duration = Duration::from_millis(400);
 
-pub(crate) static ENGINE: LazyLock<Engine> = LazyLock::new(|| {
+pub(crate) static ENGINE: LazyLock<Engine> = LazyLock::new(new_engine);
+
+/// An engine of a test's own.
+pub(crate) fn new_engine() -> Engine {
     let cache = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("engine-test-cache");
     Engine::new(EngineConfig {
         cache_directory: Some(cache),
         ..EngineConfig::default()
     })
     .expect("an engine")
-});
+}
 
 pub(crate) fn guest_bytes(file: &str) -> Vec<u8> {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))

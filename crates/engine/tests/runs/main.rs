@@ -13,5 +13,6 @@ mod http;
 mod limits;
 mod load;
 mod namespaces;
+mod room;
 mod server;
 mod tcp;

@@ -28,8 +28,10 @@ pub(crate) enum Kind {
     Connections,
     /// The right to use the network.
     Networks,
-    /// Looked up names.
+    /// Names that are to be looked up.
     Names,
+    /// Names that are being looked up.
+    Lookups,
     /// Sets of headers.
     Fields,
     /// Values of one header.
@@ -68,6 +70,14 @@ pub(crate) fn hoard(what: Kind, host: &str) -> Result<Verdict, String> {
             Kind::Networks => std::mem::forget(instance_network()),
             Kind::Names => match resolve_addresses(&instance_network(), host) {
                 Ok(names) => std::mem::forget(names),
+                Err(error) => return refused(&error),
+            },
+            Kind::Lookups => match resolve_addresses(&instance_network(), host) {
+                Ok(names) => {
+                    // To ask begins it.
+                    let _ = names.resolve_next_address();
+                    std::mem::forget(names);
+                }
                 Err(error) => return refused(&error),
             },
             Kind::Fields => std::mem::forget(Fields::new()),
