@@ -6,6 +6,8 @@
 mod fakes;
 mod machine;
 mod neighbours;
+#[path = "../requests/mod.rs"]
+mod requests;
 
 use std::{
     collections::BTreeMap,
@@ -16,13 +18,12 @@ use std::{
 };
 
 use probelet_engine::{
-    Check, CompilerProgram, Engine, EngineConfig, HookReason, Limits, LoadError, Plugin, ProbeKind, RunRequest,
-    Subject, Verdict,
+    Check, CompilerProgram, Engine, EngineConfig, HookReason, Limits, LoadError, Plugin, ProbeKind, RunRequest, Verdict,
 };
 use probelet_hostile::{Case, Ending, Resolver, Servers, Source, cases};
 use serde_json::Value;
 
-use crate::{machine::Machine, neighbours::Neighbours};
+use crate::{machine::Machine, neighbours::Neighbours, requests::probe};
 
 /// What is promised: a run ends within its time and this much.
 const PROMISED: Duration = Duration::from_millis(100);
@@ -242,19 +243,12 @@ fn request(servers: &Servers, case: &Case) -> RunRequest {
             true => Check::Hook(HookReason::Start),
             false => Check::Probe(ProbeKind::Readiness),
         },
-        subject: Subject::default(),
-        attempt: 1,
-        previous: None,
-        config: servers.name_ports(&case.config),
-        timeout: case.timeout,
-        deadline: Instant::now() + case.timeout,
         limits: Limits {
             fuel: number("fuel").unwrap_or(usual.fuel),
             memory_bytes: number("memory").map_or(usual.memory_bytes, |bytes| bytes as usize),
             ..usual
         },
         grants: fakes::grants(&servers.name_ports(&case.allow), case.host_hangs),
-        grace_left: None,
-        state: None,
+        ..probe(servers.name_ports(&case.config), case.timeout)
     }
 }

@@ -1,7 +1,6 @@
 //! Probes of others, which run all the time.
 
 use std::{
-    net::{IpAddr, Ipv4Addr},
     path::Path,
     sync::{
         Arc, Mutex,
@@ -10,9 +9,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use probelet_engine::{Check, Engine, Grants, Limits, NetworkGrant, Plugin, ProbeKind, RunRequest, Subject, Verdict};
+use probelet_engine::{Engine, Plugin, Verdict};
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, task::JoinHandle, time};
+
+use crate::requests::{on_loopback, probe};
 
 /// How often each of them runs.
 const PERIOD: Duration = Duration::from_millis(10);
@@ -87,7 +88,7 @@ async fn neighbour(shared: Arc<Shared>, plugin: Plugin, config: Value) {
     while !shared.is_over.load(Ordering::Relaxed) {
         let due = Instant::now() + PERIOD;
         time::sleep_until(due.into()).await;
-        let outcome = plugin.run(request(config.clone())).await;
+        let outcome = plugin.run(on_loopback(probe(config.clone(), TIMEOUT))).await;
         let late = due.elapsed();
         shared.runs.fetch_add(1, Ordering::Relaxed);
         let fault = if outcome.verdict != Verdict::Success {
@@ -98,27 +99,5 @@ async fn neighbour(shared: Arc<Shared>, plugin: Plugin, config: Value) {
             continue;
         };
         shared.faults.lock().expect("not poisoned").push(fault);
-    }
-}
-
-fn request(config: Value) -> RunRequest {
-    RunRequest {
-        check: Check::Probe(ProbeKind::Liveness),
-        subject: Subject::default(),
-        attempt: 1,
-        previous: None,
-        config,
-        timeout: TIMEOUT,
-        deadline: Instant::now() + TIMEOUT,
-        limits: Limits::default(),
-        grants: Grants {
-            network: Some(NetworkGrant {
-                pod_addresses: vec![IpAddr::from(Ipv4Addr::LOCALHOST)],
-                ..NetworkGrant::default()
-            }),
-            ..Grants::default()
-        },
-        grace_left: None,
-        state: None,
     }
 }

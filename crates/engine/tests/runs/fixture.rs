@@ -2,18 +2,17 @@
 
 use std::{
     fs,
-    net::{IpAddr, Ipv4Addr},
     path::PathBuf,
     sync::LazyLock,
     time::{Duration, Instant},
 };
 
-use probelet_engine::{
-    Check, Engine, EngineConfig, Grants, HookReason, Limits, NetworkGrant, Outcome, Plugin, ProbeKind, RunRequest,
-    Subject,
-};
+use probelet_engine::{Check, Engine, EngineConfig, HookReason, Outcome, Plugin, RunRequest};
 use serde_json::Value;
 use tokio::sync::OnceCell;
+
+use crate::requests;
+pub(crate) use crate::requests::{on_loopback, with_network};
 
 /// Long enough for anything that is not meant to time out, on the busiest machine.
 pub(crate) const LONG: Duration = Duration::from_secs(30);
@@ -67,19 +66,7 @@ guest!(concurrent_command, "tests/concurrent-command.wasm");
 
 /// A liveness probe without grants.
 pub(crate) fn probe(config: Value) -> RunRequest {
-    RunRequest {
-        check: Check::Probe(ProbeKind::Liveness),
-        subject: Subject::default(),
-        attempt: 1,
-        previous: None,
-        config,
-        timeout: LONG,
-        deadline: Instant::now() + LONG,
-        limits: Limits::default(),
-        grants: Grants::default(),
-        grace_left: None,
-        state: None,
-    }
+    requests::probe(config, LONG)
 }
 
 /// A postStart hook without grants.
@@ -95,27 +82,6 @@ pub(crate) fn within(timeout: Duration, request: RunRequest) -> RunRequest {
     RunRequest {
         timeout,
         deadline: Instant::now() + timeout,
-        ..request
-    }
-}
-
-/// For a pod that uses the host's network and has the address 127.0.0.1.
-pub(crate) fn on_loopback(request: RunRequest) -> RunRequest {
-    let network = NetworkGrant {
-        namespace: None,
-        pod_addresses: vec![IpAddr::from(Ipv4Addr::LOCALHOST)],
-        destinations: Vec::new(),
-        tls_unverified: true,
-    };
-    with_network(network, request)
-}
-
-pub(crate) fn with_network(network: NetworkGrant, request: RunRequest) -> RunRequest {
-    RunRequest {
-        grants: Grants {
-            network: Some(network),
-            ..request.grants
-        },
         ..request
     }
 }

@@ -13,6 +13,8 @@ mod http;
 mod limits;
 mod load;
 mod namespaces;
+#[path = "../requests/mod.rs"]
+mod requests;
 mod room;
 mod server;
 mod tcp;
