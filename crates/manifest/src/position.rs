@@ -85,6 +85,13 @@ impl Pod {
         origin.positions.find(&origin.path(path))
     }
 
+    /// Whether a field stands in the file that the pod came from, and was not only filled in with its default; `false`
+    /// if there is no file, and below an alias.
+    pub fn is_written(&self, path: &str) -> bool {
+        let origin = self.origin.as_ref();
+        origin.is_some_and(|origin| origin.positions.0.contains_key(&plain(&origin.path(path))))
+    }
+
     /// Adds file, line and column to what is said of this pod, if it came from a file. The paths are those in the pod;
     /// as in what [`parse_yaml`](crate::parse_yaml) says, they begin with the pod's place in a `List` afterwards.
     pub fn locate(&self, diagnostics: &mut [Diagnostic]) {
