@@ -32,7 +32,7 @@ pub use command::intended_command;
 pub use describe::{describe_probe, describe_probe_of};
 pub use diagnostic::{Diagnostic, Severity};
 pub use expand::{expand_all, expanded_environment};
-pub use fields::documentation;
+pub use fields::{Field, Kind, Support, documentation, table};
 pub use names::nearest;
 pub use pod::{parse_json, parse_yaml};
 pub use role::Role;
