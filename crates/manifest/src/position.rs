@@ -10,7 +10,7 @@ pub(crate) struct Positions(pub(crate) BTreeMap<String, (usize, usize)>);
 
 impl Positions {
     /// The position of a field, or of the nearest one above it.
-    fn find(&self, path: &str) -> Option<(usize, usize)> {
+    pub(crate) fn find(&self, path: &str) -> Option<(usize, usize)> {
         let path = plain(path);
         let mut path = path.as_str();
         loop {
