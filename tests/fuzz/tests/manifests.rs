@@ -1,8 +1,9 @@
-//! Real manifests, damaged in ways that people and tools damage them: nothing panics, whatever is said has its place, and
-//! what is taken is taken again.
+//! Real manifests, damaged in ways that people and tools damage them: nothing panics, whatever is said or found has its
+//! place, and what is taken is taken again.
 //!
-//! `cargo test` runs a bounded number of random cases. `cargo bolero test --package probelet-manifest --test fuzz manifests`
-//! goes on for as long as it is let, guided by coverage; it wants a nightly compiler and cargo-bolero.
+//! `cargo test` runs a bounded number of random cases. With cargo-bolero,
+//! `cargo bolero test --rustc-bootstrap --sanitizer NONE --profile release --package probelet-fuzz manifests -T 10min` goes
+//! on for ten minutes, guided by coverage; without `-T`, until it finds something.
 #![allow(clippy::unwrap_used)]
 
 use std::{
@@ -12,6 +13,7 @@ use std::{
 };
 
 use bolero::{TypeGenerator, produce};
+use probelet_lint::lint;
 use probelet_manifest::{Diagnostic, parse_json, parse_yaml};
 
 /// How many damaged manifests `cargo test` tries: a few seconds in a debug build.
@@ -74,7 +76,11 @@ enum Edit {
 /// The manifests of the tests and of the documentation.
 static MANIFESTS: LazyLock<Vec<String>> = LazyLock::new(|| {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let folders = ["tests/data", "../lint/tests/data", "../../docs/plugins/examples"];
+    let folders = [
+        "../../crates/manifest/tests/data",
+        "../../crates/lint/tests/data",
+        "../../docs/plugins/examples",
+    ];
     let mut paths: Vec<_> = folders
         .iter()
         .flat_map(|folder| manifests_below(&root.join(folder)))
@@ -165,6 +171,11 @@ fn judge(text: &str) {
             assert!(!pods.is_empty(), "{text}");
             for pod in pods {
                 pod.warnings.iter().for_each(|warning| placed(warning, text));
+                let findings = lint(&pod);
+                assert!(
+                    findings.iter().all(|finding| finding.line.is_some()),
+                    "{findings:#?}\n{text}"
+                );
                 let again = parse_json(pod.document.clone()).unwrap_or_else(|faults| panic!("{faults:#?}\n{text}"));
                 assert_eq!(again.spec, pod.spec, "{text}");
             }
@@ -184,7 +195,8 @@ fn placed(diagnostic: &Diagnostic, text: &str) {
         assert_eq!(diagnostic.message, "there is no pod in it", "{diagnostic}\n{text}");
         return;
     };
-    // What is missing at the end is missed behind the last line.
+    // YAML takes a carriage return for the end of a line, too. What is missing at the end is missed behind the last line.
+    let text = text.replace("\r\n", "\n").replace('\r', "\n");
     let lines: Vec<_> = text.split('\n').collect();
     assert!((1..=lines.len()).contains(&line), "{diagnostic}\n{text}");
     let letters = lines[line - 1].chars().count();
