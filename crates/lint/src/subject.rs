@@ -17,15 +17,16 @@ const WASM_FIELDS: [&str; 6] = ["component", "config", "allow", "limits", "onErr
 #[derive(Clone, Copy)]
 pub(crate) struct ContainerSubject<'a> {
     pub(crate) pod: &'a Pod,
-    /// Its place in `spec.containers`.
-    pub(crate) index: usize,
+    /// The field of `spec` that it stands in, and where.
+    pub(crate) place: (&'static str, usize),
     pub(crate) container: &'a Container,
 }
 
 impl<'a> ContainerSubject<'a> {
     /// The path of a field.
     pub(crate) fn path(&self, field: &str) -> String {
-        format!("spec.containers[{}].{field}", self.index)
+        let (list, index) = self.place;
+        format!("spec.{list}[{index}].{field}")
     }
 
     /// Says something of a field, with what to write into the container instead.
@@ -42,7 +43,7 @@ impl<'a> ContainerSubject<'a> {
         let mut container = json!({"name": self.container.name});
         merge(&mut container, change);
         Fix {
-            patch: json!({"spec": {"containers": [container]}}),
+            patch: json!({"spec": {self.place.0: [container]}}),
         }
     }
 
@@ -110,7 +111,8 @@ impl ProbeSubject<'_> {
 
     /// Its field in the document, with the defaults.
     fn field(&self) -> Option<&Map<String, Value>> {
-        self.of.pod.document["spec"]["containers"][self.of.index][self.role.field()].as_object()
+        let (list, index) = self.of.place;
+        self.of.pod.document["spec"][list][index][self.role.field()].as_object()
     }
 
     /// The name and content of its annotation.
@@ -180,15 +182,22 @@ impl ProbeSubject<'_> {
 
     /// The path of a field of the probe, or of the probe: in its field or in its annotation.
     fn path(&self, name: &str) -> String {
-        let dot = if name.is_empty() { "" } else { "." };
+        let below = |name: &str| {
+            if name.is_empty() {
+                String::new()
+            } else {
+                format!(".{name}")
+            }
+        };
         match self.annotation() {
             Some((annotation, _)) if self.field().is_none_or(|field| !field.contains_key(name)) => {
-                format!(
-                    "metadata.annotations[{annotation}]{dot}{}",
-                    name.trim_start_matches("wasm.")
-                )
+                // The handler has no name of its own there.
+                let name = name
+                    .strip_prefix("wasm")
+                    .map_or(name, |rest| rest.trim_start_matches('.'));
+                format!("metadata.annotations[{annotation}]{}", below(name))
             }
-            _ => self.of.path(&format!("{}{dot}{name}", self.role.field())),
+            _ => self.of.path(&format!("{}{}", self.role.field(), below(name))),
         }
     }
 

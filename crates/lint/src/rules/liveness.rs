@@ -14,10 +14,10 @@ pub(super) const RULES: &[Rule] = &[
     Rule {
         name: "liveness-equals-readiness",
         severity: Severity::Warning,
-        finds: "a liveness probe that asks what the readiness probe asks, and gives up as soon",
-        why: "A container that is only busy should be taken out of service until it has caught up. Here it is restarted at \
-              the same moment, which loses its work and its caches and gives the load to the others. Ask something else, \
-              or be more patient.",
+        finds: "a liveness probe that asks what the readiness probe asks, and does not wait three times as long",
+        why: "A container that is only busy should be taken out of service until it has caught up. Here it is restarted \
+              before it can, which loses its work and its caches and gives the load to the others. Ask something else, or \
+              be more patient.",
         checks: &[Check::Container(equals_readiness)],
     },
     Rule {
@@ -69,10 +69,10 @@ pub(super) fn patient_threshold(liveness: &ProbeSubject<'_>, readiness: &ProbeSu
     u64::try_from(wanted.div_ceil(period)).unwrap_or(u64::MAX)
 }
 
-/// The two probes, if liveness gives up before readiness has had twice its time.
+/// The two probes, if liveness is not as patient as it should be.
 fn impatient<'a>(subject: &ContainerSubject<'a>) -> Option<(ProbeSubject<'a>, ProbeSubject<'a>)> {
     let (liveness, readiness) = (subject.probe(Role::Liveness)?, subject.probe(Role::Readiness)?);
-    let impatient = liveness.patience() < readiness.patience().saturating_mul(2);
+    let impatient = liveness.patience() < readiness.patience().saturating_mul(PATIENCE);
     impatient.then_some((liveness, readiness))
 }
 
@@ -159,6 +159,10 @@ fn restart_on_failure(subject: &ProbeSubject<'_>) -> Option<Found> {
 pub(super) fn readiness_beside(liveness: Option<ProbeSubject<'_>>, handler: Value) -> Value {
     let mut change = json!({"readinessProbe": handler});
     if let Some(liveness) = liveness {
+        if matches!(liveness.probe.handler, Handler::TcpSocket(_)) && liveness.probe.failure_threshold < PATIENCE {
+            // Both ask the same then.
+            change["livenessProbe"] = json!({"failureThreshold": PATIENCE});
+        }
         let threshold = (liveness.probe.failure_threshold / PATIENCE).max(1);
         change["readinessProbe"]["failureThreshold"] = threshold.into();
         merge(

@@ -87,7 +87,11 @@ pub fn rules() -> impl Iterator<Item = &'static Rule> {
 pub(crate) fn run(pod: &Pod) -> Vec<Finding> {
     let containers = pod.spec.containers.iter().enumerate();
     let containers: Vec<_> = containers
-        .map(|(index, container)| ContainerSubject { pod, index, container })
+        .map(|(index, container)| ContainerSubject {
+            pod,
+            place: ("containers", index),
+            container,
+        })
         .collect();
     let mut findings = Vec::new();
     for rule in rules() {

@@ -4,7 +4,7 @@ use std::{fmt::Write as _, fs, path::Path};
 
 use probelet_lint::rules;
 
-use crate::support::example;
+use crate::support::{example, findings};
 
 const HEAD: &str = include_str!("documentation.md");
 
@@ -20,6 +20,12 @@ fn the_document_says_what_the_rules_say() {
         found == expected,
         "docs/lint.md is stale; UPDATE_DOCS=1 cargo test -p probelet-lint writes it anew"
     );
+}
+
+#[test]
+fn the_document_shows_what_is_printed() {
+    let found = findings(&example("timeout-over-period", "bad"));
+    assert!(HEAD.contains(&format!("\n{}\n", found[0])), "{}", found[0]);
 }
 
 fn documentation() -> String {

@@ -18,14 +18,14 @@ fn pod(fields: &str) -> String {
 const NOTHING: [&str; 0] = [];
 
 #[test]
-fn the_same_question_is_right_if_liveness_is_twice_as_patient() {
+fn the_same_question_is_right_if_liveness_is_three_times_as_patient() {
     let probes = |failures| {
         format!(
             "livenessProbe: {{httpGet: {{port: 80}}, failureThreshold: {failures}}}, readinessProbe: {{httpGet: {{port: 80}}}}"
         )
     };
-    assert_eq!(container(&probes(5)), ["liveness-equals-readiness"]);
-    assert_eq!(container(&probes(6)), NOTHING);
+    assert_eq!(container(&probes(8)), ["liveness-equals-readiness"]);
+    assert_eq!(container(&probes(9)), NOTHING);
 }
 
 #[test]
@@ -169,14 +169,15 @@ fn a_probe_in_an_annotation_is_found_and_mended_there() {
                 probelet.dev/web.liveness: '{\"component\": \"./a.wasm\", \"failureThreshold\": 1}'\nspec:\n  \
                 containers:\n  - {name: web, image: web:1}\n";
     let mut text = text.to_owned();
-    for rule in ["liveness-fails-once", "wasm-errors-ignored"] {
+    for (rule, below) in [
+        ("liveness-fails-once", ".failureThreshold"),
+        ("wasm-errors-ignored", ""),
+    ] {
         let found = findings(&text);
         let finding = found.iter().find(|finding| finding.rule == rule).unwrap();
-        assert!(
-            finding
-                .path
-                .starts_with("metadata.annotations[probelet.dev/web.liveness]"),
-            "{finding}"
+        assert_eq!(
+            finding.path,
+            format!("metadata.annotations[probelet.dev/web.liveness]{below}")
         );
         assert_eq!(finding.line, Some(6), "{finding}");
         text = fixed(&text, finding);
