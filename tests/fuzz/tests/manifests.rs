@@ -2,7 +2,7 @@
 //! place, and what is taken is taken again.
 //!
 //! `cargo test` runs a bounded number of random cases. With cargo-bolero,
-//! `cargo bolero test --rustc-bootstrap --sanitizer NONE --profile release --package probelet-fuzz manifests -T 10min` goes
+//! `cargo bolero test --rustc-bootstrap --sanitizer NONE --profile release --package probelet-fuzz manifests -T 600s` goes
 //! on for ten minutes, guided by coverage; without `-T`, until it finds something.
 #![allow(clippy::unwrap_used)]
 
