@@ -1,16 +1,22 @@
 //! Commands that cannot be meant as they are written.
 
-/// What to say about a command that is one word with a space: no program has such a name.
-pub(crate) fn one_word(command: &[String]) -> Option<(String, String)> {
+/// The words that were meant by a command that is one word with a space, since no program has such a name; `None` for
+/// every other command.
+pub fn intended_command(command: &[String]) -> Option<Vec<String>> {
     let [word] = command else { return None };
     if !word.trim().contains(char::is_whitespace) {
         return None;
     }
-    let words = if word.contains(['|', '&', ';', '<', '>', '$', '`', '*']) {
+    Some(if word.contains(['|', '&', ';', '<', '>', '$', '`', '*']) {
         vec!["/bin/sh".to_owned(), "-c".to_owned(), word.clone()]
     } else {
         split(word)
-    };
+    })
+}
+
+/// What to say about such a command.
+pub(crate) fn one_word(command: &[String]) -> Option<(String, String)> {
+    let words = intended_command(command)?;
     let quoted: Vec<_> = words.iter().map(|word| format!("{word:?}")).collect();
     Some((
         "the command is one word with a space, so no program of that name will be found".to_owned(),

@@ -28,14 +28,18 @@ mod types;
 mod wasm;
 mod yaml;
 
+pub use command::intended_command;
 pub use describe::{describe_probe, describe_probe_of};
 pub use diagnostic::{Diagnostic, Severity};
 pub use expand::{expand_all, expanded_environment};
-pub use fields::documentation;
+pub use fields::{Field, Kind, Support, documentation, table};
+pub use names::nearest;
 pub use pod::{parse_json, parse_yaml};
+pub use role::Role;
 pub use types::{
     Container, ContainerPort, EnvVar, Handler, Header, HostPathType, HttpGet, ImagePullPolicy, Metadata, Pod, PodSpec,
     PortReference, Probe, Protocol, Resources, RestartPolicy, Scheme, SecurityContext, TcpSocket, Volume, VolumeMount,
     VolumeSource,
 };
+pub use wasm::annotation::{LINT_IGNORE, annotation_name};
 pub use wasm::{Allow, ComponentReference, ExecAllow, NetworkAllow, OnError, Wasm, WasmCheck, WasmLimits};

@@ -24,8 +24,8 @@ pub(crate) fn is_variable(name: &str) -> bool {
             .all(|letter| letter != '=' && (' '..='~').contains(&letter))
 }
 
-/// The known name that is nearest to one that is not, if any is near.
-pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+/// The known name that is nearest to one that is not, if any is near: within three letters, and of a short name one.
+pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     // Names in manifests are short; a long one is no typing error.
     const LONGEST: usize = 64;
     if name.len() > LONGEST {

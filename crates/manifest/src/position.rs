@@ -10,7 +10,7 @@ pub(crate) struct Positions(pub(crate) BTreeMap<String, (usize, usize)>);
 
 impl Positions {
     /// The position of a field, or of the nearest one above it.
-    fn find(&self, path: &str) -> Option<(usize, usize)> {
+    pub(crate) fn find(&self, path: &str) -> Option<(usize, usize)> {
         let path = plain(path);
         let mut path = path.as_str();
         loop {
@@ -83,6 +83,13 @@ impl Pod {
     pub fn position(&self, path: &str) -> Option<(usize, usize)> {
         let origin = self.origin.as_ref()?;
         origin.positions.find(&origin.path(path))
+    }
+
+    /// Whether a field stands in the file that the pod came from, and was not only filled in with its default; `false`
+    /// if there is no file, and below an alias.
+    pub fn is_written(&self, path: &str) -> bool {
+        let origin = self.origin.as_ref();
+        origin.is_some_and(|origin| origin.positions.0.contains_key(&plain(&origin.path(path))))
     }
 
     /// Adds file, line and column to what is said of this pod, if it came from a file. The paths are those in the pod;

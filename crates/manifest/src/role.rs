@@ -2,16 +2,22 @@
 
 /// A container's probes and hooks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Role {
+pub enum Role {
+    /// `startupProbe`.
     Startup,
+    /// `livenessProbe`.
     Liveness,
+    /// `readinessProbe`.
     Readiness,
+    /// `lifecycle.postStart`.
     PostStart,
+    /// `lifecycle.preStop`.
     PreStop,
 }
 
 impl Role {
-    pub(crate) const ALL: [Self; 5] = [
+    /// All of them.
+    pub const ALL: [Self; 5] = [
         Self::Liveness,
         Self::Readiness,
         Self::Startup,
@@ -19,8 +25,8 @@ impl Role {
         Self::PreStop,
     ];
 
-    /// As annotations name it.
-    pub(crate) fn name(self) -> &'static str {
+    /// As annotations name it: `liveness`, `readiness`, `startup`, `postStart` or `preStop`.
+    pub fn name(self) -> &'static str {
         match self {
             Self::Startup => "startup",
             Self::Liveness => "liveness",
@@ -35,7 +41,7 @@ impl Role {
     }
 
     /// Its field: of a container, or of the container's `lifecycle`.
-    pub(crate) fn field(self) -> &'static str {
+    pub fn field(self) -> &'static str {
         match self {
             Self::Startup => "startupProbe",
             Self::Liveness => "livenessProbe",
@@ -45,12 +51,13 @@ impl Role {
         }
     }
 
-    pub(crate) fn is_hook(self) -> bool {
+    /// Whether it is a hook, and else a probe.
+    pub fn is_hook(self) -> bool {
         matches!(self, Self::PostStart | Self::PreStop)
     }
 
-    /// The path from a container to its field.
-    pub(crate) fn place(self) -> String {
+    /// The path from a container to its field: `livenessProbe`, `lifecycle.preStop`.
+    pub fn place(self) -> String {
         let lifecycle = if self.is_hook() { "lifecycle." } else { "" };
         format!("{lifecycle}{}", self.field())
     }

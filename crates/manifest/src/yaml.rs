@@ -60,6 +60,8 @@ pub(crate) fn read(text: &str, file: &str) -> Result<Vec<Document>, Vec<Diagnost
         let positions = indexes.next().unwrap_or_default();
         let value = Value::deserialize(document).map_err(|error| {
             let position = error.location().map(|location| (location.line(), location.column()));
+            // What is wrong with a document as a whole has none.
+            let position = position.or_else(|| positions.find(""));
             // The position is told beside it.
             let message = error.to_string();
             fault(

@@ -1,8 +1,11 @@
 //! The command line, as clap reads it. The texts here are also what `docs/cli.md` says.
 
+mod offline;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+pub(crate) use offline::{Explain, Lint, Schema, Threshold};
 
 /// Runs Kubernetes pods on this machine; their probes and hooks are WebAssembly components
 #[derive(Debug, Parser)]
@@ -54,6 +57,9 @@ pub(crate) enum Command {
     Image(Image),
     Plugin(Plugin),
     Metrics(Metrics),
+    Lint(Lint),
+    Explain(Explain),
+    Schema(Schema),
     Version(Version),
     Completion(Completion),
 }

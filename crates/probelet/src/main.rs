@@ -3,8 +3,8 @@
 //! Invariants:
 //! - Results go to stdout, everything else to stderr. Whatever a script may want to read can be had as JSON.
 //! - A command ends with 0 if it did what it was asked, 1 with a line `error: …` that says what to do if it could not, 2 if
-//!   it was not understood. `exec` ends with the code of the command that it ran.
-//! - Commands other than `run`, `node` and `image` only speak to an agent, by the API that kubectl speaks too.
+//!   it was not understood. `exec` ends with the code of the command that it ran, and `lint` as `docs/lint.md` says.
+//! - Commands other than `run`, `node` and those that need no agent only speak to one, by the API that kubectl speaks too.
 
 mod arguments;
 mod commands;
@@ -60,6 +60,9 @@ async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::History(command) => commands::history::run(command, &client).await,
         Command::Image(command) => commands::image::run(command, state_dir),
         Command::Plugin(command) => commands::plugin::run(command, state_dir, &client).await,
+        Command::Lint(command) => return commands::lint::run(&command),
+        Command::Explain(command) => commands::explain::run(&command),
+        Command::Schema(_) => commands::schema::run(),
         Command::Metrics(_) => commands::metrics::run(&client).await,
         Command::Version(command) => commands::version::run(&command, &client).await,
         Command::Completion(command) => commands::completion::run(&command),

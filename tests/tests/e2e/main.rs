@@ -9,6 +9,7 @@ mod containers;
 mod images;
 mod input;
 mod lives;
+mod offline;
 mod plugins;
 mod probes;
 mod registries;

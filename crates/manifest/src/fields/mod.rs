@@ -16,7 +16,7 @@ pub(crate) use wasm::{WASM, WASM_ALLOW, WASM_LIMITS, WASM_PROBE};
 
 /// What becomes of a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Support {
+pub enum Support {
     /// It does what it does in Kubernetes.
     Supported,
     /// It is probelet's own: Kubernetes does not have it.
@@ -31,13 +31,15 @@ pub(crate) enum Support {
 
 /// One field of an object.
 #[derive(Debug)]
-pub(crate) struct Field {
-    pub(crate) name: &'static str,
-    pub(crate) support: Support,
-    /// Why it is not supported, or what differs.
-    pub(crate) note: &'static str,
+pub struct Field {
+    /// Its name.
+    pub name: &'static str,
+    /// What becomes of it.
+    pub support: Support,
+    /// Why it is not supported, or what differs; may be empty.
+    pub note: &'static str,
     /// The value, as JSON, that says only what is so anyway; for switches that is `false` unless stated.
-    pub(crate) default: &'static str,
+    pub default: &'static str,
 }
 
 impl Field {
@@ -49,12 +51,13 @@ impl Field {
 
 /// One kind of object.
 #[derive(Debug)]
-pub(crate) struct Kind {
+pub struct Kind {
     /// Kubernetes' name for it.
-    pub(crate) name: &'static str,
-    /// Where it stands in a pod.
-    place: &'static str,
-    pub(crate) fields: &'static [Field],
+    pub name: &'static str,
+    /// Where it stands in a pod, for people.
+    pub place: &'static str,
+    /// All its fields.
+    pub fields: &'static [Field],
 }
 
 const fn yes(name: &'static str) -> Field {
@@ -145,6 +148,11 @@ pub(crate) static TABLE: &[&Kind] = &[
     &HOST_PATH,
     &EMPTY_DIR,
 ];
+
+/// The table: every kind of object that a pod has and that is looked into, with all its fields.
+pub fn table() -> &'static [&'static Kind] {
+    TABLE
+}
 
 /// The text of `docs/fields.md`: the table, for people.
 pub fn documentation() -> String {

@@ -28,7 +28,8 @@ pub(crate) static METADATA: Kind = Kind {
         yes("labels"),
         noted(
             "annotations",
-            "`probelet.dev/<container>.<liveness|readiness|startup|postStart|preStop>` is the handler `wasm` as JSON",
+            "`probelet.dev/<container>.<liveness|readiness|startup|postStart|preStop>` is the handler `wasm` as JSON; \
+             `probelet.dev/lint-ignore` names rules of `probelet lint`",
         ),
         set("creationTimestamp"),
         set("deletionGracePeriodSeconds"),

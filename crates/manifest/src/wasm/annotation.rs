@@ -14,6 +14,9 @@ use crate::{
 /// How the names begin; all that begin so are ours, and none is ignored in silence.
 const PREFIX: &str = "probelet.dev/";
 
+/// The annotation with the names of lint's rules that shall be silent. It is lint's own, and nothing here reads it.
+pub const LINT_IGNORE: &str = "probelet.dev/lint-ignore";
+
 /// One such annotation, of a container and role that there are.
 pub(crate) struct Annotation {
     /// Its own path, which begins the paths of all that it holds.
@@ -26,14 +29,14 @@ pub(crate) struct Annotation {
 #[derive(Default)]
 pub(crate) struct Annotations(BTreeMap<String, Annotation>);
 
-/// The name of an annotation.
-pub(super) fn key(container: &str, role: Role) -> String {
+/// The name of the annotation that holds a container's probe or hook: `probelet.dev/web.liveness`.
+pub fn annotation_name(container: &str, role: Role) -> String {
     format!("{PREFIX}{container}.{}", role.name())
 }
 
 /// The path of an annotation of a pod.
 pub(super) fn path(container: &str, role: Role) -> String {
-    format!("metadata.annotations[{}]", key(container, role))
+    format!("metadata.annotations[{}]", annotation_name(container, role))
 }
 
 impl Annotations {
@@ -46,7 +49,7 @@ impl Annotations {
         let names: BTreeSet<_> = containers.filter_map(|container| container["name"].as_str()).collect();
         let dot = if path.is_empty() { "" } else { "." };
         let ours = annotations.iter().filter_map(|(key, value)| {
-            let rest = key.strip_prefix(PREFIX)?;
+            let rest = key.strip_prefix(PREFIX).filter(|_| key != LINT_IGNORE)?;
             let path = format!("{path}{dot}metadata.annotations[{key}]");
             if !is_known(rest, &names, &path, report) {
                 return None;
@@ -58,11 +61,11 @@ impl Annotations {
     }
 
     pub(crate) fn get(&self, container: &str, role: Role) -> Option<&Annotation> {
-        self.0.get(&key(container, role))
+        self.0.get(&annotation_name(container, role))
     }
 
     pub(crate) fn get_mut(&mut self, container: &str, role: Role) -> Option<&mut Annotation> {
-        self.0.get_mut(&key(container, role))
+        self.0.get_mut(&annotation_name(container, role))
     }
 }
 

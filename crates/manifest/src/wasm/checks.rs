@@ -74,7 +74,7 @@ impl Pod {
         if let Some(Value::Object(wasm)) = field {
             wasm.insert("component".to_owned(), text.into());
         } else {
-            let key = annotation::key(&self.spec.containers[index].name, role);
+            let key = annotation::annotation_name(&self.spec.containers[index].name, role);
             if let Some(annotation) = self.metadata.annotations.get_mut(&key)
                 && let Ok(mut content) = serde_json::from_str::<Value>(annotation)
             {

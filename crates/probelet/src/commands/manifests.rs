@@ -16,16 +16,29 @@ use crate::{
 /// The largest manifest file: a thousand pods of a few KiB each are less.
 const MAX_FILE: u64 = 16 * 1024 * 1024;
 
-/// The pods of all files. Nothing is returned unless all of them can be taken; all faults are told at once.
+/// The pods of all files, ready for an agent. Nothing is returned unless all of them can be taken; all faults are told at
+/// once.
 pub(super) fn read(files: &[impl AsRef<Path>]) -> anyhow::Result<Vec<Pod>> {
+    let here = std::env::current_dir().context("cannot tell the working directory")?;
+    collect(files, |file, pod| pod.resolve_component_paths(&base(&here, file)))
+}
+
+/// The pods of all files as they are written there; else as [`read`].
+pub(super) fn parse(files: &[impl AsRef<Path>]) -> anyhow::Result<Vec<Pod>> {
+    collect(files, |_, _| Ok(()))
+}
+
+fn collect(
+    files: &[impl AsRef<Path>],
+    prepare: impl Fn(&Path, &mut Pod) -> Result<(), Vec<Diagnostic>>,
+) -> anyhow::Result<Vec<Pod>> {
     let (mut pods, mut faults) = (Vec::new(), Vec::new());
     for file in files {
         let file = file.as_ref();
         match parse_yaml(&text(file)?, &file.display().to_string()) {
             Ok(read) => {
-                let base = base(file)?;
                 for mut pod in read {
-                    match pod.resolve_component_paths(&base) {
+                    match prepare(file, &mut pod) {
                         Ok(()) => pods.push(pod),
                         Err(found) => faults.extend(found),
                     }
@@ -42,12 +55,11 @@ pub(super) fn read(files: &[impl AsRef<Path>]) -> anyhow::Result<Vec<Pod>> {
 }
 
 /// What relative paths in a manifest are relative to: its own folder, and for standard input the working directory.
-fn base(file: &Path) -> anyhow::Result<PathBuf> {
-    let here = std::env::current_dir().context("cannot tell the working directory")?;
-    Ok(match file.parent() {
+fn base(here: &Path, file: &Path) -> PathBuf {
+    match file.parent() {
         Some(folder) if file != Path::new("-") => here.join(folder),
-        _ => here,
-    })
+        _ => here.to_owned(),
+    }
 }
 
 /// What the agent finds wrong with a pod, each fault at its line.

@@ -7,15 +7,18 @@ pub(crate) mod delete;
 pub(crate) mod describe;
 pub(crate) mod events;
 pub(crate) mod exec;
+pub(crate) mod explain;
 pub(crate) mod get;
 pub(crate) mod history;
 pub(crate) mod image;
+pub(crate) mod lint;
 pub(crate) mod logs;
 mod manifests;
 pub(crate) mod metrics;
 pub(crate) mod node;
 pub(crate) mod plugin;
 pub(crate) mod run;
+pub(crate) mod schema;
 pub(crate) mod version;
 mod what;
 
