@@ -17,6 +17,7 @@ use probelet_lifecycle::{
     step,
     time::{BootTime, Now},
 };
+use probelet_pod_config::pod_config;
 use tokio::{
     sync::{mpsc, oneshot, watch},
     task::{AbortHandle, JoinSet},
@@ -200,7 +201,7 @@ impl PodTask {
         let facts = start::facts(&node, &entry);
         let state = match stored {
             Some(stored) => stored.state,
-            None => State::new(start::pod_config(&entry), clock::now()),
+            None => State::new(pod_config(&entry.pod, &entry.uid), clock::now()),
         };
         Self {
             node,
