@@ -39,3 +39,4 @@ pub use types::{
     VolumeSource,
 };
 pub use wasm::{Allow, ComponentReference, ExecAllow, NetworkAllow, OnError, Wasm, WasmCheck, WasmLimits};
+pub use yaml::{Document as YamlDocument, read as read_yaml};
