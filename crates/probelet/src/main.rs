@@ -4,7 +4,7 @@
 //! - Results go to stdout, everything else to stderr. Whatever a script may want to read can be had as JSON.
 //! - A command ends with 0 if it did what it was asked, 1 with a line `error: …` that says what to do if it could not, 2 if
 //!   it was not understood. `exec` ends with the code of the command that it ran.
-//! - Commands other than `run`, `node` and `image` only speak to an agent, by the API that kubectl speaks too.
+//! - `simulate` needs nothing but its files. Other commands than `run`, `node` and `image` only speak to an agent, by the API that kubectl speaks too.
 
 mod arguments;
 mod commands;
@@ -58,6 +58,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Logs(command) => commands::logs::run(command, &client).await,
         Command::Events(command) => commands::events::run(command, &client).await,
         Command::History(command) => commands::history::run(command, &client).await,
+        Command::Simulate(command) => return commands::simulate::run(&command),
         Command::Image(command) => commands::image::run(command, state_dir),
         Command::Plugin(command) => commands::plugin::run(command, state_dir, &client).await,
         Command::Metrics(_) => commands::metrics::run(&client).await,

@@ -4,9 +4,6 @@ use serde_json::{Value, json};
 
 use crate::report::{Entry, Report, in_seconds};
 
-/// The version of the form below; it changes with whatever could break its readers.
-const VERSION: u32 = 1;
-
 /// The report as JSON, as `docs/simulate.md` tells it. All times are seconds since the pod was accepted.
 pub fn to_json(report: &Report) -> Value {
     let entries: Vec<_> = report.entries.iter().map(|entry| to_entry(report, entry)).collect();
@@ -37,7 +34,6 @@ pub fn to_json(report: &Report) -> Value {
         })
         .collect();
     json!({
-        "version": VERSION,
         "pod": report.name,
         "namespace": report.namespace,
         "simulated": in_seconds(report.simulated),

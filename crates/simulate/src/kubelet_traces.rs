@@ -220,13 +220,7 @@ impl World for Recording<'_> {
             self.results.clear();
             let ends = self.case.restarts_at.iter().flatten().nth(self.instance as usize);
             if let Some(second) = ends {
-                let exit = Exit {
-                    code: 1,
-                    signal: None,
-                    oom_killed: false,
-                    lost: false,
-                    message: String::new(),
-                };
+                let exit = Exit::with_code(1);
                 let event = Event::ContainerExited {
                     container: CONTAINER,
                     instance: self.instance,

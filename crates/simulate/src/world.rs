@@ -339,13 +339,9 @@ fn image(action: ActionId, behaviour: &Behaviour, now: Duration, config: &Contai
 }
 
 fn exit(container: ContainerIndex, instance: u32, code: i32, oom_killed: bool) -> Event {
-    let signal = (code > 128).then(|| code - 128);
     let exit = Exit {
-        code,
-        signal,
         oom_killed,
-        lost: false,
-        message: String::new(),
+        ..Exit::with_code(code)
     };
     Event::ContainerExited {
         container,

@@ -16,6 +16,7 @@ pub(crate) mod metrics;
 pub(crate) mod node;
 pub(crate) mod plugin;
 pub(crate) mod run;
+pub(crate) mod simulate;
 pub(crate) mod version;
 mod what;
 
