@@ -1,8 +1,6 @@
 //! From a script's file to a [`Script`].
 
-use std::collections::BTreeMap;
-
-use probelet_manifest::{Diagnostic, Pod, Severity, YamlDocument, read_yaml};
+use probelet_manifest::{Diagnostic, Pod, Severity, read_yaml};
 use serde_json::Value;
 
 use crate::{
@@ -18,8 +16,8 @@ const MAX_LINES: usize = 1000;
 
 /// Reads a script for these pods. `file` is its name for messages.
 ///
-/// A script is a list of lines, if there is one container only, or has such a list (or one line) under each container's
-/// name and under `pod`.
+/// A script is lines, if there is one container only, or has lines under each container's name and under `pod`. Lines are
+/// a list, a single line, or a text.
 ///
 /// # Errors
 /// All faults, each with its line, and with the phrases that exist.
@@ -28,53 +26,68 @@ pub fn read_script(text: &str, file: &str, pods: &[Pod]) -> Result<Script, Vec<D
     let mut reader = Reader {
         pods,
         script: Script::default(),
-        named: BTreeMap::new(),
         faults: Vec::new(),
         lines: 0,
     };
     match &documents[..] {
         [] => {}
-        [document] => reader.document(document),
-        _ => reader.fault("", "a script is one document".to_owned(), None),
-    }
-    if !reader.faults.is_empty() {
-        if let [document, ..] = &documents[..] {
+        [document] => match document.value() {
+            // YAML makes one line of a text without dashes; here each line stands for itself.
+            Value::String(_) => reader.text(text, file),
+            lines => {
+                reader.lines("", lines, None);
+                document.locate(file, &mut reader.faults);
+            }
+        },
+        [document, ..] => {
+            reader.fault("", "a script is one document".to_owned(), None);
             document.locate(file, &mut reader.faults);
         }
-        return Err(reader.faults);
     }
-    reader.script.containers = reader.named;
-    Ok(reader.script)
+    if reader.faults.is_empty() {
+        Ok(reader.script)
+    } else {
+        Err(reader.faults)
+    }
 }
 
 struct Reader<'a> {
     pods: &'a [Pod],
     script: Script,
-    named: BTreeMap<String, Behaviour>,
     faults: Vec<Diagnostic>,
     lines: usize,
 }
 
 impl Reader<'_> {
-    fn document(&mut self, document: &YamlDocument) {
-        match document.value() {
-            Value::Object(parts) => {
-                for (name, lines) in parts {
-                    self.part(name, lines);
-                }
+    /// Reads a text, a line a phrase.
+    fn text(&mut self, text: &str, file: &str) {
+        for (at, line) in text.lines().enumerate() {
+            let line = line.trim();
+            if line.is_empty() || line.starts_with('#') || line == "---" {
+                continue;
             }
-            lines => self.lines("", lines, None),
+            let known = self.faults.len();
+            self.line("", line, None);
+            for fault in &mut self.faults[known..] {
+                (fault.file, fault.line, fault.column) = (Some(file.to_owned()), Some(at + 1), Some(1));
+            }
         }
     }
 
-    fn part(&mut self, name: &str, lines: &Value) {
+    /// Reads what stands under a name.
+    fn part(&mut self, path: &str, name: &str, lines: &Value) {
+        let path = if path.is_empty() {
+            name.to_owned()
+        } else {
+            format!("{path}.{name}")
+        };
         let names = self.names();
         if name != POD && !names.contains(&name) {
             let message = format!("there is no container \"{name}\" in the manifest");
             let help = format!("there is {}, and {POD} for what is done to the pod", names.join(", "));
-            return self.fault(name, message, Some(help));
+            return self.fault(&path, message, Some(help));
         }
-        self.lines(name, lines, Some(name));
+        self.lines(&path, lines, Some(name));
     }
 
     /// The names of all containers.
@@ -88,14 +101,22 @@ impl Reader<'_> {
 
     fn lines(&mut self, path: &str, lines: &Value, name: Option<&str>) {
         match lines {
-            Value::String(line) => self.line(path, line, name),
+            Value::String(lines) => {
+                for line in lines.lines().filter(|line| !line.trim().is_empty()) {
+                    self.line(path, line.trim(), name);
+                }
+            }
             Value::Array(lines) => {
                 for (at, line) in lines.iter().enumerate() {
-                    let path = format!("{path}[{at}]");
                     match line {
-                        Value::String(line) => self.line(&path, line, name),
-                        other => self.no_line(&path, other),
+                        Value::Array(_) | Value::Null => self.no_line(&format!("{path}[{at}]"), line),
+                        line => self.lines(&format!("{path}[{at}]"), line, name),
                     }
+                }
+            }
+            Value::Object(parts) if name.is_none() => {
+                for (name, lines) in parts {
+                    self.part(path, name, lines);
                 }
             }
             Value::Null => {}
@@ -145,9 +166,13 @@ impl Reader<'_> {
                     "this is about a container: write it under the container's name".to_owned(),
                 ))
             }
-            Some(name) => container_line(line, self.named.entry(name.to_owned()).or_default()),
+            Some(name) => container_line(line, self.script.containers.entry(name.to_owned()).or_default()),
             None if self.pods.iter().all(|pod| pod.spec.containers.len() == 1) => {
-                container_line(line, &mut self.script.only)
+                let names: Vec<_> = names.into_iter().map(str::to_owned).collect();
+                let containers = &mut self.script.containers;
+                names
+                    .into_iter()
+                    .try_for_each(|name| container_line(line, containers.entry(name).or_default()))
             }
             None => {
                 container_line(line, &mut Behaviour::default())?;
@@ -228,9 +253,18 @@ mod tests {
         assert_eq!(one.behaviour("app").ends.len(), 1);
         let deletion = (Duration::from_secs(600), Some(Duration::from_secs(30)));
         assert_eq!(one.deletions, [deletion]);
-        let two = "app: crashes every 90s\nlog: [hangs on SIGTERM]\npod: [delete at 10m]\n";
-        let two = read_script(two, "s.yaml", &pods(&["app", "log"])).unwrap();
-        assert!(two.behaviour("log").stop.ignored && !two.behaviour("app").stop.ignored);
+        for two in [
+            "app: crashes every 90s\nlog: [hangs on SIGTERM]\npod: [delete at 10m]\n",
+            "- app: crashes every 90s\n- log: hangs on SIGTERM\n- delete at 10m\n",
+            "app: |\n  crashes every 90s\n\nlog:\n- |\n  hangs on SIGTERM\npod: delete at 10m\n",
+        ] {
+            let two = read_script(two, "s.yaml", &pods(&["app", "log"])).unwrap();
+            assert!(two.behaviour("log").stop.ignored && !two.behaviour("app").stop.ignored);
+            assert_eq!((two.behaviour("app").ends.len(), two.deletions.len()), (1, 1));
+        }
+        let text = "# a text\ncrashes every 90s\n\n  hangs on SIGTERM\ndelete at 10m\n";
+        let text = read_script(text, "s.yaml", &pods(&["app"])).unwrap();
+        assert!(text.behaviour("app").stop.ignored && text.deletions.len() == 1);
         assert_eq!(
             read_script("# nothing\n", "s.yaml", &pods(&["app"])),
             Ok(Script::default())
@@ -244,6 +278,7 @@ mod tests {
             &["app", "log"]
         ));
         insta::assert_snapshot!(faults("- crashes at 5m\n- delete now\n", &["app", "log"]));
+        insta::assert_snapshot!(faults("crashes at 5m\nhangs about\n", &["app"]));
     }
 
     #[test]

@@ -12,8 +12,6 @@ use probelet_lifecycle::{
 pub struct Script {
     /// How containers behave, by name.
     pub containers: BTreeMap<String, Behaviour>,
-    /// How the only container behaves, if the script does not name it.
-    pub only: Behaviour,
     /// When the pod is deleted, and with which grace period; `None` is the pod's own.
     pub deletions: Vec<(Duration, Option<Duration>)>,
     /// How long is simulated, if the script says it.
@@ -23,7 +21,8 @@ pub struct Script {
 impl Script {
     /// How the container of this name behaves.
     pub(crate) fn behaviour(&self, name: &str) -> &Behaviour {
-        self.containers.get(name).unwrap_or(&self.only)
+        static WELL: Behaviour = Behaviour::WELL;
+        self.containers.get(name).unwrap_or(&WELL)
     }
 }
 
@@ -178,6 +177,22 @@ impl When {
 }
 
 impl Behaviour {
+    /// It does what it should.
+    const WELL: Self = Self {
+        probes: Vec::new(),
+        ends: Vec::new(),
+        hooks: Vec::new(),
+        image_missing: Vec::new(),
+        image_takes: Duration::ZERO,
+        start_fails: Vec::new(),
+        start_takes: Duration::ZERO,
+        stop: Stop {
+            ignored: false,
+            takes: Duration::ZERO,
+            code: 0,
+        },
+    };
+
     /// How long a probe's run takes, and what it comes to, if it may take `timeout`.
     pub(crate) fn probe(&self, kind: ProbeKind, at: Moment, timeout: Duration) -> (Duration, ProbeOutcome) {
         let (mut takes, mut outcome) = (Duration::ZERO, None);
