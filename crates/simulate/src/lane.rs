@@ -63,6 +63,13 @@ impl Lane {
         }
     }
 
+    /// Makes all times count from `origin`.
+    pub(crate) fn shift(&mut self, origin: Duration) {
+        self.parts
+            .iter_mut()
+            .for_each(|part| part.0 = part.0.saturating_sub(origin));
+    }
+
     /// Makes one part of each two, of the longer one's sort.
     fn coarsen(&mut self) {
         let ends: Vec<_> = self.parts.iter().skip(1).map(|part| part.0).collect();

@@ -24,6 +24,7 @@ mod lane;
 mod phrases;
 mod read;
 mod record;
+mod replay;
 mod report;
 pub mod script;
 mod svg;
@@ -41,6 +42,7 @@ pub use clockwork::Ended;
 pub use json::to_json;
 pub use phrases::{CONTAINER_PHRASES, POD_PHRASES};
 pub use read::read_script;
+pub use replay::{replay, script_of};
 pub use report::{ContainerTotals, CountedEvent, Entry, EntryKind, PodTotals, Report};
 pub use script::Script;
 pub use svg::to_svg;
@@ -93,29 +95,13 @@ fn simulate_within(pod: &Pod, script: &Script, time: Duration, max_steps: u64) -
     let mut state = State::new(config.clone(), moment(Duration::ZERO));
     let mut world = PodWorld::new(&config, applications.collect(), Recorder::new(&config));
     let ended = clockwork::run(&mut state, &mut plan, &mut world, time, max_steps);
-    let mut recorder = world.recorder;
     // Where nothing more can happen, all stays as it is; but a pod that has ended has no time any more.
     let simulated = match ended {
         Ended::TooMuch => plan.now,
-        Ended::Time | Ended::Quiet if recorder.over => recorder.newest(),
+        Ended::Time | Ended::Quiet if world.recorder.over => world.recorder.newest(),
         Ended::Time | Ended::Quiet => time,
     };
-    recorder.end(simulated);
-    Report {
-        name: config.name.clone(),
-        namespace: config.namespace.clone(),
-        simulated,
-        ended,
-        probe_runs: world.probe_runs,
-        entries: recorder.entries,
-        omitted: recorder.omitted,
-        events: recorder.counted,
-        pod: recorder.pod,
-        containers: recorder.totals,
-        pod_lane: recorder.pod_lane,
-        lanes: recorder.lanes,
-        marks: recorder.marks,
-    }
+    world.report(simulated, ended)
 }
 
 /// How long a hook takes by its handler.

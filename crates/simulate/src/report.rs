@@ -211,6 +211,25 @@ impl Report {
         self.containers.iter().map(|container| container.restarts).sum()
     }
 
+    /// Makes all times count from `origin`.
+    pub(crate) fn shift(&mut self, origin: Duration) {
+        for entry in &mut self.entries {
+            (entry.at, entry.last) = (entry.at.saturating_sub(origin), entry.last.saturating_sub(origin));
+        }
+        for event in &mut self.events {
+            (event.first, event.last) = (event.first.saturating_sub(origin), event.last.saturating_sub(origin));
+        }
+        for mark in &mut self.marks {
+            mark.0 = mark.0.saturating_sub(origin);
+        }
+        self.lanes
+            .iter_mut()
+            .chain([&mut self.pod_lane])
+            .for_each(|lane| lane.shift(origin));
+        self.simulated = self.simulated.saturating_sub(origin);
+        self.pod.lived = self.pod.lived.saturating_sub(origin);
+    }
+
     /// The name of what an entry is about.
     pub(crate) fn subject(&self, container: Option<usize>) -> &str {
         container.map_or("pod", |container| self.containers[container].name.as_str())

@@ -10,6 +10,7 @@ use probelet_lifecycle::{
 };
 
 use crate::{
+    Ended, Report,
     clockwork::{Plan, World},
     record::{ProbeLine, Recorder},
     script::{Behaviour, Moment},
@@ -91,6 +92,48 @@ impl<'a> PodWorld<'a> {
             finished: None,
             over: false,
             probe_runs: 0,
+        }
+    }
+
+    /// Takes over a pod in the middle of its life.
+    pub(crate) fn adopt(&mut self, state: &State, now: Duration) {
+        for (container, instance) in state.instances() {
+            let application = &mut self.applications[container.0];
+            (application.instance, application.started) = (Some(instance), now);
+            self.recorder.adopted(container, instance);
+        }
+        for (id, request) in state.outstanding() {
+            let asked = match request {
+                Request::StartContainer { container, instance } => Asked::Start(container, instance),
+                Request::RunProbe { container, kind, .. } => Asked::Probe(container, kind),
+                Request::RunHook { container, reason, .. } => Asked::Hook(container, reason),
+                _ => continue,
+            };
+            self.asked.push((id, asked));
+        }
+        if state.instances().next().is_some() {
+            self.recorder.status(now, state, &state.status());
+        }
+    }
+
+    /// What has been noted up to `end`.
+    pub(crate) fn report(self, end: Duration, ended: Ended) -> Report {
+        let mut recorder = self.recorder;
+        recorder.end(end);
+        Report {
+            name: self.config.name.clone(),
+            namespace: self.config.namespace.clone(),
+            simulated: end,
+            ended,
+            probe_runs: self.probe_runs,
+            entries: recorder.entries,
+            omitted: recorder.omitted,
+            events: recorder.counted,
+            pod: recorder.pod,
+            containers: recorder.totals,
+            pod_lane: recorder.pod_lane,
+            lanes: recorder.lanes,
+            marks: recorder.marks,
         }
     }
 

@@ -133,6 +133,26 @@ impl Recorder {
         }
     }
 
+    /// The same for a life that is looked at from this time on.
+    pub(crate) fn since(config: &PodConfig, origin: Duration) -> Self {
+        Self {
+            last: origin,
+            ..Self::new(config)
+        }
+    }
+
+    /// An instance ran already when the record begins.
+    pub(crate) fn adopted(&mut self, container: ContainerIndex, instance: u32) {
+        self.change(self.last, container, |known| {
+            *known = Now {
+                instance: Some(instance),
+                began: true,
+                works: true,
+                ..Now::default()
+            };
+        });
+    }
+
     /// Counts the time until now to what has been since the last time.
     pub(crate) fn account(&mut self, now: Duration) {
         let passed = now.saturating_sub(self.last);
