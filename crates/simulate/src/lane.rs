@@ -83,6 +83,11 @@ impl Lane {
         self.parts = halves;
     }
 
+    /// What it was at last.
+    pub(crate) fn last(&self) -> Option<Stage> {
+        self.parts.last().map(|part| part.1)
+    }
+
     /// The parts with their beginnings and ends, up to `end`.
     pub(crate) fn parts(&self, end: Duration) -> impl Iterator<Item = (Duration, Duration, Stage)> + '_ {
         let ends = self.parts.iter().skip(1).map(|part| part.0).chain([end]);

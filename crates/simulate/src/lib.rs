@@ -30,6 +30,7 @@ pub mod script;
 mod svg;
 mod text;
 mod timeline;
+mod why;
 mod world;
 
 use std::time::Duration;
@@ -47,6 +48,7 @@ pub use report::{ContainerTotals, CountedEvent, Entry, EntryKind, PodTotals, Rep
 pub use script::Script;
 pub use svg::to_svg;
 pub use text::{to_chart, to_text};
+pub use why::{Why, why};
 
 use crate::{
     clockwork::{Plan, moment},
