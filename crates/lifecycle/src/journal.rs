@@ -11,6 +11,18 @@ pub struct Told {
     pub now: Now,
     /// What.
     pub event: Event,
+    /// The [`digest`] of the actions that followed, if it was recorded.
+    #[serde(default)]
+    pub actions: Option<u64>,
+}
+
+/// A short name for actions: the same ones have the same, and others hardly ever (FNV-1a, 64 bits). It is only good among
+/// agents of one version, for whom actions look the same.
+pub fn digest(actions: &[Action]) -> u64 {
+    let text = format!("{actions:?}");
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
 }
 
 /// A part of a machine's life.

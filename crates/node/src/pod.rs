@@ -31,6 +31,7 @@ use crate::{
     handle::{Collection, Document, PodKey, RunRecord},
     history::History,
     inner::Inner,
+    journal::JournalFile,
     kept::KeptStates,
     metrics::Metrics,
     recorder::{PodEvents, Subject},
@@ -177,6 +178,7 @@ pub(crate) struct PodTask {
     entry: Arc<PodEntry>,
     inbox: mpsc::Receiver<Input>,
     state: State,
+    journal: JournalFile,
     events: PodEvents,
     facts: Facts,
     sandbox: Option<Arc<Sandbox>>,
@@ -203,11 +205,13 @@ impl PodTask {
             Some(stored) => stored.state,
             None => State::new(pod_config(&entry.pod, &entry.uid), clock::now()),
         };
+        let journal = JournalFile::new(entry.folder.path());
         Self {
             node,
             entry,
             inbox,
             state,
+            journal,
             events,
             facts,
             sandbox: None,
@@ -319,7 +323,11 @@ impl PodTask {
         let now = clock::now();
         let mut actions = Vec::new();
         tracing::debug!(pod = %self.entry.key, ?event, "event");
-        step(&mut self.state, now, event, &mut actions);
+        let prepared = self.journal.prepare(now, &self.state);
+        step(&mut self.state, now, event.clone(), &mut actions);
+        if let Err(error) = prepared.and_then(|()| self.journal.record(now, event, &actions)) {
+            tracing::error!(pod = %self.entry.key, %error, "what happened is missing from the pod's journal");
+        }
         if let Err(error) = self.entry.folder.write_state(&self.node.boot_id, &self.state) {
             tracing::error!(pod = %self.entry.key, %error, "the pod's state cannot be stored; \
                 it would be out of date if the agent died now");

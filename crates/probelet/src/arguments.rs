@@ -52,6 +52,8 @@ pub(crate) enum Command {
     Logs(Logs),
     Events(Events),
     History(History),
+    Why(Why),
+    Replay(Replay),
     Simulate(Simulate),
     Image(Image),
     Plugin(Plugin),
@@ -302,6 +304,55 @@ pub(crate) struct History {
     /// How to print them, if not as a table
     #[arg(short, long, value_name = "FORMAT")]
     pub(crate) output: Option<DataFormat>,
+}
+
+/// Tell why a container of a pod was restarted, or why the pod is not ready: the chain of causes
+///
+/// It is told from what the agent has recorded of the last hours.
+#[derive(Debug, Args)]
+pub(crate) struct Why {
+    /// The pod
+    pub(crate) pod: String,
+
+    #[command(flatten)]
+    pub(crate) namespace: Namespace,
+
+    /// The container, if the pod has more than one
+    #[arg(short, long, value_name = "NAME")]
+    pub(crate) container: Option<String>,
+
+    /// Which restart, counted from 1 [default: why it is not ready, else the last restart]
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) restart: Option<u32>,
+
+    /// json: print a document instead of lines
+    #[arg(short, long, value_name = "FORMAT")]
+    pub(crate) output: Option<Lines>,
+}
+
+/// Live a pod's recorded life again, in virtual time, as it was or with other numbers
+///
+/// The pod itself is left alone. With --set it is told what would have happened instead, if the application had done at
+/// each time what it did then.
+#[derive(Debug, Args)]
+pub(crate) struct Replay {
+    /// The pod
+    pub(crate) pod: String,
+
+    #[command(flatten)]
+    pub(crate) namespace: Namespace,
+
+    /// Another number, such as livenessProbe.failureThreshold=5 or terminationGracePeriodSeconds=10
+    #[arg(long = "set", value_name = "FIELD=VALUE")]
+    pub(crate) set: Vec<String>,
+
+    /// The container whose field is set, if the pod has more than one
+    #[arg(short, long, value_name = "NAME")]
+    pub(crate) container: Option<String>,
+
+    /// How to print what happened
+    #[arg(short, long, value_name = "FORMAT", default_value = "text")]
+    pub(crate) output: SimulationFormat,
 }
 
 /// Live the lives of pods in virtual time, and tell what their probes make of them; needs no agent and no containers

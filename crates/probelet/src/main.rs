@@ -58,6 +58,8 @@ async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Logs(command) => commands::logs::run(command, &client).await,
         Command::Events(command) => commands::events::run(command, &client).await,
         Command::History(command) => commands::history::run(command, &client).await,
+        Command::Why(command) => commands::why::run(&command, &client).await,
+        Command::Replay(command) => commands::replay::run(&command, &client).await,
         Command::Simulate(command) => return commands::simulate::run(&command),
         Command::Image(command) => commands::image::run(command, state_dir),
         Command::Plugin(command) => commands::plugin::run(command, state_dir, &client).await,

@@ -43,7 +43,7 @@ pub use clockwork::Ended;
 pub use json::to_json;
 pub use phrases::{CONTAINER_PHRASES, POD_PHRASES};
 pub use read::read_script;
-pub use replay::{replay, script_of};
+pub use replay::{Replay, replay, script_of};
 pub use report::{ContainerTotals, CountedEvent, Entry, EntryKind, PodTotals, Report};
 pub use script::Script;
 pub use svg::to_svg;

@@ -7,7 +7,7 @@ use probelet_lifecycle::{
     action::{Action, ActionId, HookReason, ProbeKind, Request, StopSignal},
     config::ContainerIndex,
     event::{Event, ProbeOutcome, Verdict},
-    journal::{Journal, Told},
+    journal::{Journal, Told, digest},
 };
 
 use crate::{
@@ -21,10 +21,21 @@ use crate::{
 /// Runs that take less are as good as instant: a script tells what people would notice.
 const NOTABLE: Duration = Duration::from_millis(100);
 
-/// What happened in a recorded part of a pod's life, by the machine that is told the same again. Times count from the
-/// beginning of the part. The state is the one at its end, by which the record can be held against the machine that made
-/// it.
-pub fn replay(journal: &Journal) -> (Report, State) {
+/// A recorded part of a life, lived again.
+#[derive(Clone, Debug)]
+pub struct Replay {
+    /// What happened; times count from the beginning of the part.
+    pub report: Report,
+    /// The machine's state at its end.
+    pub state: State,
+    /// How many things the machine was told.
+    pub told: usize,
+    /// The first of them after which it asked for something else than was recorded, counted from 1.
+    pub differs: Option<usize>,
+}
+
+/// What happened in a recorded part of a pod's life, by the machine that is told the same again.
+pub fn replay(journal: &Journal) -> Replay {
     let (config, origin) = (journal.config(), journal.since.boot.0);
     let well = Behaviour::default();
     let applications = config
@@ -36,8 +47,13 @@ pub fn replay(journal: &Journal) -> (Report, State) {
     // What the world plans is not what happened: nobody asks this plan for it.
     let mut plan = Plan::default();
     let mut before = journal.state.clone();
+    let (mut told_so_far, mut differs) = (0, None);
     let state = journal.replay(|told, state, actions| {
         plan.now = told.now.boot.0;
+        told_so_far += 1;
+        if told.actions.is_some_and(|recorded| recorded != digest(&actions)) {
+            differs.get_or_insert(told_so_far);
+        }
         if world.happens(&mut plan, &before, &told.event) {
             world.taken(&mut plan, state);
         }
@@ -50,7 +66,12 @@ pub fn replay(journal: &Journal) -> (Report, State) {
     report.shift(origin);
     // Whether an application could have worked, a record does not tell.
     (report.pod.unable, report.pod.idle) = (Duration::ZERO, Duration::ZERO);
-    (report, state)
+    Replay {
+        report,
+        state,
+        told: told_so_far,
+        differs,
+    }
 }
 
 /// A recorded part of a life as a script: at each time the application does what it did then. Where nobody asked a probe,
@@ -215,6 +236,7 @@ mod tests {
                 self.1.push(Told {
                     now: moment(plan.now),
                     event: event.clone(),
+                    actions: None,
                 });
             }
             happens
@@ -292,11 +314,26 @@ mod tests {
         let pod = pod(PROBES);
         for script in BAD_DAYS {
             let (journal, state) = journal(&pod, script);
-            let (report, found) = replay(&journal);
+            let Replay {
+                report, state: found, ..
+            } = replay(&journal);
             assert_eq!(found, state, "{script}");
             let script = read_script(script, "s", std::slice::from_ref(&pod)).unwrap();
             assert_eq!(report.entries, simulate(&pod, &script, TIME).entries);
         }
+    }
+
+    #[test]
+    fn other_actions_than_the_recorded_ones_are_noticed() {
+        let (mut journal, _) = journal(&pod(PROBES), BAD_DAYS[0]);
+        let mut digests = Vec::new();
+        journal.replay(|_, _, actions| digests.push(digest(&actions)));
+        for (told, digest) in journal.told.iter_mut().zip(digests) {
+            told.actions = Some(digest);
+        }
+        assert_eq!(replay(&journal).differs, None);
+        journal.told.remove(10);
+        assert!(replay(&journal).differs.is_some_and(|at| at > 9));
     }
 
     #[test]
@@ -306,7 +343,9 @@ mod tests {
         let rest = whole.told.split_off(whole.told.len() / 2);
         let (since, until) = (rest[0].now, whole.until);
         let middle = whole.replay(|_, _, _| {});
-        let (report, found) = replay(&Journal {
+        let Replay {
+            report, state: found, ..
+        } = replay(&Journal {
             since,
             until,
             state: middle,
@@ -327,7 +366,7 @@ mod tests {
         let pod = pod(PROBES);
         for script in BAD_DAYS {
             let (journal, _) = journal(&pod, script);
-            let (recorded, _) = replay(&journal);
+            let recorded = replay(&journal).report;
             let again = simulate(&pod, &script_of(&journal), TIME);
             assert_eq!(told(&again), told(&recorded), "{script}");
             assert_eq!(
@@ -341,7 +380,7 @@ mod tests {
     fn other_numbers_bring_about_something_else() {
         let (journal, _) = journal(&pod(PROBES), BAD_DAYS[0]);
         let patient = pod(&PROBES.replace("periodSeconds: 10", "periodSeconds: 10, failureThreshold: 8"));
-        let (recorded, _) = replay(&journal);
+        let recorded = replay(&journal).report;
         let otherwise = simulate(&patient, &script_of(&journal), TIME);
         assert_eq!((recorded.restarts(), otherwise.restarts()), (2, 0));
     }

@@ -211,6 +211,11 @@ impl Report {
         self.containers.iter().map(|container| container.restarts).sum()
     }
 
+    /// How many restarts are in the report: of a pod that is looked at from the middle of its life, not those before.
+    pub fn restarts_seen(&self) -> usize {
+        self.marks.iter().filter(|mark| mark.2 == 'R').count()
+    }
+
     /// Makes all times count from `origin`.
     pub(crate) fn shift(&mut self, origin: Duration) {
         for entry in &mut self.entries {

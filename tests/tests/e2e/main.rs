@@ -12,6 +12,7 @@ mod lives;
 mod plugins;
 mod probes;
 mod sessions;
+mod time_machine;
 
 use std::{sync::Arc, time::Duration};
 

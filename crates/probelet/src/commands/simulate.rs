@@ -65,7 +65,8 @@ fn names(pods: &[Pod]) -> String {
     names.join(", ")
 }
 
-fn show(reports: &[Report], format: SimulationFormat) -> anyhow::Result<()> {
+/// Prints reports.
+pub(super) fn show(reports: &[Report], format: SimulationFormat) -> anyhow::Result<()> {
     match format {
         SimulationFormat::Text => print(&reports.iter().map(to_text).collect::<Vec<_>>().join("\n"))?,
         SimulationFormat::Svg => print(&reports.iter().map(to_svg).collect::<String>())?,
