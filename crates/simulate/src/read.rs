@@ -44,6 +44,10 @@ pub fn read_script(text: &str, file: &str, pods: &[Pod]) -> Result<Script, Vec<D
             document.locate(file, &mut reader.faults);
         }
     }
+    for fault in &mut reader.faults {
+        // The line itself is in the message; which one of a list it is, nobody counts.
+        fault.path.clear();
+    }
     if reader.faults.is_empty() {
         Ok(reader.script)
     } else {
