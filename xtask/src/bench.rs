@@ -1,7 +1,7 @@
-//! `cargo xtask bench`: what plugins cost, beside the same checks done natively, and what an exec probe costs, beside
-//! `crun exec` and `runc exec` in the same run.
+//! `cargo xtask bench`: what plugins cost, beside the same checks done natively; how long a simulated day takes; and what
+//! an exec probe costs, beside `crun exec` and `runc exec` in the same run.
 //!
-//! All three run `/bin/true` of the same busybox in a container that is otherwise idle. Ours is what the history
+//! These three run `/bin/true` of the same busybox in a container that is otherwise idle. Ours is what the history
 //! recorded, from the time a run was due to the time its outcome was known. Machines are noisy: the ratios count.
 
 mod processor;
@@ -40,15 +40,26 @@ const POD_RANGE: &str = "10.89.241.0/24";
 pub(crate) fn plugin(root: &Path) -> anyhow::Result<()> {
     setup::run(root, setup::Options::BENCH)?;
     guests::run(root)?;
-    process::run(process::cargo(root).args([
+    release_example(root, "probelet-engine", "cost")
+}
+
+/// A day of 10,000 containers in virtual time.
+pub(crate) fn simulate(root: &Path) -> anyhow::Result<()> {
+    release_example(root, "probelet-simulate", "day")
+}
+
+/// Runs an example that measures something.
+fn release_example(root: &Path, package: &str, example: &str) -> anyhow::Result<()> {
+    let arguments = [
         "run",
         "--release",
         "--locked",
         "--package",
-        "probelet-engine",
+        package,
         "--example",
-        "cost",
-    ]))
+        example,
+    ];
+    process::run(process::cargo(root).args(arguments))
 }
 
 /// Measures and prints the comparison.

@@ -57,8 +57,8 @@ const COMMANDS: &[(&str, &str, &str)] = &[
     ),
     (
         "bench",
-        "[exec|plugin]",
-        "measure an exec probe beside crun and runc, and plugins beside the same checks done natively",
+        "[exec|plugin|simulate]",
+        "measure an exec probe beside crun and runc, plugins beside the same done natively, a simulated day",
     ),
 ];
 
@@ -90,10 +90,12 @@ fn dispatch(arguments: &[&str]) -> anyhow::Result<()> {
         ["lint"] => test::run(&root, &["lint"]),
         ["bench"] => {
             bench::plugin(&root)?;
+            bench::simulate(&root)?;
             bench::run(&root)
         }
         ["bench", "exec"] => bench::run(&root),
         ["bench", "plugin"] => bench::plugin(&root),
+        ["bench", "simulate"] => bench::simulate(&root),
         [bench::RUNTIMES, bundle, samples] => bench::runtimes::run(Path::new(bundle), samples.parse()?),
         other => bail!("cannot do `{}`\n\n{}", other.join(" "), usage()),
     }

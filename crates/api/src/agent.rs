@@ -1,6 +1,7 @@
 //! What the API needs of the agent.
 
 use futures::future::BoxFuture;
+use probelet_lifecycle::journal::Journal;
 use probelet_node::{
     Node,
     handle::{
@@ -29,6 +30,9 @@ pub trait Agent: Send + Sync + 'static {
 
     /// The recorded runs of a pod's probes and hooks, oldest first.
     fn history(&self, key: &PodKey) -> Result<Vec<RunRecord>, RequestError>;
+
+    /// What a pod's machine was told, as far back as it is recorded.
+    fn journal(&self, key: &PodKey) -> Result<Journal, RequestError>;
 
     /// The agent's metrics, in the text format that Prometheus reads.
     fn metrics(&self) -> String;
@@ -63,6 +67,10 @@ impl Agent for Node {
 
     fn history(&self, key: &PodKey) -> Result<Vec<RunRecord>, RequestError> {
         Node::history(self, key)
+    }
+
+    fn journal(&self, key: &PodKey) -> Result<Journal, RequestError> {
+        Node::journal(self, key)
     }
 
     fn metrics(&self) -> String {

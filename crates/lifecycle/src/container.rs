@@ -140,6 +140,14 @@ impl Container {
         }
     }
 
+    /// When a wait before a start is over.
+    pub(crate) fn waits_until(&self) -> Option<BootTime> {
+        match self.stage {
+            Stage::CrashLoop { until } | Stage::Retrying { until } => Some(until),
+            _ => None,
+        }
+    }
+
     /// The next moment at which something is to be done.
     pub(crate) fn next_wake(&self) -> Option<BootTime> {
         match &self.stage {
@@ -213,6 +221,14 @@ impl Live {
 }
 
 impl Stop {
+    /// When the process has had its time; `None` before the stop signal, and after SIGKILL.
+    pub(crate) fn kill_at(&self) -> Option<BootTime> {
+        match self.phase {
+            StopPhase::Signalled { kill_at } => Some(kill_at),
+            StopPhase::PreStop { .. } | StopPhase::Killed { .. } => None,
+        }
+    }
+
     /// When the preStop hook's time is over, or the signal's.
     pub(crate) fn next_wake(&self) -> BootTime {
         match self.phase {

@@ -131,6 +131,19 @@ pub struct Exit {
     pub message: String,
 }
 
+impl Exit {
+    /// An end of which no more is known than its exit code; above 128 that tells the signal too.
+    pub fn with_code(code: i32) -> Self {
+        Self {
+            code,
+            signal: (code > 128).then(|| code - 128),
+            oom_killed: false,
+            lost: false,
+            message: String::new(),
+        }
+    }
+}
+
 /// What a probe run found. Four outcomes, never mixed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProbeOutcome {

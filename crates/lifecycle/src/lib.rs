@@ -27,6 +27,7 @@ mod end;
 pub mod event;
 mod hooks;
 mod image;
+pub mod journal;
 mod machine;
 mod messages;
 mod probe;

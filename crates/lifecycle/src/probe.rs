@@ -153,6 +153,15 @@ impl Worker {
         (std::mem::replace(&mut self.result, result) != result).then_some(result)
     }
 
+    /// How many outcomes of one sort there have been in a row, up to the last one.
+    pub(crate) fn streak(&self) -> u32 {
+        if self.errors_in_a_row > 0 {
+            self.errors_in_a_row
+        } else {
+            self.in_a_row
+        }
+    }
+
     /// Never runs again; gives the run that is to be cancelled.
     pub(crate) fn stop(&mut self) -> Option<ActionId> {
         self.resting = true;

@@ -8,7 +8,7 @@ use crate::{
     action::{ActionId, ProbeKind, Request},
     back_off::BackOff,
     config::{ContainerIndex, PodConfig},
-    container::Container,
+    container::{Container, Stage},
     derive,
     probe::ProbeResult,
     status::PodStatus,
@@ -154,6 +154,29 @@ impl State {
     /// What the runs of a probe of the present instance add up to; `None` if there is no such probe or instance.
     pub fn probe_result(&self, container: ContainerIndex, kind: ProbeKind) -> Option<ProbeResult> {
         Some(self.containers.get(container.0)?.live()?.worker(kind)?.result)
+    }
+
+    /// How many outcomes of one sort, up to the last one, a probe of the present instance has had in a row; `None` if
+    /// there is no such probe or instance.
+    pub fn probe_streak(&self, container: ContainerIndex, kind: ProbeKind) -> Option<u32> {
+        Some(self.containers.get(container.0)?.live()?.worker(kind)?.streak())
+    }
+
+    /// Until when a container waits before it is started again, or tried again; `None` if it does not wait.
+    pub fn waits_until(&self, container: ContainerIndex) -> Option<BootTime> {
+        self.containers.get(container.0)?.waits_until()
+    }
+
+    /// Whether a container has ended for good, or never starts.
+    pub fn is_done(&self, container: ContainerIndex) -> bool {
+        let container = self.containers.get(container.0);
+        container.is_some_and(|container| container.stage == Stage::Done)
+    }
+
+    /// When SIGKILL follows the stop signal that the present instance was sent; `None` if it was sent none, or has been
+    /// killed already.
+    pub fn kill_due(&self, container: ContainerIndex) -> Option<BootTime> {
+        self.containers.get(container.0)?.live()?.stop.as_ref()?.kill_at()
     }
 
     /// A name for a new action.

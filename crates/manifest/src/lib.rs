@@ -43,3 +43,4 @@ pub use types::{
 };
 pub use wasm::annotation::{LINT_IGNORE, annotation_name};
 pub use wasm::{Allow, ComponentReference, ExecAllow, NetworkAllow, OnError, Wasm, WasmCheck, WasmLimits};
+pub use yaml::{Document as YamlDocument, read as read_yaml};

@@ -26,23 +26,32 @@ const MAX_NODES: usize = 200_000;
 /// All paths of a file together: what 1 MiB of long names, deeply nested, would make of them is gigabytes.
 const MAX_PATH_BYTES: usize = 32 << 20;
 
-/// One document of a file.
-pub(crate) struct Document {
+/// One document of a YAML file, with the positions of its fields.
+pub struct Document {
     pub(crate) value: Value,
     pub(crate) positions: Arc<Positions>,
 }
 
 impl Document {
-    /// Adds file, line and column to what was said of a document.
-    pub(crate) fn locate(&self, file: &str, diagnostics: &mut [Diagnostic]) {
+    /// What it says.
+    pub fn value(&self) -> &Value {
+        &self.value
+    }
+
+    /// Adds file, line and column to what was said of a document. Paths are those of manifests: `a.b[0]`.
+    pub fn locate(&self, file: &str, diagnostics: &mut [Diagnostic]) {
         for diagnostic in diagnostics {
             self.positions.locate(file, diagnostic);
         }
     }
 }
 
-/// Reads all documents of a file; empty ones are left out.
-pub(crate) fn read(text: &str, file: &str) -> Result<Vec<Document>, Vec<Diagnostic>> {
+/// Reads all documents of a file; empty ones are left out. `file` is its name for messages.
+///
+/// # Errors
+///
+/// The first fault, with its position: what is no YAML, and what is larger, deeper or wider than manifests may be.
+pub fn read(text: &str, file: &str) -> Result<Vec<Document>, Vec<Diagnostic>> {
     let fault = |message: String, position: Option<(usize, usize)>| {
         let mut diagnostic = Diagnostic::new(Severity::Error, "", message);
         diagnostic.file = Some(file.to_owned());

@@ -140,7 +140,8 @@ impl History {
     }
 }
 
-fn append(path: &Path) -> io::Result<File> {
+/// Opens a file of a pod's, to write at its end.
+pub(crate) fn append(path: &Path) -> io::Result<File> {
     fs::OpenOptions::new().append(true).create(true).mode(0o600).open(path)
 }
 

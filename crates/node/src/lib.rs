@@ -18,6 +18,7 @@ mod config;
 pub mod handle;
 mod history;
 mod inner;
+mod journal;
 mod kept;
 mod logs;
 mod metrics;
@@ -41,6 +42,7 @@ use handle::{
 };
 use inner::Inner;
 use pod::{Input, PodEntry};
+use probelet_lifecycle::journal::Journal;
 pub use store::StoreError;
 use tokio::sync::oneshot;
 
@@ -126,6 +128,17 @@ impl Node {
     /// [`RequestError::NotFound`].
     pub fn history(&self, key: &PodKey) -> Result<Vec<RunRecord>, RequestError> {
         Ok(self.entry(key)?.runs())
+    }
+
+    /// What a pod's machine was told, as far back as it is recorded.
+    ///
+    /// # Errors
+    ///
+    /// [`RequestError::NotFound`]; [`RequestError::Internal`] if the record cannot be read.
+    pub fn journal(&self, key: &PodKey) -> Result<Journal, RequestError> {
+        let folder = self.entry(key)?.folder.path().to_owned();
+        let missing = || format!("the journal of pod {} in {} cannot be read", key.name, folder.display());
+        journal::read(&folder, clock::now()).ok_or_else(|| RequestError::Internal(missing()))
     }
 
     /// The agent's metrics, in the text format that Prometheus reads.

@@ -17,6 +17,7 @@ use probelet_lifecycle::{
     step,
     time::{BootTime, Now},
 };
+use probelet_pod_config::pod_config;
 use tokio::{
     sync::{mpsc, oneshot, watch},
     task::{AbortHandle, JoinSet},
@@ -30,6 +31,7 @@ use crate::{
     handle::{Collection, Document, PodKey, RunRecord},
     history::History,
     inner::Inner,
+    journal::JournalFile,
     kept::KeptStates,
     metrics::Metrics,
     recorder::{PodEvents, Subject},
@@ -176,6 +178,7 @@ pub(crate) struct PodTask {
     entry: Arc<PodEntry>,
     inbox: mpsc::Receiver<Input>,
     state: State,
+    journal: JournalFile,
     events: PodEvents,
     facts: Facts,
     sandbox: Option<Arc<Sandbox>>,
@@ -200,13 +203,15 @@ impl PodTask {
         let facts = start::facts(&node, &entry);
         let state = match stored {
             Some(stored) => stored.state,
-            None => State::new(start::pod_config(&entry), clock::now()),
+            None => State::new(pod_config(&entry.pod, &entry.uid), clock::now()),
         };
+        let journal = JournalFile::new(entry.folder.path());
         Self {
             node,
             entry,
             inbox,
             state,
+            journal,
             events,
             facts,
             sandbox: None,
@@ -318,7 +323,11 @@ impl PodTask {
         let now = clock::now();
         let mut actions = Vec::new();
         tracing::debug!(pod = %self.entry.key, ?event, "event");
-        step(&mut self.state, now, event, &mut actions);
+        let prepared = self.journal.prepare(now, &self.state);
+        step(&mut self.state, now, event.clone(), &mut actions);
+        if let Err(error) = prepared.and_then(|()| self.journal.record(now, event, &actions)) {
+            tracing::error!(pod = %self.entry.key, %error, "what happened is missing from the pod's journal");
+        }
         if let Err(error) = self.entry.folder.write_state(&self.node.boot_id, &self.state) {
             tracing::error!(pod = %self.entry.key, %error, "the pod's state cannot be stored; \
                 it would be out of date if the agent died now");

@@ -3,7 +3,6 @@
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
 };
 
 use probelet_container::{
@@ -12,7 +11,7 @@ use probelet_container::{
 use probelet_image::{Image, ImageError};
 use probelet_lifecycle::{
     action::ActionId,
-    config::{self as machine, ContainerIndex},
+    config::ContainerIndex,
     event::{self as machine_event, Event},
     status::{ContainerState, PodStatus},
 };
@@ -25,55 +24,6 @@ use crate::{
     sandbox::{self, Sandbox},
     status::{ContainerFacts, Facts, instance_id},
 };
-
-/// The limit of a hook that has none of its own. Kubernetes has none at all, so that a hook that hangs blocks its pod
-/// for ever (B1.4, F22); an hour is longer than any start-up or hand-over that people wait for.
-pub(crate) const HOOK_TIMEOUT: Duration = Duration::from_secs(60 * 60);
-
-/// What the state machine is told of a pod.
-pub(crate) fn pod_config(entry: &PodEntry) -> machine::PodConfig {
-    let spec = &entry.pod.spec;
-    machine::PodConfig {
-        name: entry.key.name.clone(),
-        namespace: entry.key.namespace.clone(),
-        uid: entry.uid.clone(),
-        restart_policy: match spec.restart_policy {
-            manifest::RestartPolicy::Always => machine::RestartPolicy::Always,
-            manifest::RestartPolicy::OnFailure => machine::RestartPolicy::OnFailure,
-            manifest::RestartPolicy::Never => machine::RestartPolicy::Never,
-        },
-        termination_grace_period: spec.termination_grace_period,
-        containers: spec.containers.iter().map(container_config).collect(),
-        restart_back_off: machine::BackOffConfig::default(),
-    }
-}
-
-fn container_config(container: &manifest::Container) -> machine::ContainerConfig {
-    let probe = |probe: &Option<manifest::Probe>| {
-        probe.as_ref().map(|probe| machine::ProbeConfig {
-            initial_delay: probe.initial_delay,
-            period: probe.period,
-            timeout: probe.timeout,
-            success_threshold: probe.success_threshold,
-            failure_threshold: probe.failure_threshold,
-            termination_grace_period: probe.termination_grace_period,
-            errored_is_failure: matches!(
-                &probe.handler,
-                manifest::Handler::Wasm(wasm) if wasm.on_error == manifest::OnError::Fail
-            ),
-        })
-    };
-    let hook = |hook: &Option<manifest::Handler>| hook.as_ref().map(|_| machine::HookConfig { timeout: HOOK_TIMEOUT });
-    machine::ContainerConfig {
-        name: container.name.clone(),
-        image: container.image.clone(),
-        startup: probe(&container.startup_probe),
-        liveness: probe(&container.liveness_probe),
-        readiness: probe(&container.readiness_probe),
-        post_start: hook(&container.post_start),
-        pre_stop: hook(&container.pre_stop),
-    }
-}
 
 /// Looks for a container's image. Until registries come, an imported image satisfies every pull policy.
 pub(crate) async fn ensure_image(node: &Arc<Inner>, entry: &PodEntry, action: ActionId, at: ContainerIndex) -> Input {

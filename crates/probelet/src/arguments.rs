@@ -2,10 +2,11 @@
 
 mod offline;
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 pub(crate) use offline::{Explain, Lint, Schema, Threshold};
+use probelet_simulate::LONGEST_TIME;
 
 /// Runs Kubernetes pods on this machine; their probes and hooks are WebAssembly components
 #[derive(Debug, Parser)]
@@ -54,6 +55,9 @@ pub(crate) enum Command {
     Logs(Logs),
     Events(Events),
     History(History),
+    Why(Why),
+    Replay(Replay),
+    Simulate(Simulate),
     Image(Image),
     Plugin(Plugin),
     Metrics(Metrics),
@@ -308,6 +312,101 @@ pub(crate) struct History {
     pub(crate) output: Option<DataFormat>,
 }
 
+/// Tell why a container of a pod was restarted, or why the pod is not ready: the chain of causes
+///
+/// It is told from what the agent has recorded of the last hours.
+#[derive(Debug, Args)]
+pub(crate) struct Why {
+    /// The pod
+    pub(crate) pod: String,
+
+    #[command(flatten)]
+    pub(crate) namespace: Namespace,
+
+    /// The container, if the pod has more than one
+    #[arg(short, long, value_name = "NAME")]
+    pub(crate) container: Option<String>,
+
+    /// Which restart, counted from 1 [default: why it is not ready, else the last restart]
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) restart: Option<u32>,
+
+    /// json: print a document instead of lines
+    #[arg(short, long, value_name = "FORMAT")]
+    pub(crate) output: Option<Lines>,
+}
+
+/// Live a pod's recorded life again, in virtual time, as it was or with other numbers
+///
+/// The pod itself is left alone. With --set it is told what would have happened instead, if the application had done at
+/// each time what it did then.
+#[derive(Debug, Args)]
+pub(crate) struct Replay {
+    /// The pod
+    pub(crate) pod: String,
+
+    #[command(flatten)]
+    pub(crate) namespace: Namespace,
+
+    /// Another number, such as livenessProbe.failureThreshold=5 or terminationGracePeriodSeconds=10
+    #[arg(long = "set", value_name = "FIELD=VALUE")]
+    pub(crate) set: Vec<String>,
+
+    /// The container whose field is set, if the pod has more than one
+    #[arg(short, long, value_name = "NAME")]
+    pub(crate) container: Option<String>,
+
+    /// How to print what happened
+    #[arg(short, long, value_name = "FORMAT", default_value = "text")]
+    pub(crate) output: SimulationFormat,
+}
+
+/// Live the lives of pods in virtual time, and tell what their probes make of them; needs no agent and no containers
+///
+/// What their applications do is told by a script; without one they are well. A day takes no second.
+#[derive(Debug, Args)]
+pub(crate) struct Simulate {
+    /// A manifest; - is standard input
+    #[arg(
+        required_unless_present = "kubelet_traces",
+        conflicts_with = "kubelet_traces",
+        value_name = "FILE"
+    )]
+    pub(crate) file: Option<PathBuf>,
+
+    /// How the applications behave, and what is done to the pods: lines as docs/simulate.md lists them
+    #[arg(long, value_name = "FILE", conflicts_with = "kubelet_traces")]
+    pub(crate) script: Option<PathBuf>,
+
+    /// How long they live, such as 10m or 24h [default: what the script says, else 24h]
+    #[arg(long = "for", value_name = "TIME", value_parser = time, conflicts_with = "kubelet_traces")]
+    pub(crate) time: Option<Duration>,
+
+    /// Only this pod of the manifest
+    #[arg(long, value_name = "NAME", conflicts_with = "kubelet_traces")]
+    pub(crate) pod: Option<String>,
+
+    /// Run cases that were recorded from a kubelet instead, and end with 1 if one goes otherwise
+    #[arg(long, value_name = "FILE")]
+    pub(crate) kubelet_traces: Option<PathBuf>,
+
+    /// How to print what happened
+    #[arg(short, long, value_name = "FORMAT", default_value = "text")]
+    pub(crate) output: SimulationFormat,
+}
+
+/// A time that can be simulated.
+fn time(text: &str) -> Result<Duration, String> {
+    let time = probelet_simulate::duration::parse(text)?;
+    if time.is_zero() {
+        Err("nothing happens in no time".to_owned())
+    } else if time > LONGEST_TIME {
+        Err("a year is the longest".to_owned())
+    } else {
+        Ok(time)
+    }
+}
+
 /// Import, list and remove images; needs no agent
 #[derive(Debug, Args)]
 pub(crate) struct Image {
@@ -466,6 +565,16 @@ pub(crate) enum ObjectFormat {
     Name,
 }
 
+/// Formats of `simulate`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SimulationFormat {
+    /// A timeline, a chart in characters, and totals
+    Text,
+    Json,
+    /// The chart as a picture
+    Svg,
+}
+
 /// The format of streams of documents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Lines {
@@ -503,6 +612,21 @@ mod tests {
         );
         assert_eq!(exec.command, ["sh", "-c", "ls"]);
         assert!(Arguments::try_parse_from(["probelet", "exec", "pod", "ls"]).is_err());
+    }
+
+    #[test]
+    fn a_simulation_has_a_manifest_or_cases() {
+        let parse = |words: &[&str]| Arguments::try_parse_from([&["probelet", "simulate"], words].concat());
+        assert!(parse(&["pod.yaml", "--script", "s.yaml", "--for", "1h30m", "-o", "svg"]).is_ok());
+        assert!(parse(&["--kubelet-traces", "cases.json"]).is_ok());
+        for wrong in [
+            &[][..],
+            &["pod.yaml", "--kubelet-traces", "x"],
+            &["pod.yaml", "--for", "0s"],
+            &["pod.yaml", "--for", "2y"],
+        ] {
+            assert!(parse(wrong).is_err(), "{wrong:?}");
+        }
     }
 
     #[test]

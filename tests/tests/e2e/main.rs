@@ -14,6 +14,7 @@ mod plugins;
 mod probes;
 mod registries;
 mod sessions;
+mod time_machine;
 
 use std::{sync::Arc, time::Duration};
 

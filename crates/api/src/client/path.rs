@@ -74,12 +74,22 @@ pub fn pod(namespace: &str, name: &str) -> Target {
 
 /// A pod's history.
 pub fn history(namespace: &str, name: &str) -> Target {
+    of_pod(namespace, name, "history")
+}
+
+/// A pod's journal.
+pub fn journal(namespace: &str, name: &str) -> Target {
+    of_pod(namespace, name, "journal")
+}
+
+/// What only probelet has of a pod.
+fn of_pod(namespace: &str, name: &str, what: &str) -> Target {
     let root = Target::fixed(&format!("/apis/{PROBELET_API}"));
     root.below("namespaces")
         .below(namespace)
         .below("pods")
         .below(name)
-        .below("history")
+        .below(what)
 }
 
 /// Escapes whatever could mean something in a path or a query.

@@ -87,7 +87,10 @@ pub(super) async fn core_resources() -> Json<Value> {
 
 /// `GET /apis/probelet.dev/v1alpha1`.
 pub(super) async fn probelet_resources() -> Json<Value> {
-    let resources = vec![resource("pods/history", "PodHistory", &["get"])];
+    let resources = vec![
+        resource("pods/history", "PodHistory", &["get"]),
+        resource("pods/journal", "PodJournal", &["get"]),
+    ];
     list(
         "APIResourceList",
         &APIResourceList {

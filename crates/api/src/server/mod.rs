@@ -76,6 +76,10 @@ pub fn router(agent: Arc<dyn Agent>) -> Router {
         .route(
             "/namespaces/{namespace}/pods/{name}/history",
             routing::get(pods::history),
+        )
+        .route(
+            "/namespaces/{namespace}/pods/{name}/journal",
+            routing::get(pods::journal),
         );
     Router::new()
         .route("/healthz", routing::get("ok"))

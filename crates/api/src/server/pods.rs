@@ -1,4 +1,4 @@
-//! Single pods: reading, creating, updating, deleting, and their history.
+//! Single pods: reading, creating, updating, deleting, and what is recorded of them.
 
 use std::sync::Arc;
 
@@ -123,13 +123,26 @@ pub(super) async fn history(
         .agent
         .history(&key)
         .map_err(|error| Refusal::of_pod(&key, error))?;
-    Ok(Json(json!({
-        "kind": "PodHistory",
-        "apiVersion": PROBELET_API,
-        "metadata": {"namespace": key.namespace, "name": key.name},
-        "items": runs,
-    }))
-    .into_response())
+    Ok(of_pod(&key, "PodHistory", "items", json!(runs)))
+}
+
+/// `GET …/pods/NAME/journal`.
+pub(super) async fn journal(
+    State(shared): State<Arc<Shared>>,
+    Path((namespace, name)): Path<(String, String)>,
+) -> Result<Response, Refusal> {
+    let key = PodKey { namespace, name };
+    let journal = shared
+        .agent
+        .journal(&key)
+        .map_err(|error| Refusal::of_pod(&key, error))?;
+    Ok(of_pod(&key, "PodJournal", "journal", json!(journal)))
+}
+
+/// A document about a pod that only probelet has.
+fn of_pod(key: &PodKey, kind: &str, field: &str, content: Value) -> Response {
+    let metadata = json!({"namespace": key.namespace, "name": key.name});
+    Json(json!({ "kind": kind, "apiVersion": PROBELET_API, "metadata": metadata, field: content })).into_response()
 }
 
 /// The pod in a body. Its namespace is that of the path, and it may not say another.

@@ -13,7 +13,7 @@ use crate::{
     output::style,
 };
 
-/// The largest manifest file: a thousand pods of a few KiB each are less.
+/// The largest file: a thousand pods of a few KiB each are less, and so are the kubelet's recorded cases.
 const MAX_FILE: u64 = 16 * 1024 * 1024;
 
 /// The pods of all files, ready for an agent. Nothing is returned unless all of them can be taken; all faults are told at
@@ -91,7 +91,8 @@ pub(super) fn warn(warnings: &[Diagnostic]) {
     }
 }
 
-fn text(file: &Path) -> anyhow::Result<String> {
+/// The text of a file, or of standard input.
+pub(super) fn text(file: &Path) -> anyhow::Result<String> {
     let read = if file == Path::new("-") {
         read_text(std::io::stdin().lock())
     } else {

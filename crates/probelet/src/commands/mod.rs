@@ -17,10 +17,13 @@ mod manifests;
 pub(crate) mod metrics;
 pub(crate) mod node;
 pub(crate) mod plugin;
+pub(crate) mod replay;
 pub(crate) mod run;
 pub(crate) mod schema;
+pub(crate) mod simulate;
 pub(crate) mod version;
 mod what;
+pub(crate) mod why;
 
 use probelet_api::client::ClientError;
 

@@ -6,6 +6,7 @@ use std::{
 };
 
 use futures::{StreamExt, future::BoxFuture, stream};
+use probelet_lifecycle::{journal::Journal, time::Now};
 use probelet_manifest::Diagnostic;
 use probelet_node::handle::{
     Change, ChangeKind, Changes, Collection, Created, DeleteOptions, Document, ExecOptions, ExecSession, Listing,
@@ -190,6 +191,24 @@ impl Agent for Fake {
             "hostCalls": 2, "component": "exec", "digest": "sha256:00", "tries": 1,
         });
         Ok(vec![serde_json::from_value(run).expect("it has all fields")])
+    }
+
+    fn journal(&self, key: &PodKey) -> Result<Journal, RequestError> {
+        self.pod(key)?;
+        let name = &key.name;
+        let pod = json!({
+            "apiVersion": "v1", "kind": "Pod", "metadata": {"name": name},
+            "spec": {"containers": [{"name": "c", "image": "x"}]},
+        });
+        let pod = probelet_manifest::parse_json(pod).expect("it is a valid pod");
+        let now = Now::default();
+        let state = probelet_lifecycle::State::new(probelet_pod_config::pod_config(&pod, "uid"), now);
+        Ok(Journal {
+            since: now,
+            until: now,
+            state,
+            told: Vec::new(),
+        })
     }
 
     fn metrics(&self) -> String {

@@ -1,5 +1,6 @@
 use axum::body::Body;
 use http::{Method, Request};
+use probelet_lifecycle::journal::Journal;
 use probelet_node::handle::{Collection, RunRecord};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -318,6 +319,10 @@ async fn our_client_reads_what_the_server_says() {
     let history: Value = client.get(&client::history("default", "a"), OBJECTS).await.unwrap();
     let run = RunRecord::deserialize(&history["items"][0]).unwrap();
     assert_eq!((run.component.as_str(), run.fuel), ("exec", 12_345));
+
+    let journal: Value = client.get(&client::journal("default", "a"), OBJECTS).await.unwrap();
+    let journal = Journal::deserialize(&journal["journal"]).unwrap();
+    assert_eq!(journal.config().name, "a");
 
     let missing = client
         .get::<Value>(&client::pod("default", "b"), OBJECTS)

@@ -1,0 +1,147 @@
+//! What would happen, what happened and why: `simulate` on files, `why` and `replay` on real containers.
+
+use std::{fs, path::Path};
+
+use probelet_tests::{finished::Finished, pod::restarts};
+use serde_json::{Value, json};
+
+use crate::{PATIENCE, WAIT, busybox, namespace, script};
+
+/// Our exit code for what was understood and could not be done.
+const FAILED: i32 = 1;
+
+fn scenario(name: &str, file: &str) -> String {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios").join(name);
+    folder.join(file).display().to_string()
+}
+
+fn simulate(arguments: &[&str]) -> Finished {
+    let namespace = namespace("simulate");
+    Finished::run(&mut namespace.agent().client(&[&["simulate"], arguments].concat()))
+}
+
+#[test]
+fn a_scenario_is_told_as_text_json_and_picture() {
+    let (pod, script) = (
+        scenario("overload-restarts", "pod.yaml"),
+        scenario("overload-restarts", "script.yaml"),
+    );
+    let files = [pod.as_str(), "--script", script.as_str()];
+    let expected = fs::read_to_string(scenario("overload-restarts", "expected.txt")).expect("a scenario has it");
+    assert_eq!(simulate(&files).success(), expected);
+
+    let text = simulate(&[&files[..], &["--for", "5m", "-o", "json"]].concat()).success();
+    let found: Value = serde_json::from_str(&text).expect("it is a JSON document");
+    let pod = &found["pods"][0];
+    assert_eq!(
+        (&found["version"], &pod["simulated"], &pod["restarts"]),
+        (&json!(1), &json!(300.0), &json!(0))
+    );
+    assert!(
+        simulate(&[&files[..], &["-o", "svg"]].concat())
+            .success()
+            .starts_with("<svg ")
+    );
+}
+
+#[test]
+fn a_script_with_faults_is_refused_by_file_line_and_column() {
+    let folder = tempfile::tempdir().expect("/tmp can be written");
+    let file = folder.path().join("bad.yaml");
+    fs::write(&file, "- ready after 40\n- dances\n").expect("/tmp can be written");
+    let script = file.display().to_string();
+    let pod = scenario("no-probe", "pod.yaml");
+    simulate(&[&pod, "--script", &script])
+        .failure(FAILED, &["bad.yaml:1:3: ", "40s", "bad.yaml:2:3: ", "hangs on SIGTERM"]);
+}
+
+#[test]
+fn recorded_cases_of_the_kubelet_run_and_one_that_differs_is_told() {
+    let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/simulate/tests/data/kubelet-traces.json");
+    let text = simulate(&["--kubelet-traces", &cases.display().to_string()]).success();
+    assert_eq!(text, "164 cases, 164 as in the kubelet, 0 differ\n");
+
+    let folder = tempfile::tempdir().expect("/tmp can be written");
+    let file = folder.path().join("cases.json");
+    let mut cases: Value =
+        serde_json::from_slice(&fs::read(cases).expect("the cases are there")).expect("they are JSON");
+    cases[3]["horizon"] = 1.into();
+    fs::write(&file, cases.to_string()).expect("/tmp can be written");
+    let finished = simulate(&["--kubelet-traces", &file.display().to_string()]);
+    assert_eq!(finished.code, Some(FAILED), "{finished:?}");
+    let name = cases[3]["name"].as_str().expect("a case has a name");
+    assert!(finished.stdout.starts_with(&format!("{name}: run ")), "{finished:?}");
+    assert!(
+        finished
+            .stdout
+            .ends_with("164 cases, 163 as in the kubelet, 1 differ\n"),
+        "{finished:?}"
+    );
+}
+
+#[test]
+fn a_restart_is_explained_and_replayed_with_other_numbers() {
+    let namespace = namespace("why");
+    // Ill in its first life only, which the volume remembers.
+    let command = script("touch /tmp/ok; [ -e /v/once ] || { touch /v/once; sleep 4; rm /tmp/ok; }; sleep 3600 & wait");
+    let container = "    volumeMounts: [{ name: v, mountPath: /v }]
+    livenessProbe: { exec: { command: [cat, /tmp/ok] }, periodSeconds: 1, failureThreshold: 2 }";
+    let volume = "  volumes: [{ name: v, emptyDir: {} }]";
+    namespace.start(&busybox("ill", &(command + container), volume), "ill");
+    namespace
+        .watch("ill")
+        .until("the liveness probe has killed it", PATIENCE, |pod| restarts(pod) == 1);
+
+    let text = namespace.run(&["why", "ill", "--restart", "1"]).success();
+    let lines = [
+        "restart 1 of main, because",
+        "liveness fails",
+        "(2 of 2)",
+        "Killing: Container main failed liveness probe",
+        "SIGTERM",
+        "ends with ",
+        "starts again",
+    ];
+    let mut rest = text.as_str();
+    for line in lines {
+        rest = rest
+            .split_once(line)
+            .unwrap_or_else(|| panic!("{line:?} is missing, or not in order:\n{text}"))
+            .1;
+    }
+    namespace
+        .run(&["why", "ill", "--restart", "9"])
+        .failure(FAILED, &["1 of main"]);
+
+    let text = namespace.run(&["replay", "ill"]).success();
+    assert!(
+        text.contains("starts again (restart 1)") && text.contains("asked for the same again"),
+        "{text}"
+    );
+
+    // It was ill for some two seconds, in which eight failures do not fit.
+    let text = namespace
+        .run(&["replay", "ill", "--set", "livenessProbe.failureThreshold=8"])
+        .success();
+    let row = |name: &str| {
+        text.lines()
+            .find(|line| line.trim().starts_with(name))
+            .unwrap_or_default()
+            .to_owned()
+    };
+    let restarts = |name: &str| row(name).split_whitespace().rev().nth(1).map(str::to_owned);
+    assert_eq!(restarts("as it was").as_deref(), Some("1"), "{text}");
+    assert_eq!(restarts("instead").as_deref(), Some("0"), "{text}");
+    namespace
+        .run(&["replay", "ill", "--set", "livenessProbe.failureTreshold=5"])
+        .failure(FAILED, &["failureThreshold"]);
+}
+
+#[test]
+fn a_pod_that_is_well_needs_no_explanation() {
+    let namespace = namespace("why-not");
+    namespace.start(&busybox("well", &script(WAIT), ""), "well");
+    namespace
+        .run(&["why", "well"])
+        .failure(FAILED, &["nothing is to be explained"]);
+}
