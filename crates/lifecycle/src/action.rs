@@ -108,6 +108,8 @@ pub enum HookReason {
     Start,
     /// The pod is deleted.
     Delete,
+    /// The pod ends by itself: no regular container is left to run, or an init container has failed for good (B4.5).
+    Completed,
     /// The liveness probe failed.
     Liveness,
     /// The startup probe failed.

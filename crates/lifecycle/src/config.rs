@@ -21,7 +21,7 @@ pub struct PodConfig {
     pub restart_policy: RestartPolicy,
     /// `spec.terminationGracePeriodSeconds`.
     pub termination_grace_period: Duration,
-    /// `spec.containers`, in their order.
+    /// `spec.initContainers` in their order, then `spec.containers` in theirs.
     pub containers: Vec<ContainerConfig>,
     /// How long a container that ends again and again waits for its restart; a setting of the node.
     pub restart_back_off: BackOffConfig,
@@ -49,13 +49,36 @@ impl Default for BackOffConfig {
     }
 }
 
+impl PodConfig {
+    /// How many of the containers are init containers and sidecars; they are the first ones.
+    pub fn init_containers(&self) -> usize {
+        let kinds = self.containers.iter().map(|container| container.kind);
+        kinds.take_while(|kind| *kind != ContainerKind::Regular).count()
+    }
+}
+
+/// What a container is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ContainerKind {
+    /// One of `spec.containers`.
+    #[default]
+    Regular,
+    /// One of `spec.initContainers`, which ends before the one behind it starts (B4.1).
+    Init,
+    /// One of `spec.initContainers` with `restartPolicy: Always`, which runs beside those behind it (B4.3).
+    Sidecar,
+}
+
 /// One container.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ContainerConfig {
     /// Its name.
     pub name: String,
     /// Its image, as the manifest names it.
     pub image: String,
+    /// What it is for. All are regular ones in states that were stored before there were others.
+    #[serde(default)]
+    pub kind: ContainerKind,
     /// `startupProbe`.
     pub startup: Option<ProbeConfig>,
     /// `livenessProbe`.

@@ -3,25 +3,31 @@
 use std::time::Duration;
 
 use crate::{
-    config::ContainerConfig,
+    config::{ContainerConfig, ContainerKind},
     container::{Container, Live, Stage},
     state::{Sandbox, State},
     status::{Condition, ContainerState, ContainerStatus, Phase, PodStatus},
     time::WallTime,
 };
 
-/// What is shown of a container of which nothing more is known than that it is not there yet (B6.4).
-const FIRST_WAITING_REASON: &str = "ContainerCreating";
+/// What is shown of a container of which nothing more is known than that it is not there yet (B6.4), if its pod has init
+/// containers or sidecars and if not (B4.9).
+const FIRST_WAITING_REASONS: (&str, &str) = ("PodInitializing", "ContainerCreating");
 
 /// The status as it is now; a condition that changes does so at `now`.
 pub(crate) fn status(state: &State, now: WallTime) -> PodStatus {
+    let first_reason = if state.config.init_containers() > 0 {
+        FIRST_WAITING_REASONS.0
+    } else {
+        FIRST_WAITING_REASONS.1
+    };
     let containers: Vec<_> = state
         .containers
         .iter()
         .zip(&state.config.containers)
-        .map(|(container, config)| container_status(container, config))
+        .map(|(container, config)| container_status(container, config, first_reason))
         .collect();
-    let phase = phase(&state.containers);
+    let phase = phase(state);
     let deletion = state.deletion;
     PodStatus {
         phase,
@@ -42,25 +48,29 @@ fn later(time: WallTime, duration: Duration) -> WallTime {
     )
 }
 
-/// The phase (C1). A container that waits for its restart has stopped, and will run again (C1.5).
-fn phase(containers: &[Container]) -> Phase {
+/// The phase (C1). A container that waits for its restart has stopped, and will run again (C1.5). What init containers
+/// and sidecars came to matters to the end of a pod only in that the regular ones never ran (B4.5), and that end is not
+/// shown before the last sidecar's (C1.6).
+fn phase(state: &State) -> Phase {
+    let containers = &state.containers;
+    let regular = || containers[state.config.init_containers()..].iter();
     let ended_well = |container: &Container| container.ended.as_ref().is_some_and(|ended| ended.shown.exit_code == 0);
     let never_ran = |container: &Container| container.ended.is_none() && container.shown().is_none();
     if containers.iter().all(|container| container.stage == Stage::Done) {
         // One that was deleted before it ever ran has not ended well (C1.8).
-        if containers.iter().all(ended_well) {
+        if regular().all(ended_well) {
             Phase::Succeeded
         } else {
             Phase::Failed
         }
-    } else if containers.iter().any(never_ran) {
+    } else if regular().any(never_ran) {
         Phase::Pending
     } else {
         Phase::Running
     }
 }
 
-fn container_status(container: &Container, config: &ContainerConfig) -> ContainerStatus {
+fn container_status(container: &Container, config: &ContainerConfig, first_reason: &str) -> ContainerStatus {
     let shown = container.shown();
     let ended = container.ended.as_ref().map(|ended| ended.shown.clone());
     let before = container.ended_before.as_ref().map(|ended| ended.shown.clone());
@@ -83,13 +93,17 @@ fn container_status(container: &Container, config: &ContainerConfig) -> Containe
         // The end moves to lastState while something else is shown (C3.2).
         (None, Some(why), ended) => (waiting(&why.reason, &why.message), ended),
         (None, None, Some(ended)) => (ContainerState::Terminated(ended), before),
-        (None, None, None) => (waiting(FIRST_WAITING_REASON, ""), None),
+        (None, None, None) => (waiting(first_reason, ""), None),
     };
     ContainerStatus {
         name: config.name.clone(),
+        kind: config.kind,
         state,
         last_termination,
-        ready: shown.is_some_and(Live::is_ready),
+        ready: match config.kind {
+            ContainerKind::Regular | ContainerKind::Sidecar => shown.is_some_and(Live::is_ready),
+            ContainerKind::Init => container.has_ended_well(),
+        },
         started: shown.is_some_and(Live::is_started),
         restart_count,
     }
@@ -98,12 +112,12 @@ fn container_status(container: &Container, config: &ContainerConfig) -> Containe
 /// The conditions (C2), with the times of those that have not changed.
 fn conditions(state: &State, phase: Phase, containers: &[ContainerStatus], now: WallTime) -> Vec<Condition> {
     let has_sandbox = state.sandbox == Sandbox::Ready;
-    let initialized = if phase == Phase::Succeeded { "PodCompleted" } else { "" };
+    let (initialized, why_not, which) = initialization(phase, containers);
     let (ready, reason, message) = readiness(phase, containers);
     let published = state.published.iter().flat_map(|status| &status.conditions);
     [
         ("PodReadyToStartContainers", has_sandbox, "", String::new()),
-        ("Initialized", true, initialized, String::new()),
+        ("Initialized", initialized, why_not, which),
         ("Ready", ready, reason, message.clone()),
         ("ContainersReady", ready, reason, message),
         ("PodScheduled", true, "", String::new()),
@@ -125,9 +139,38 @@ fn conditions(state: &State, phase: Phase, containers: &[ContainerStatus], now: 
     .collect()
 }
 
-/// Whether all containers are ready, and if not why (C1.7, C2.3).
+/// Whether the init containers have ended and the sidecars started, and if not which have not (C2.2). Once a regular
+/// container has run it stays so, whatever becomes of the sidecars.
+fn initialization(phase: Phase, containers: &[ContainerStatus]) -> (bool, &'static str, String) {
+    if phase == Phase::Succeeded {
+        return (true, "PodCompleted", String::new());
+    }
+    let has_run = |container: &ContainerStatus| {
+        let waits = matches!(container.state, ContainerState::Waiting { .. });
+        container.kind == ContainerKind::Regular && (!waits || container.last_termination.is_some())
+    };
+    let incomplete = containers.iter().filter(|container| match container.kind {
+        ContainerKind::Init => !container.ready,
+        ContainerKind::Sidecar => !container.started,
+        ContainerKind::Regular => false,
+    });
+    let incomplete: Vec<_> = incomplete.map(|container| container.name.as_str()).collect();
+    if incomplete.is_empty() || containers.iter().any(has_run) {
+        return (true, "", String::new());
+    }
+    let names = incomplete.join(" ");
+    (
+        false,
+        "ContainersNotInitialized",
+        format!("containers with incomplete status: [{names}]"),
+    )
+}
+
+/// Whether all regular containers and sidecars are ready, and if not why (C1.7, C2.3).
 fn readiness(phase: Phase, containers: &[ContainerStatus]) -> (bool, &'static str, String) {
-    let unready = containers.iter().filter(|container| !container.ready);
+    let unready = containers
+        .iter()
+        .filter(|container| container.kind != ContainerKind::Init && !container.ready);
     let unready: Vec<_> = unready.map(|container| container.name.as_str()).collect();
     match phase {
         Phase::Succeeded => (false, "PodCompleted", String::new()),

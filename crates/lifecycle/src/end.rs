@@ -2,12 +2,12 @@
 
 use crate::{
     action::{HookReason, Request},
-    config::{ContainerIndex, RestartPolicy},
+    config::{ContainerIndex, ContainerKind, RestartPolicy},
     container::{Ended, Stage},
     event::Exit,
     machine::Machine,
     messages::{bounded, go_duration, pod_name, warning},
-    status::Terminated,
+    status::{OOM_KILLED, Terminated},
 };
 
 /// The message of an instance that has vanished (B6.3).
@@ -31,7 +31,7 @@ impl Machine<'_> {
         let (reason, message) = match exit {
             Exit { lost: true, .. } if exit.message.is_empty() => ("ContainerStatusUnknown", VANISHED),
             Exit { lost: true, .. } => ("ContainerStatusUnknown", exit.message.as_str()),
-            Exit { oom_killed: true, .. } => ("OOMKilled", exit.message.as_str()),
+            Exit { oom_killed: true, .. } => (OOM_KILLED, exit.message.as_str()),
             Exit { code: 0, .. } => ("Completed", exit.message.as_str()),
             Exit { .. } => ("Error", exit.message.as_str()),
         };
@@ -59,7 +59,9 @@ impl Machine<'_> {
 
     /// An instance has ended, for a cause or by itself: it is shown, then restarted, or not.
     pub(crate) fn ended(&mut self, index: ContainerIndex, shown: Terminated, cause: Option<HookReason>) {
-        let (at, code) = (self.now.boot, shown.exit_code);
+        let at = self.now.boot;
+        let condemned = matches!(cause, Some(HookReason::Liveness | HookReason::Startup));
+        let again = self.restarts(index, &shown, condemned);
         let container = self.container(index);
         if let Some(before) = container.ended.take() {
             container.ended_before = Some(before);
@@ -71,8 +73,7 @@ impl Machine<'_> {
         }
         container.stage = Stage::Queued;
         self.changed();
-        let condemned = matches!(cause, Some(HookReason::Liveness | HookReason::Startup));
-        if self.restarts(code, condemned) {
+        if again {
             self.publish();
             self.restart(index, condemned);
         } else {
@@ -80,14 +81,22 @@ impl Machine<'_> {
         }
     }
 
-    /// Whether the policy lets a container run again (B5.1). A probe's kill restarts whatever the exit code is (B5.10).
-    fn restarts(&self, code: i32, condemned: bool) -> bool {
-        self.state.deletion.is_none()
-            && match self.state.config.restart_policy {
+    /// Whether the policy lets a container run again (B5.1). A probe's kill restarts whatever the exit code is (B5.10), a
+    /// sidecar runs again in every case (B4.4), and an init container until it has ended well (B4.2).
+    fn restarts(&self, index: ContainerIndex, end: &Terminated, condemned: bool) -> bool {
+        if self.state.ending().is_some() {
+            return false;
+        }
+        let policy = self.state.config.restart_policy;
+        match self.container_config(index).kind {
+            ContainerKind::Sidecar => true,
+            ContainerKind::Init => end.has_failed() && policy != RestartPolicy::Never,
+            ContainerKind::Regular => match policy {
                 RestartPolicy::Always => true,
-                RestartPolicy::OnFailure => condemned || code != 0,
+                RestartPolicy::OnFailure => condemned || end.exit_code != 0,
                 RestartPolicy::Never => false,
-            }
+            },
+        }
     }
 
     /// Leaves an ended container in the queue, or makes it wait.

@@ -29,6 +29,7 @@ mod hooks;
 mod image;
 mod machine;
 mod messages;
+mod order;
 mod probe;
 mod probing;
 mod sandbox;

@@ -65,6 +65,7 @@ impl Machine<'_> {
             self.end_hooks(index);
             self.run_probes(index);
         }
+        self.end_by_itself();
         self.start_next();
         self.end_pod();
         self.publish();

@@ -107,8 +107,8 @@ impl Machine<'_> {
         self.record(warning(container, reason, text));
     }
 
-    /// Liveness and startup end with the deletion, readiness goes on (A3.24, A3.25).
-    pub(crate) fn stop_probes_for_deletion(&mut self, index: ContainerIndex) {
+    /// Liveness and startup end when the pod's end begins, those of sidecars too; readiness goes on (A3.24, A3.25).
+    pub(crate) fn stop_probes_for_the_end(&mut self, index: ContainerIndex) {
         let Some(live) = self.live(index) else { return };
         let workers = live
             .workers

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use serde::{Deserialize, Deserializer, Serialize, de::Error};
 
 use crate::{
-    action::{ActionId, ProbeKind, Request},
+    action::{ActionId, HookReason, ProbeKind, Request},
     back_off::BackOff,
     config::{ContainerIndex, PodConfig},
     container::Container,
@@ -40,7 +40,14 @@ pub struct State {
     pub(crate) sandbox: Sandbox,
     pub(crate) sandbox_back_off: BackOff,
     pub(crate) containers: Vec<Container>,
+    /// How many containers, from the first one on, have let the one behind them start: none but init containers and
+    /// sidecars are counted. It never falls, so that a sidecar that is restarted holds nobody back (B4.3).
+    #[serde(default)]
+    pub(crate) initialized: usize,
     pub(crate) deletion: Option<Deletion>,
+    /// The pod ends by itself.
+    #[serde(default)]
+    pub(crate) termination: Option<Termination>,
     /// What has been asked for and not been answered. At most one for the sandbox, and for each container one for its
     /// start, one for a hook and one for each probe.
     pub(crate) requests: BTreeMap<ActionId, Request>,
@@ -79,6 +86,14 @@ pub(crate) struct Deletion {
     pub(crate) grace_period: Duration,
 }
 
+/// The pod ends by itself, and what still runs of it is ended (B4.2, B4.5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Termination {
+    /// Why.
+    pub(crate) cause: HookReason,
+    pub(crate) grace_period: Duration,
+}
+
 impl State {
     /// A pod that has just been accepted. [`Event::Begin`](crate::event::Event::Begin) sets it going.
     pub fn new(config: PodConfig, now: Now) -> Self {
@@ -90,7 +105,9 @@ impl State {
             sandbox: Sandbox::Absent,
             sandbox_back_off: BackOff::default(),
             containers,
+            initialized: 0,
             deletion: None,
+            termination: None,
             requests: BTreeMap::new(),
             next_action: 0,
             unpublished: true,
@@ -154,6 +171,22 @@ impl State {
     /// What the runs of a probe of the present instance add up to; `None` if there is no such probe or instance.
     pub fn probe_result(&self, container: ContainerIndex, kind: ProbeKind) -> Option<ProbeResult> {
         Some(self.containers.get(container.0)?.live()?.worker(kind)?.result)
+    }
+
+    /// Why the whole pod is being ended, and within which grace period; `None` while it is not. Nothing starts any more
+    /// once it is (B3.5).
+    pub(crate) fn ending(&self) -> Option<Termination> {
+        let deletion = self.deletion.map(|deletion| Termination {
+            cause: HookReason::Delete,
+            grace_period: deletion.grace_period,
+        });
+        match (deletion, self.termination) {
+            (Some(deletion), Some(earlier)) => Some(Termination {
+                grace_period: deletion.grace_period.min(earlier.grace_period),
+                ..deletion
+            }),
+            (deletion, termination) => deletion.or(termination),
+        }
     }
 
     /// A name for a new action.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::time::WallTime;
+use crate::{config::ContainerKind, time::WallTime};
 
 /// The status of a pod; the node agent adds addresses and identifiers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,7 +21,7 @@ pub struct PodStatus {
     pub deletion_grace_seconds: Option<u64>,
     /// `status.conditions` (C2), in Kubernetes' order.
     pub conditions: Vec<Condition>,
-    /// One for each container, in the order of the configuration.
+    /// One for each container, in the order of the configuration: init containers and sidecars first.
     pub containers: Vec<ContainerStatus>,
 }
 
@@ -58,11 +58,14 @@ pub struct Condition {
 pub struct ContainerStatus {
     /// Its name.
     pub name: String,
+    /// What it is for.
+    #[serde(default)]
+    pub kind: ContainerKind,
     /// `state`.
     pub state: ContainerState,
     /// `lastState`, if an instance has ended before.
     pub last_termination: Option<Terminated>,
-    /// `ready`.
+    /// `ready`; of an init container, whether it has ended well (A3.32).
     pub ready: bool,
     /// `started`.
     pub started: bool,
@@ -107,3 +110,13 @@ pub struct Terminated {
     /// Which instance it was.
     pub instance: u32,
 }
+
+impl Terminated {
+    /// Whether it is a failure: what the kernel kills for want of memory is one whatever its code is (B4.2).
+    pub fn has_failed(&self) -> bool {
+        self.exit_code != 0 || self.reason == OOM_KILLED
+    }
+}
+
+/// The reason of an end for want of memory (B6.1).
+pub(crate) const OOM_KILLED: &str = "OOMKilled";

@@ -106,8 +106,7 @@ impl<'a> World<'a> {
                 startup: probe("startup"),
                 liveness: probe("liveness"),
                 readiness: probe("readiness"),
-                post_start: None,
-                pre_stop: None,
+                ..ContainerConfig::default()
             }],
             // The recorded containers start in the instant that the case names.
             restart_back_off: BackOffConfig {

@@ -1,26 +1,8 @@
 //! Phase, conditions and container states (C1, C2, C3).
 
-use probelet_lifecycle::{
-    config::RestartPolicy,
-    event::ImageError,
-    status::{Condition, Phase},
-};
+use probelet_lifecycle::{config::RestartPolicy, event::ImageError, status::Phase};
 
-use crate::world::{EPOCH, World, container, failure, hook, pod, probe, seconds, success};
-
-fn condition(world: &World, name: &str) -> Condition {
-    let status = world.state.status();
-    status
-        .conditions
-        .into_iter()
-        .find(|condition| condition.name == name)
-        .unwrap()
-}
-
-fn brief(world: &World, name: &str) -> (bool, String, String) {
-    let condition = condition(world, name);
-    (condition.status, condition.reason, condition.message)
-}
+use crate::world::{EPOCH, World, brief, condition, container, failure, hook, pod, probe, seconds, success};
 
 #[test]
 fn c1_1_a_pod_is_pending_until_each_container_has_run() {
