@@ -114,6 +114,7 @@ impl context::Host for RunState {
         let word = match reason {
             HookReason::Start => "start",
             HookReason::Delete => "delete",
+            HookReason::Completed => "completed",
             HookReason::Liveness => "liveness",
             HookReason::Startup => "startup",
             HookReason::PostStart => "post-start",

@@ -68,6 +68,8 @@ pub enum HookReason {
     Start,
     /// The pod is deleted.
     Delete,
+    /// The pod ends by itself, and a sidecar with it.
+    Completed,
     /// The liveness probe failed.
     Liveness,
     /// The startup probe failed.

@@ -50,6 +50,15 @@ impl Default for BackOffConfig {
 }
 
 impl PodConfig {
+    /// What decides on a container's restart: its own policy, or else the pod's (B5.2). A sidecar always restarts (B4.4).
+    pub(crate) fn restart_policy_of(&self, index: ContainerIndex) -> RestartPolicy {
+        let container = &self.containers[index.0];
+        match container.kind {
+            ContainerKind::Sidecar => RestartPolicy::Always,
+            ContainerKind::Init | ContainerKind::Regular => container.restart_policy.unwrap_or(self.restart_policy),
+        }
+    }
+
     /// How many of the containers are init containers and sidecars; they are the first ones.
     pub fn init_containers(&self) -> usize {
         let kinds = self.containers.iter().map(|container| container.kind);
@@ -79,6 +88,9 @@ pub struct ContainerConfig {
     /// What it is for. All are regular ones in states that were stored before there were others.
     #[serde(default)]
     pub kind: ContainerKind,
+    /// `restartPolicy`, where the container has its own (B5.2). A sidecar's is not looked at: it always restarts.
+    #[serde(default)]
+    pub restart_policy: Option<RestartPolicy>,
     /// `startupProbe`.
     pub startup: Option<ProbeConfig>,
     /// `livenessProbe`.

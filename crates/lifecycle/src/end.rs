@@ -87,15 +87,12 @@ impl Machine<'_> {
         if self.state.ending().is_some() {
             return false;
         }
-        let policy = self.state.config.restart_policy;
-        match self.container_config(index).kind {
-            ContainerKind::Sidecar => true,
-            ContainerKind::Init => end.has_failed() && policy != RestartPolicy::Never,
-            ContainerKind::Regular => match policy {
-                RestartPolicy::Always => true,
-                RestartPolicy::OnFailure => condemned || end.exit_code != 0,
-                RestartPolicy::Never => false,
-            },
+        let is_init = self.container_config(index).kind == ContainerKind::Init;
+        match self.state.config.restart_policy_of(index) {
+            _ if is_init && !end.has_failed() => false,
+            RestartPolicy::Always => true,
+            RestartPolicy::OnFailure => condemned || is_init || end.exit_code != 0,
+            RestartPolicy::Never => false,
         }
     }
 

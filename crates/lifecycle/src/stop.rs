@@ -89,7 +89,7 @@ impl Machine<'_> {
             return;
         }
         let config = self.container_config(index);
-        let (what, again) = match (config.kind, self.state.config.restart_policy) {
+        let (what, again) = match (config.kind, self.state.config.restart_policy_of(index)) {
             // A4.6: a sidecar always comes again, and nobody says so.
             (ContainerKind::Init | ContainerKind::Sidecar, _) => ("Init container", ""),
             (ContainerKind::Regular, RestartPolicy::Never) => ("Container", ""),

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use crate::{
-    Container, ContainerPort, EnvVar, Handler, ImagePullPolicy, Probe, Protocol, Resources, SecurityContext,
-    VolumeMount, check::Object, fields, names, probe, quantity, role::Role, source::Source,
+    Container, ContainerPort, EnvVar, Handler, ImagePullPolicy, Probe, Protocol, Resources, RestartPolicy,
+    SecurityContext, VolumeMount, check::Object, fields, names, probe, quantity, role::Role, source::Source,
     wasm::annotation::Annotations,
 };
 
@@ -25,8 +25,37 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) annotations: &'a Annotations,
 }
 
-/// Reads a container.
+/// Reads one of `containers`.
 pub(crate) fn container<'a>(object: &Object<'a>, pod: &Surroundings<'a>) -> Option<Container> {
+    read(object, pod, |name, ports| checks(object, name, pod, ports))
+}
+
+/// Reads one of `initContainers`, which may have probes and hooks only if it is a sidecar (A1.14).
+pub(crate) fn init_container<'a>(object: &Object<'a>, pod: &Surroundings<'a>) -> Option<Container> {
+    let stays = object.get("restartPolicy").and_then(serde_json::Value::as_str) == Some("Always");
+    read(object, pod, |name, ports| {
+        if stays {
+            return checks(object, name, pod, ports);
+        }
+        let message = "Forbidden: may not be set for init containers without restartPolicy=Always";
+        for field in ["lifecycle", "livenessProbe", "readinessProbe", "startupProbe"] {
+            if object.get(field).is_some() {
+                object.report.error(&object.at(field), message);
+            }
+        }
+        let roles = Role::ALL.into_iter();
+        for annotation in roles.filter_map(|role| pod.annotations.get(name?, role)) {
+            object.report.error(&annotation.path, message);
+        }
+        Checks::none()
+    })
+}
+
+fn read<'a>(
+    object: &Object<'a>,
+    pod: &Surroundings<'a>,
+    checks: impl FnOnce(Option<&str>, &[ContainerPort]) -> Checks,
+) -> Option<Container> {
     let name = object.required("name");
     if let Some(name) = name.filter(|name| !names::is_label(name)) {
         let message = format!("Invalid value: \"{name}\": {LABEL_RULE}");
@@ -44,7 +73,11 @@ pub(crate) fn container<'a>(object: &Object<'a>, pod: &Surroundings<'a>) -> Opti
     let command = object.texts("command");
     probe::warn_of_one_word(object.report, &object.at("command"), &command);
     let ports = ports(object);
-    let checks = checks(object, name, pod, &ports);
+    let checks = checks(name, &ports);
+    let restart_policy = match object.get("restartPolicy") {
+        Some(_) => Some(restart_policy(object)?),
+        None => None,
+    };
     let (env, resources, volume_mounts) = (env(object), resources(object), volume_mounts(object, &pod.volumes));
     let security_context = security_context(object, pod.user, pod.group);
     let (args, working_dir) = (object.texts("args"), object.text("workingDir").map(str::to_owned));
@@ -63,6 +96,7 @@ pub(crate) fn container<'a>(object: &Object<'a>, pod: &Surroundings<'a>) -> Opti
         readiness_probe: checks.readiness?,
         post_start: checks.post_start?,
         pre_stop: checks.pre_stop?,
+        restart_policy,
         security_context,
         ports,
     })
@@ -75,6 +109,29 @@ struct Checks {
     readiness: Option<Option<Probe>>,
     post_start: Option<Option<Handler>>,
     pre_stop: Option<Option<Handler>>,
+}
+
+impl Checks {
+    /// Of a container that has none.
+    fn none() -> Self {
+        Self {
+            startup: Some(None),
+            liveness: Some(None),
+            readiness: Some(None),
+            post_start: Some(None),
+            pre_stop: Some(None),
+        }
+    }
+}
+
+/// The restart policy of a pod or of one container.
+pub(crate) fn restart_policy(object: &Object<'_>) -> Option<RestartPolicy> {
+    let words = [
+        ("Always", RestartPolicy::Always),
+        ("OnFailure", RestartPolicy::OnFailure),
+        ("Never", RestartPolicy::Never),
+    ];
+    object.word("restartPolicy", &words)
 }
 
 fn checks<'a>(object: &Object<'a>, name: Option<&str>, pod: &Surroundings<'a>, ports: &[ContainerPort]) -> Checks {

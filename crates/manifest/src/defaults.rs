@@ -18,8 +18,10 @@ pub(crate) fn fill(document: &mut Value, annotations: &mut Annotations) {
     };
     default(spec, "restartPolicy", json!("Always"));
     default(spec, "terminationGracePeriodSeconds", json!(30));
-    for container in items(spec.get_mut("containers")) {
-        fill_container(container, annotations);
+    for field in ["initContainers", "containers"] {
+        for container in items(spec.get_mut(field)) {
+            fill_container(container, annotations);
+        }
     }
 }
 

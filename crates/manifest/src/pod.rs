@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, path::PathBuf, time::Duration};
 use serde_json::Value;
 
 use crate::{
-    Container, Diagnostic, HostPathType, Metadata, Pod, PodSpec, RestartPolicy, Severity, Volume, VolumeSource,
+    Container, Diagnostic, HostPathType, Metadata, Pod, PodSpec, Severity, Volume, VolumeSource,
     check::{Object, Report, describe},
     container::{self, LABEL_RULE},
     defaults, fields, names,
@@ -222,15 +222,8 @@ fn spec<'a>(object: &Object<'a>, annotations: &'a Annotations) -> Option<PodSpec
         grace,
         annotations,
     };
-    let containers = containers(object, &surroundings);
-    let restart_policy = object.word(
-        "restartPolicy",
-        &[
-            ("Always", RestartPolicy::Always),
-            ("OnFailure", RestartPolicy::OnFailure),
-            ("Never", RestartPolicy::Never),
-        ],
-    );
+    let (init_containers, containers) = containers(object, &surroundings);
+    let restart_policy = container::restart_policy(object);
     let hostname = object.text("hostname").filter(|name| !name.is_empty());
     if let Some(name) = hostname.filter(|name| !names::is_label(name)) {
         object.report.error(
@@ -240,6 +233,7 @@ fn spec<'a>(object: &Object<'a>, annotations: &'a Annotations) -> Option<PodSpec
     }
     let host_network = object.switch("hostNetwork").unwrap_or(false);
     Some(PodSpec {
+        init_containers: init_containers?,
         containers: containers?,
         volumes,
         restart_policy: restart_policy?,
@@ -249,15 +243,35 @@ fn spec<'a>(object: &Object<'a>, annotations: &'a Annotations) -> Option<PodSpec
     })
 }
 
-/// All containers, if none has a fault.
-fn containers<'a>(object: &Object<'a>, surroundings: &container::Surroundings<'a>) -> Option<Vec<Container>> {
-    let items = object.list("containers");
-    if items.is_empty() {
+/// The init containers and the containers, if none has a fault. A name is unique among all of them.
+fn containers<'a>(
+    object: &Object<'a>,
+    surroundings: &container::Surroundings<'a>,
+) -> (Option<Vec<Container>>, Option<Vec<Container>>) {
+    let mut known = BTreeSet::new();
+    let init_containers = list_of_containers(
+        object,
+        "initContainers",
+        container::init_container,
+        surroundings,
+        &mut known,
+    );
+    let containers = list_of_containers(object, "containers", container::container, surroundings, &mut known);
+    if containers.as_ref().is_some_and(Vec::is_empty) {
         object.report.error(&object.at("containers"), "Required value");
-        return None;
     }
-    let (mut containers, mut known) = (Some(Vec::new()), BTreeSet::new());
-    for (path, item) in items {
+    (init_containers, containers)
+}
+
+fn list_of_containers<'a>(
+    object: &Object<'a>,
+    field: &str,
+    read: fn(&Object<'a>, &container::Surroundings<'a>) -> Option<Container>,
+    surroundings: &container::Surroundings<'a>,
+    known: &mut BTreeSet<&'a str>,
+) -> Option<Vec<Container>> {
+    let mut containers = Some(Vec::new());
+    for (path, item) in object.list(field) {
         let one = Object::new(item, path, &fields::CONTAINER, object.report);
         let name = one.as_ref().and_then(|one| one.get("name")).and_then(Value::as_str);
         if let (Some(one), Some(name)) = (&one, name)
@@ -266,7 +280,7 @@ fn containers<'a>(object: &Object<'a>, surroundings: &container::Surroundings<'a
             one.report
                 .error(&one.at("name"), format!("Duplicate value: \"{name}\""));
         }
-        let container = one.and_then(|one| container::container(&one, surroundings));
+        let container = one.and_then(|one| read(&one, surroundings));
         containers = containers.and_then(|mut all: Vec<_>| {
             all.push(container?);
             Some(all)

@@ -37,6 +37,8 @@ pub struct Metadata {
 /// `spec`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PodSpec {
+    /// `initContainers`, in their order.
+    pub init_containers: Vec<Container>,
     /// `containers`, in their order; at least one.
     pub containers: Vec<Container>,
     /// `volumes`.
@@ -49,6 +51,31 @@ pub struct PodSpec {
     pub host_network: bool,
     /// `hostname`.
     pub hostname: Option<String>,
+}
+
+impl PodSpec {
+    /// All containers: the init containers, then the others. What is said of "a container's place" is its place here.
+    pub fn all_containers(&self) -> impl Iterator<Item = &Container> {
+        self.init_containers.iter().chain(&self.containers)
+    }
+
+    /// The container at a place; `None` behind the last one.
+    pub fn container_at(&self, place: usize) -> Option<&Container> {
+        self.all_containers().nth(place)
+    }
+
+    /// The container at a place, to be changed.
+    pub(crate) fn container_at_mut(&mut self, place: usize) -> Option<&mut Container> {
+        self.init_containers.iter_mut().chain(&mut self.containers).nth(place)
+    }
+
+    /// The field that a container stands in, and where: `initContainers` and 0 for the first place of a pod with one.
+    pub fn field_of(&self, place: usize) -> (&'static str, usize) {
+        match place.checked_sub(self.init_containers.len()) {
+            None => ("initContainers", place),
+            Some(place) => ("containers", place),
+        }
+    }
 }
 
 /// `restartPolicy`.
@@ -109,7 +136,7 @@ pub enum HostPathType {
     BlockDevice,
 }
 
-/// One of `containers`.
+/// One of `initContainers` or `containers`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Container {
     /// `name`.
@@ -142,8 +169,17 @@ pub struct Container {
     pub post_start: Option<Handler>,
     /// `lifecycle.preStop`.
     pub pre_stop: Option<Handler>,
+    /// `restartPolicy`, if the container has its own.
+    pub restart_policy: Option<RestartPolicy>,
     /// `securityContext`, with the pod's own as its default.
     pub security_context: SecurityContext,
+}
+
+impl Container {
+    /// Whether it is a sidecar if it is one of `initContainers`: it then runs beside all others (B4.3).
+    pub fn restarts_always(&self) -> bool {
+        self.restart_policy == Some(RestartPolicy::Always)
+    }
 }
 
 /// `imagePullPolicy`.

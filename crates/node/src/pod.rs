@@ -119,7 +119,7 @@ impl PodEntry {
             components,
             kept: KeptStates::new(folder.path()),
             history: Mutex::new(History::open(folder.path())),
-            instances: Mutex::new(vec![None; pod.spec.containers.len()]),
+            instances: Mutex::new(vec![None; pod.spec.all_containers().count()]),
             pod,
             folder,
             inbox,
@@ -136,6 +136,12 @@ impl PodEntry {
     pub(crate) fn measure(&self, metrics: &mut Metrics) {
         let history = self.history.lock().unwrap_or_else(PoisonError::into_inner);
         metrics.add(&self.key, history.totals(), &history.last());
+    }
+
+    /// A container, by the place that the state machine knows it by: init containers first.
+    pub(crate) fn container(&self, index: ContainerIndex) -> &probelet_manifest::Container {
+        let container = self.pod.spec.container_at(index.0);
+        container.expect("the state machine names containers of its configuration only")
     }
 
     /// The running instance of a container.
@@ -155,13 +161,12 @@ impl PodEntry {
     }
 
     fn subject(&self) -> Subject {
-        let containers = self
-            .pod
-            .spec
-            .containers
-            .iter()
-            .map(|container| container.name.clone())
-            .collect();
+        let spec = &self.pod.spec;
+        let paths = spec.all_containers().enumerate().map(|(place, container)| {
+            let (field, _) = spec.field_of(place);
+            format!("spec.{field}{{{}}}", container.name)
+        });
+        let containers = paths.collect();
         Subject {
             key: self.key.clone(),
             uid: self.uid.clone(),
@@ -415,7 +420,7 @@ impl PodTask {
                 );
             }
             Request::RemoveSandbox => {
-                *self.entry.instances() = vec![None; self.entry.pod.spec.containers.len()];
+                self.entry.instances().fill(None);
                 self.sandbox = None;
                 self.spawn(async move {
                     if let Err(error) = sandbox::remove(&node, &entry).await {

@@ -36,7 +36,7 @@ const DELETED_PODS: usize = 256;
 pub(crate) struct Subject {
     pub(crate) key: PodKey,
     pub(crate) uid: String,
-    /// The containers' names, by their index.
+    /// The containers' field paths, such as `spec.containers{app}`, by their index.
     pub(crate) containers: Vec<String>,
 }
 
@@ -119,7 +119,7 @@ impl PodEvents {
     pub(crate) fn record(&mut self, now: WallTime, event: &PodEvent) {
         let warning = event.severity == Severity::Warning;
         let container = event.container.and_then(|index| self.subject.containers.get(index.0));
-        let field_path = container.map(|name| format!("spec.containers{{{name}}}"));
+        let field_path = container.cloned();
         let key = (warning, event.reason.clone(), event.message.clone(), field_path.clone());
         let at = match self.index.get(&key) {
             Some(&at) => {
@@ -245,7 +245,7 @@ mod tests {
         let subject = Subject {
             key,
             uid: "u".into(),
-            containers: vec!["app".into()],
+            containers: vec!["spec.containers{app}".into()],
         };
         let events = recorder.open(subject, folder.path());
         (folder, objects, events)

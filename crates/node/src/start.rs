@@ -33,22 +33,36 @@ pub(crate) const HOOK_TIMEOUT: Duration = Duration::from_secs(60 * 60);
 /// What the state machine is told of a pod.
 pub(crate) fn pod_config(entry: &PodEntry) -> machine::PodConfig {
     let spec = &entry.pod.spec;
+    let init_containers = spec.init_containers.iter().map(|container| {
+        let kind = if container.restarts_always() {
+            machine::ContainerKind::Sidecar
+        } else {
+            machine::ContainerKind::Init
+        };
+        container_config(container, kind)
+    });
+    let containers = spec.containers.iter();
+    let containers = containers.map(|container| container_config(container, machine::ContainerKind::Regular));
     machine::PodConfig {
         name: entry.key.name.clone(),
         namespace: entry.key.namespace.clone(),
         uid: entry.uid.clone(),
-        restart_policy: match spec.restart_policy {
-            manifest::RestartPolicy::Always => machine::RestartPolicy::Always,
-            manifest::RestartPolicy::OnFailure => machine::RestartPolicy::OnFailure,
-            manifest::RestartPolicy::Never => machine::RestartPolicy::Never,
-        },
+        restart_policy: restart_policy(spec.restart_policy),
         termination_grace_period: spec.termination_grace_period,
-        containers: spec.containers.iter().map(container_config).collect(),
+        containers: init_containers.chain(containers).collect(),
         restart_back_off: machine::BackOffConfig::default(),
     }
 }
 
-fn container_config(container: &manifest::Container) -> machine::ContainerConfig {
+fn restart_policy(policy: manifest::RestartPolicy) -> machine::RestartPolicy {
+    match policy {
+        manifest::RestartPolicy::Always => machine::RestartPolicy::Always,
+        manifest::RestartPolicy::OnFailure => machine::RestartPolicy::OnFailure,
+        manifest::RestartPolicy::Never => machine::RestartPolicy::Never,
+    }
+}
+
+fn container_config(container: &manifest::Container, kind: machine::ContainerKind) -> machine::ContainerConfig {
     let probe = |probe: &Option<manifest::Probe>| {
         probe.as_ref().map(|probe| machine::ProbeConfig {
             initial_delay: probe.initial_delay,
@@ -67,6 +81,8 @@ fn container_config(container: &manifest::Container) -> machine::ContainerConfig
     machine::ContainerConfig {
         name: container.name.clone(),
         image: container.image.clone(),
+        kind,
+        restart_policy: container.restart_policy.map(restart_policy),
         startup: probe(&container.startup_probe),
         liveness: probe(&container.liveness_probe),
         readiness: probe(&container.readiness_probe),
@@ -77,7 +93,7 @@ fn container_config(container: &manifest::Container) -> machine::ContainerConfig
 
 /// Looks for a container's image. Until registries come, an imported image satisfies every pull policy.
 pub(crate) async fn ensure_image(node: &Arc<Inner>, entry: &PodEntry, action: ActionId, at: ContainerIndex) -> Input {
-    let container = &entry.pod.spec.containers[at.0];
+    let container = entry.container(at);
     let (images, name) = (node.images.clone(), container.image.clone());
     let resolved = blocking(move || images.resolve(&name)).await;
     let failed = |error, message| Input::Event(Event::ImageFailed { action, error, message });
@@ -121,7 +137,7 @@ pub(crate) async fn start(
     instance: u32,
 ) -> Input {
     let failed = |error, message| Input::Event(Event::ContainerStartFailed { action, error, message });
-    let id = instance_id(&entry.uid, &entry.pod.spec.containers[container.0].name, instance);
+    let id = instance_id(&entry.uid, &entry.container(container).name, instance);
     match node.runtime.attach(&id).await {
         Ok(Attachment::Running(running)) => {
             return Input::Started {
@@ -182,7 +198,7 @@ async fn prepare(
     at: ContainerIndex,
     instance: u32,
 ) -> Result<ContainerSpec, Refusal> {
-    let container = &entry.pod.spec.containers[at.0];
+    let container = entry.container(at);
     remove_earlier(node, entry, &container.name, instance).await?;
     let (images, name) = (node.images.clone(), container.image.clone());
     let directory = root_directory(entry, &container.name, instance);
@@ -290,7 +306,7 @@ fn arguments(container: &manifest::Container, image: &Image) -> Result<Vec<Strin
     command.extend(args);
     if command.is_empty() {
         return Err(config_error(format!(
-            "no command specified: the image \"{}\" names none; set spec.containers[].command of container {}",
+            "no command specified: the image \"{}\" names none; set command of container {}",
             container.image, container.name
         )));
     }
@@ -379,7 +395,7 @@ pub(crate) enum Found {
 
 /// Finds an instance again. One that cannot be found has ended, nobody knows how (B6.3).
 pub(crate) async fn attach(node: &Arc<Inner>, entry: &PodEntry, container: ContainerIndex, instance: u32) -> Found {
-    let id = instance_id(&entry.uid, &entry.pod.spec.containers[container.0].name, instance);
+    let id = instance_id(&entry.uid, &entry.container(container).name, instance);
     match node.runtime.attach(&id).await {
         Ok(Attachment::Running(running)) => return Found::Running(Box::new(running)),
         Ok(Attachment::Exited(record)) => return Found::Ended(record),
@@ -398,7 +414,7 @@ pub(crate) async fn attach(node: &Arc<Inner>, entry: &PodEntry, container: Conta
 
 /// What the agent knows of a pod before it has a sandbox.
 pub(crate) fn facts(node: &Inner, entry: &PodEntry) -> Facts {
-    let containers = entry.pod.spec.containers.iter().map(|container| ContainerFacts {
+    let containers = entry.pod.spec.all_containers().map(|container| ContainerFacts {
         image: container.image.clone(),
         image_id: node
             .images
@@ -417,7 +433,7 @@ pub(crate) fn facts(node: &Inner, entry: &PodEntry) -> Facts {
 
 /// `Guaranteed` if every container has limits of both and equal requests, `BestEffort` if none has any, else `Burstable`.
 fn qos_class(spec: &manifest::PodSpec) -> &'static str {
-    let resources = || spec.containers.iter().map(|container| &container.resources);
+    let resources = || spec.all_containers().map(|container| &container.resources);
     let none = |resources: &manifest::Resources| {
         resources.memory_limit.is_none()
             && resources.memory_request.is_none()
@@ -445,10 +461,7 @@ fn qos_class(spec: &manifest::PodSpec) -> &'static str {
 
 /// The signal that asks a container to stop: the image's, else SIGTERM (B3.1).
 pub(crate) async fn stop_signal(node: &Inner, entry: &PodEntry, container: ContainerIndex) -> i32 {
-    let (images, name) = (
-        node.images.clone(),
-        entry.pod.spec.containers[container.0].image.clone(),
-    );
+    let (images, name) = (node.images.clone(), entry.container(container).image.clone());
     let image = blocking(move || images.resolve(&name)).await;
     image
         .ok()

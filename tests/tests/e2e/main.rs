@@ -7,6 +7,7 @@
 mod agents;
 mod containers;
 mod images;
+mod init;
 mod input;
 mod lives;
 mod plugins;

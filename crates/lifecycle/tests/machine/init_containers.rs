@@ -100,6 +100,23 @@ fn c1_2_a_failure_that_may_not_be_tried_again_fails_the_pod() {
 }
 
 #[test]
+fn b4_2_its_own_policy_decides_before_the_pods() {
+    for (of_pod, own, starts) in [
+        (RestartPolicy::Always, RestartPolicy::Never, 1),
+        (RestartPolicy::Never, RestartPolicy::OnFailure, 2),
+    ] {
+        let mut config = pod(vec![init_container("setup"), container("app")]);
+        config.restart_policy = of_pod;
+        config.containers[0].restart_policy = Some(own);
+        let mut world = World::new(config);
+        world.app().ends = Box::new(|_| Some((seconds(1), 1)));
+        world.begin(seconds(2));
+        assert_eq!(world.seen(&["start"]).len(), starts, "{of_pod:?} {own:?}");
+        assert_eq!(world.state.status().phase == Phase::Failed, starts == 1);
+    }
+}
+
+#[test]
 fn b4_2_what_was_killed_for_want_of_memory_has_failed_whatever_its_code() {
     let mut world = two(RestartPolicy::Always);
     world.applications[0].ends = Box::new(|_| None);

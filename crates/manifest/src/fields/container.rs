@@ -4,7 +4,7 @@ use super::{Kind, NO_CLAIM, NO_MODULE, NO_WINDOWS, noted, refused, warned, yes};
 
 pub(crate) static CONTAINER: Kind = Kind {
     name: "Container",
-    place: "spec.containers[]",
+    place: "spec.containers[] and .initContainers[]",
     fields: &[
         yes("name"),
         yes("image"),
@@ -26,7 +26,10 @@ pub(crate) static CONTAINER: Kind = Kind {
         yes("securityContext"),
         refused("envFrom", "the variables would be missing; write them under env"),
         warned("resizePolicy", "resources are not changed while a container runs"),
-        refused("restartPolicy", "the pod's own policy would apply instead"),
+        noted(
+            "restartPolicy",
+            "instead of the pod's own; `Always` makes an init container a sidecar",
+        ),
         refused("restartPolicyRules", "the pod's own policy would apply instead"),
         refused("stdin", "the process would find its input closed"),
         warned("stdinOnce", "it has no effect without stdin"),

@@ -51,6 +51,7 @@ pub(crate) static POD_SPEC: Kind = Kind {
     place: "spec",
     fields: &[
         yes("containers"),
+        yes("initContainers"),
         yes("volumes"),
         yes("restartPolicy"),
         yes("terminationGracePeriodSeconds"),
@@ -78,10 +79,6 @@ pub(crate) static POD_SPEC: Kind = Kind {
         .but("true"),
         refused("hostnameOverride", "the pod would have another host name"),
         warned("imagePullSecrets", "images are imported, not pulled"),
-        refused(
-            "initContainers",
-            "they would not run before the containers; they come with the lifecycle issue",
-        ),
         warned("nodeName", NO_CLUSTER),
         warned("nodeSelector", NO_CLUSTER),
         refused("os", "the pod's rules may depend on it").but("{\"name\":\"linux\"}"),
