@@ -76,6 +76,8 @@ pub enum HookReason {
     Startup,
     /// The postStart hook failed.
     PostStart,
+    /// All containers of the pod are restarted.
+    Restart,
 }
 
 /// The container that is checked. The plugin can ask for all of it.

@@ -59,6 +59,12 @@ impl PodConfig {
         }
     }
 
+    /// Whether a rule may restart all containers, so that the pod has the condition for it (B5.4).
+    pub(crate) fn may_restart_all(&self) -> bool {
+        let mut rules = self.containers.iter().flat_map(|container| &container.restart_rules);
+        rules.any(|rule| rule.action == RestartAction::RestartAllContainers)
+    }
+
     /// How many of the containers are init containers and sidecars; they are the first ones.
     pub fn init_containers(&self) -> usize {
         let kinds = self.containers.iter().map(|container| container.kind);
@@ -91,6 +97,9 @@ pub struct ContainerConfig {
     /// `restartPolicy`, where the container has its own (B5.2). A sidecar's is not looked at: it always restarts.
     #[serde(default)]
     pub restart_policy: Option<RestartPolicy>,
+    /// `restartPolicyRules`: the first one that matches an exit code decides before the policy does (B5.3).
+    #[serde(default)]
+    pub restart_rules: Vec<RestartRule>,
     /// `startupProbe`.
     pub startup: Option<ProbeConfig>,
     /// `livenessProbe`.
@@ -101,6 +110,33 @@ pub struct ContainerConfig {
     pub post_start: Option<HookConfig>,
     /// `lifecycle.preStop`.
     pub pre_stop: Option<HookConfig>,
+}
+
+/// One of `restartPolicyRules` (B5.3).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RestartRule {
+    /// `action`: what follows an exit that matches.
+    pub action: RestartAction,
+    /// Whether `exitCodes.operator` is `In`, rather than `NotIn`.
+    pub listed: bool,
+    /// `exitCodes.values`.
+    pub exit_codes: Vec<i32>,
+}
+
+impl RestartRule {
+    /// Whether an exit code matches.
+    pub(crate) fn matches(&self, code: i32) -> bool {
+        self.exit_codes.contains(&code) == self.listed
+    }
+}
+
+/// What a rule does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RestartAction {
+    /// `Restart`: the container is restarted, whatever its policy says.
+    Restart,
+    /// `RestartAllContainers`: all of the pod's containers are ended and start again from the first (B5.4).
+    RestartAllContainers,
 }
 
 /// The numbers of a probe, defaulted (A1.1).

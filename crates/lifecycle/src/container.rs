@@ -202,7 +202,7 @@ impl Live {
     /// Whether it can take work (A3.32). An instance that a probe has condemned cannot (F26).
     pub(crate) fn is_ready(&self) -> bool {
         let condemned = self.stop.as_ref().is_some_and(|stop| match stop.cause {
-            HookReason::Liveness | HookReason::Startup | HookReason::PostStart => true,
+            HookReason::Liveness | HookReason::Startup | HookReason::PostStart | HookReason::Restart => true,
             HookReason::Start | HookReason::Delete | HookReason::Completed => false,
         });
         let readiness = self.worker(ProbeKind::Readiness);

@@ -114,6 +114,7 @@ fn conditions(state: &State, phase: Phase, containers: &[ContainerStatus], now: 
     let has_sandbox = state.sandbox == Sandbox::Ready;
     let (initialized, why_not, which) = initialization(phase, containers);
     let (ready, reason, message) = readiness(phase, containers);
+    let restarting_all = state.config.may_restart_all().then(|| restarting_all(state, phase));
     let published = state.published.iter().flat_map(|status| &status.conditions);
     [
         ("PodReadyToStartContainers", has_sandbox, "", String::new()),
@@ -123,6 +124,7 @@ fn conditions(state: &State, phase: Phase, containers: &[ContainerStatus], now: 
         ("PodScheduled", true, "", String::new()),
     ]
     .into_iter()
+    .chain(restarting_all)
     .map(|(name, status, reason, message)| {
         let before = published
             .clone()
@@ -164,6 +166,20 @@ fn initialization(phase: Phase, containers: &[ContainerStatus]) -> (bool, &'stat
         "ContainersNotInitialized",
         format!("containers with incomplete status: [{names}]"),
     )
+}
+
+/// Whether a rule is restarting all containers (B5.4).
+fn restarting_all(state: &State, phase: Phase) -> (&'static str, bool, &'static str, String) {
+    let name = "AllContainersRestarting";
+    match phase {
+        Phase::Succeeded => (name, false, "PodCompleted", String::new()),
+        Phase::Failed => (name, false, "PodFailed", String::new()),
+        Phase::Pending | Phase::Running if state.restarting_all => {
+            let message = "container exited with restart policy rule".to_owned();
+            (name, true, "RestartAllContainersStarted", message)
+        }
+        Phase::Pending | Phase::Running => (name, false, "", String::new()),
+    }
 }
 
 /// Whether all regular containers and sidecars are ready, and if not why (C1.7, C2.3).

@@ -32,6 +32,7 @@ mod messages;
 mod order;
 mod probe;
 mod probing;
+mod restart_all;
 mod sandbox;
 mod start;
 mod state;

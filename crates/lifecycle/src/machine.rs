@@ -66,6 +66,7 @@ impl Machine<'_> {
             self.run_probes(index);
         }
         self.end_by_itself();
+        self.end_restart_all();
         self.start_next();
         self.end_pod();
         self.publish();

@@ -19,7 +19,7 @@ impl Machine<'_> {
     /// empties the queue for good (B3.5).
     pub(crate) fn start_next(&mut self) {
         self.initialize();
-        let held = self.state.containers.iter().any(Container::holds_the_line);
+        let held = self.state.restarting_all || self.state.containers.iter().any(Container::holds_the_line);
         if self.state.sandbox != Sandbox::Ready || held {
             return;
         }
@@ -50,6 +50,9 @@ impl Machine<'_> {
         if let Some(ending) = self.state.ending() {
             self.show(index);
             self.end_with_pod(index, ending);
+        } else if self.state.restarting_all {
+            self.show(index);
+            self.end_to_restart(index);
         } else if let Some(hook) = &self.container_config(index).post_start {
             let timeout = hook.timeout;
             self.run_post_start(index, instance, timeout);
@@ -107,6 +110,8 @@ impl Machine<'_> {
         self.wait(index, reason, message);
         if self.state.ending().is_some() {
             self.finish(index);
+        } else if self.state.restarting_all {
+            self.await_restart(index);
         } else {
             self.retry(index);
         }

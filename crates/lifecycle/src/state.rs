@@ -41,10 +41,14 @@ pub struct State {
     pub(crate) sandbox_back_off: BackOff,
     pub(crate) containers: Vec<Container>,
     /// How many containers, from the first one on, have let the one behind them start: none but init containers and
-    /// sidecars are counted. It never falls, so that a sidecar that is restarted holds nobody back (B4.3).
+    /// sidecars are counted. It falls only if all containers are restarted, so that a sidecar that is restarted holds
+    /// nobody back (B4.3).
     #[serde(default)]
     pub(crate) initialized: usize,
     pub(crate) deletion: Option<Deletion>,
+    /// A rule restarts all containers, and some of them still run (B5.4).
+    #[serde(default)]
+    pub(crate) restarting_all: bool,
     /// The pod ends by itself.
     #[serde(default)]
     pub(crate) termination: Option<Termination>,
@@ -107,6 +111,7 @@ impl State {
             containers,
             initialized: 0,
             deletion: None,
+            restarting_all: false,
             termination: None,
             requests: BTreeMap::new(),
             next_action: 0,

@@ -56,6 +56,7 @@ impl Machine<'_> {
     /// take earlier.
     fn end_containers(&mut self, earlier: Option<Termination>) {
         let Some(ending) = self.state.ending() else { return };
+        self.state.restarting_all = false;
         for index in self.indices() {
             match self.container(index).stage {
                 Stage::FetchingImage { action } => {

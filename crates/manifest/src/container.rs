@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use crate::{
-    Container, ContainerPort, EnvVar, Handler, ImagePullPolicy, Probe, Protocol, Resources, RestartPolicy,
-    SecurityContext, VolumeMount, check::Object, fields, names, probe, quantity, role::Role, source::Source,
+    Container, ContainerPort, EnvVar, Handler, ImagePullPolicy, Probe, Protocol, Resources, SecurityContext,
+    VolumeMount, check::Object, fields, names, probe, quantity, restart, role::Role, source::Source,
     wasm::annotation::Annotations,
 };
 
@@ -74,8 +74,9 @@ fn read<'a>(
     probe::warn_of_one_word(object.report, &object.at("command"), &command);
     let ports = ports(object);
     let checks = checks(name, &ports);
+    let restart_policy_rules = restart::rules(object);
     let restart_policy = match object.get("restartPolicy") {
-        Some(_) => Some(restart_policy(object)?),
+        Some(_) => Some(restart::policy(object)?),
         None => None,
     };
     let (env, resources, volume_mounts) = (env(object), resources(object), volume_mounts(object, &pod.volumes));
@@ -97,6 +98,7 @@ fn read<'a>(
         post_start: checks.post_start?,
         pre_stop: checks.pre_stop?,
         restart_policy,
+        restart_policy_rules: restart_policy_rules?,
         security_context,
         ports,
     })
@@ -122,16 +124,6 @@ impl Checks {
             pre_stop: Some(None),
         }
     }
-}
-
-/// The restart policy of a pod or of one container.
-pub(crate) fn restart_policy(object: &Object<'_>) -> Option<RestartPolicy> {
-    let words = [
-        ("Always", RestartPolicy::Always),
-        ("OnFailure", RestartPolicy::OnFailure),
-        ("Never", RestartPolicy::Never),
-    ];
-    object.word("restartPolicy", &words)
 }
 
 fn checks<'a>(object: &Object<'a>, name: Option<&str>, pod: &Surroundings<'a>, ports: &[ContainerPort]) -> Checks {

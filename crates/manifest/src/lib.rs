@@ -22,6 +22,7 @@ mod pod;
 mod position;
 mod probe;
 mod quantity;
+mod restart;
 mod role;
 mod source;
 mod types;
@@ -35,7 +36,7 @@ pub use fields::documentation;
 pub use pod::{parse_json, parse_yaml};
 pub use types::{
     Container, ContainerPort, EnvVar, Handler, Header, HostPathType, HttpGet, ImagePullPolicy, Metadata, Pod, PodSpec,
-    PortReference, Probe, Protocol, Resources, RestartPolicy, Scheme, SecurityContext, TcpSocket, Volume, VolumeMount,
-    VolumeSource,
+    PortReference, Probe, Protocol, Resources, RestartPolicy, RestartPolicyRule, RestartPolicyRuleAction, Scheme,
+    SecurityContext, TcpSocket, Volume, VolumeMount, VolumeSource,
 };
 pub use wasm::{Allow, ComponentReference, ExecAllow, NetworkAllow, OnError, Wasm, WasmCheck, WasmLimits};

@@ -10,7 +10,7 @@ use crate::{
     container::{self, LABEL_RULE},
     defaults, fields, names,
     position::Origin,
-    quantity,
+    quantity, restart,
     wasm::annotation::Annotations,
     yaml,
 };
@@ -223,7 +223,7 @@ fn spec<'a>(object: &Object<'a>, annotations: &'a Annotations) -> Option<PodSpec
         annotations,
     };
     let (init_containers, containers) = containers(object, &surroundings);
-    let restart_policy = container::restart_policy(object);
+    let restart_policy = restart::policy(object);
     let hostname = object.text("hostname").filter(|name| !name.is_empty());
     if let Some(name) = hostname.filter(|name| !names::is_label(name)) {
         object.report.error(

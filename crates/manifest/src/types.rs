@@ -87,6 +87,25 @@ pub enum RestartPolicy {
     Never,
 }
 
+/// One of `restartPolicyRules`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RestartPolicyRule {
+    /// `action`.
+    pub action: RestartPolicyRuleAction,
+    /// Whether `exitCodes.operator` is `In`, rather than `NotIn`.
+    pub listed: bool,
+    /// `exitCodes.values`.
+    pub exit_codes: Vec<i32>,
+}
+
+/// `action` of a restart policy rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum RestartPolicyRuleAction {
+    Restart,
+    RestartAllContainers,
+}
+
 /// One of `volumes`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Volume {
@@ -171,6 +190,8 @@ pub struct Container {
     pub pre_stop: Option<Handler>,
     /// `restartPolicy`, if the container has its own.
     pub restart_policy: Option<RestartPolicy>,
+    /// `restartPolicyRules`, in their order.
+    pub restart_policy_rules: Vec<RestartPolicyRule>,
     /// `securityContext`, with the pod's own as its default.
     pub security_context: SecurityContext,
 }

@@ -1,7 +1,7 @@
 //! Init containers and sidecars (A1.14).
 #![allow(clippy::unwrap_used)]
 
-use probelet_manifest::{ImagePullPolicy, RestartPolicy, parse_yaml};
+use probelet_manifest::{ImagePullPolicy, RestartPolicy, RestartPolicyRule, RestartPolicyRuleAction, parse_yaml};
 use serde_json::json;
 
 const POD: &str = r#"
@@ -26,6 +26,8 @@ spec:
   - name: web
     image: web:1
     restartPolicy: Never
+    restartPolicyRules:
+    - { action: RestartAllContainers, exitCodes: { operator: NotIn, values: [0, 1] } }
     livenessProbe: {wasm: {component: ./web.wasm}}
 "#;
 
@@ -94,6 +96,17 @@ fn a_components_place_is_counted_from_the_first_init_container() {
     );
     let stored = &pod.document["spec"]["initContainers"][1]["readinessProbe"]["wasm"]["component"];
     assert_eq!(stored, &json!("/base/ready.wasm"));
+}
+
+#[test]
+fn b5_3_rules_are_read_in_their_order() {
+    let pod = parse_yaml(POD, "pod.yaml").unwrap().remove(0);
+    let expected = RestartPolicyRule {
+        action: RestartPolicyRuleAction::RestartAllContainers,
+        listed: false,
+        exit_codes: vec![0, 1],
+    };
+    assert_eq!(pod.spec.containers[0].restart_policy_rules, [expected]);
 }
 
 #[test]

@@ -62,6 +62,17 @@ fn restart_policy(policy: manifest::RestartPolicy) -> machine::RestartPolicy {
     }
 }
 
+fn restart_rule(rule: &manifest::RestartPolicyRule) -> machine::RestartRule {
+    machine::RestartRule {
+        action: match rule.action {
+            manifest::RestartPolicyRuleAction::Restart => machine::RestartAction::Restart,
+            manifest::RestartPolicyRuleAction::RestartAllContainers => machine::RestartAction::RestartAllContainers,
+        },
+        listed: rule.listed,
+        exit_codes: rule.exit_codes.clone(),
+    }
+}
+
 fn container_config(container: &manifest::Container, kind: machine::ContainerKind) -> machine::ContainerConfig {
     let probe = |probe: &Option<manifest::Probe>| {
         probe.as_ref().map(|probe| machine::ProbeConfig {
@@ -83,6 +94,7 @@ fn container_config(container: &manifest::Container, kind: machine::ContainerKin
         image: container.image.clone(),
         kind,
         restart_policy: container.restart_policy.map(restart_policy),
+        restart_rules: container.restart_policy_rules.iter().map(restart_rule).collect(),
         startup: probe(&container.startup_probe),
         liveness: probe(&container.liveness_probe),
         readiness: probe(&container.readiness_probe),

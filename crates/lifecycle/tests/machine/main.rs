@@ -10,6 +10,7 @@ mod init_containers;
 mod probes;
 mod properties;
 mod recovery;
+mod restart_rules;
 mod restarts;
 mod seed;
 mod sidecars;

@@ -5,7 +5,10 @@ use std::{collections::BTreeMap, time::Duration};
 use probelet_lifecycle::{
     State,
     action::{Action, ActionId, HookReason, Request, StopSignal},
-    config::{ContainerConfig, ContainerIndex, ContainerKind, PodConfig, ProbeConfig, RestartPolicy},
+    config::{
+        ContainerConfig, ContainerIndex, ContainerKind, PodConfig, ProbeConfig, RestartAction, RestartPolicy,
+        RestartRule,
+    },
     event::{Event, Exit, ImageError, ProbeOutcome, StartError, Verdict},
     status::{ContainerState, PodStatus},
     step,
@@ -55,19 +58,31 @@ fn a_probe() -> impl Strategy<Value = ProbeConfig> {
     })
 }
 
+fn a_rule() -> impl Strategy<Value = RestartRule> {
+    let action = prop_oneof![Just(RestartAction::Restart), Just(RestartAction::RestartAllContainers)];
+    (action, any::<bool>(), 0..3).prop_map(|(action, listed, code)| RestartRule {
+        action,
+        listed,
+        exit_codes: vec![code],
+    })
+}
+
 fn a_container() -> impl Strategy<Value = ContainerConfig> {
     let probe = || option::of(a_probe());
     let limit = || option::of(1..60u64);
-    (probe(), probe(), probe(), limit(), limit()).prop_map(|(startup, liveness, readiness, post_start, pre_stop)| {
-        ContainerConfig {
+    let checks = (probe(), probe(), probe(), limit(), limit());
+    (checks, option::weighted(0.2, a_rule())).prop_map(
+        |((startup, liveness, readiness, post_start, pre_stop), rule)| ContainerConfig {
+            restart_policy: rule.as_ref().map(|_| RestartPolicy::Never),
+            restart_rules: rule.into_iter().collect(),
             startup,
             liveness,
             readiness,
             post_start: post_start.map(hook),
             pre_stop: pre_stop.map(hook),
             ..container("app")
-        }
-    })
+        },
+    )
 }
 
 fn a_pod() -> impl Strategy<Value = PodConfig> {
@@ -397,9 +412,12 @@ impl Truth {
         }
     }
 
-    /// B4.2, B4.5: only a pod that does not restart everything can end with its sidecars still to be ended.
+    /// B4.2, B4.5, B5.4: a pod that does not restart everything can end with its sidecars still to be ended, and one that
+    /// restarts all containers begins anew.
     fn may_end_by_itself(&self) -> bool {
+        let containers = &self.config.containers;
         self.config.init_containers() > 0 && self.config.restart_policy != RestartPolicy::Always
+            || containers.iter().any(|container| !container.restart_rules.is_empty())
     }
 
     /// B4.1, B4.3: whoever stands before it has let it start.

@@ -30,7 +30,7 @@ pub(crate) static CONTAINER: Kind = Kind {
             "restartPolicy",
             "instead of the pod's own; `Always` makes an init container a sidecar",
         ),
-        refused("restartPolicyRules", "the pod's own policy would apply instead"),
+        yes("restartPolicyRules"),
         refused("stdin", "the process would find its input closed"),
         warned("stdinOnce", "it has no effect without stdin"),
         warned("terminationMessagePath", "no message is read from there").but("\"/dev/termination-log\""),
@@ -38,6 +38,18 @@ pub(crate) static CONTAINER: Kind = Kind {
         refused("tty", "the process would have no terminal"),
         refused("volumeDevices", "the devices would be missing"),
     ],
+};
+
+pub(crate) static RESTART_RULE: Kind = Kind {
+    name: "ContainerRestartRule",
+    place: "spec.containers[].restartPolicyRules[]",
+    fields: &[yes("action"), yes("exitCodes")],
+};
+
+pub(crate) static RESTART_EXIT_CODES: Kind = Kind {
+    name: "ContainerRestartRuleOnExitCodes",
+    place: "spec.containers[].restartPolicyRules[].exitCodes",
+    fields: &[yes("operator"), yes("values")],
 };
 
 pub(crate) static CONTAINER_PORT: Kind = Kind {

@@ -53,6 +53,8 @@ fn the_table_has_every_field_of_kubernetes_and_no_other() {
     compare::<v1::PodSpec>(&POD_SPEC, &[]);
     compare::<v1::PodSecurityContext>(&POD_SECURITY_CONTEXT, &[]);
     compare::<v1::Container>(&CONTAINER, &[]);
+    compare::<v1::ContainerRestartRule>(&RESTART_RULE, &[]);
+    compare::<v1::ContainerRestartRuleOnExitCodes>(&RESTART_EXIT_CODES, &[]);
     compare::<v1::ContainerPort>(&CONTAINER_PORT, &[]);
     compare::<v1::EnvVar>(&ENV_VAR, &[]);
     compare::<v1::ResourceRequirements>(&RESOURCES, &[]);
