@@ -118,6 +118,7 @@ impl context::Host for RunState {
             HookReason::Liveness => "liveness",
             HookReason::Startup => "startup",
             HookReason::PostStart => "post-start",
+            HookReason::Deadline => "deadline",
             HookReason::Restart => "restart",
         };
         Ok(Some(word.to_owned()))

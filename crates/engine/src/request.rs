@@ -76,6 +76,8 @@ pub enum HookReason {
     Startup,
     /// The postStart hook failed.
     PostStart,
+    /// The pod has been active for longer than it may.
+    Deadline,
     /// All containers of the pod are restarted.
     Restart,
 }

@@ -116,6 +116,8 @@ pub enum HookReason {
     Startup,
     /// The postStart hook failed.
     PostStart,
+    /// The pod has been active for longer than it may (B6.6).
+    Deadline,
     /// A rule restarts all containers. They have no grace period, so no hook runs for this reason (B2.10).
     Restart,
 }

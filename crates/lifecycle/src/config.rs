@@ -21,6 +21,12 @@ pub struct PodConfig {
     pub restart_policy: RestartPolicy,
     /// `spec.terminationGracePeriodSeconds`.
     pub termination_grace_period: Duration,
+    /// `spec.activeDeadlineSeconds`: how long after its acceptance the pod is ended (B6.6).
+    #[serde(default)]
+    pub active_deadline: Option<Duration>,
+    /// `spec.readinessGates`: the conditions that must be true beside the containers' readiness (C2.4).
+    #[serde(default)]
+    pub readiness_gates: Vec<String>,
     /// `spec.initContainers` in their order, then `spec.containers` in theirs.
     pub containers: Vec<ContainerConfig>,
     /// How long a container that ends again and again waits for its restart; a setting of the node.

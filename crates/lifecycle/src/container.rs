@@ -203,7 +203,7 @@ impl Live {
     pub(crate) fn is_ready(&self) -> bool {
         let condemned = self.stop.as_ref().is_some_and(|stop| match stop.cause {
             HookReason::Liveness | HookReason::Startup | HookReason::PostStart | HookReason::Restart => true,
-            HookReason::Start | HookReason::Delete | HookReason::Completed => false,
+            HookReason::Start | HookReason::Delete | HookReason::Completed | HookReason::Deadline => false,
         });
         let readiness = self.worker(ProbeKind::Readiness);
         self.is_started() && !condemned && readiness.is_none_or(|readiness| readiness.result == ProbeResult::Success)

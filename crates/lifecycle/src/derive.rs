@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use crate::{
+    action::HookReason,
     config::{ContainerConfig, ContainerKind},
     container::{Container, Live, Stage},
+    messages::DEADLINE_EXCEEDED,
     state::{Sandbox, State},
-    status::{Condition, ContainerState, ContainerStatus, Phase, PodStatus},
+    status::{Condition, ConditionStatus, ContainerState, ContainerStatus, Phase, PodStatus},
     time::WallTime,
 };
 
@@ -29,14 +31,20 @@ pub(crate) fn status(state: &State, now: WallTime) -> PodStatus {
         .collect();
     let phase = phase(state);
     let deletion = state.deletion;
+    let (reason, message) = match phase {
+        // C1.6: with the phase, and not before.
+        Phase::Failed if has_passed_its_deadline(state) => DEADLINE_EXCEEDED,
+        _ => ("", ""),
+    };
     PodStatus {
         phase,
-        reason: String::new(),
-        message: String::new(),
+        reason: reason.to_owned(),
+        message: message.to_owned(),
         start_time: state.accepted.wall,
         deletion_time: deletion.map(|deletion| later(deletion.asked.wall, deletion.grace_period)),
         deletion_grace_seconds: deletion.map(|deletion| deletion.grace_period.as_secs()),
         conditions: conditions(state, phase, &containers, now),
+        other_conditions: state.other_conditions.clone(),
         containers,
     }
 }
@@ -58,7 +66,7 @@ fn phase(state: &State) -> Phase {
     let never_ran = |container: &Container| container.ended.is_none() && container.shown().is_none();
     if containers.iter().all(|container| container.stage == Stage::Done) {
         // One that was deleted before it ever ran has not ended well (C1.8).
-        if regular().all(ended_well) {
+        if regular().all(ended_well) && !has_passed_its_deadline(state) {
             Phase::Succeeded
         } else {
             Phase::Failed
@@ -68,6 +76,13 @@ fn phase(state: &State) -> Phase {
     } else {
         Phase::Running
     }
+}
+
+/// Whether the pod was ended since it had been active for too long: it has failed then, whatever its containers' exit
+/// codes are (B6.6).
+fn has_passed_its_deadline(state: &State) -> bool {
+    let cause = state.termination.map(|termination| termination.cause);
+    cause == Some(HookReason::Deadline)
 }
 
 fn container_status(container: &Container, config: &ContainerConfig, first_reason: &str) -> ContainerStatus {
@@ -113,14 +128,19 @@ fn container_status(container: &Container, config: &ContainerConfig, first_reaso
 fn conditions(state: &State, phase: Phase, containers: &[ContainerStatus], now: WallTime) -> Vec<Condition> {
     let has_sandbox = state.sandbox == Sandbox::Ready;
     let (initialized, why_not, which) = initialization(phase, containers);
-    let (ready, reason, message) = readiness(phase, containers);
+    let (containers_ready, reason, message) = readiness(phase, containers);
+    let (ready, why_unready, gates) = if containers_ready {
+        passes_gates(state)
+    } else {
+        (false, reason, message.clone())
+    };
     let restarting_all = state.config.may_restart_all().then(|| restarting_all(state, phase));
     let published = state.published.iter().flat_map(|status| &status.conditions);
     [
         ("PodReadyToStartContainers", has_sandbox, "", String::new()),
         ("Initialized", initialized, why_not, which),
-        ("Ready", ready, reason, message.clone()),
-        ("ContainersReady", ready, reason, message),
+        ("Ready", ready, why_unready, gates),
+        ("ContainersReady", containers_ready, reason, message),
         ("PodScheduled", true, "", String::new()),
     ]
     .into_iter()
@@ -166,6 +186,28 @@ fn initialization(phase: Phase, containers: &[ContainerStatus]) -> (bool, &'stat
         "ContainersNotInitialized",
         format!("containers with incomplete status: [{names}]"),
     )
+}
+
+/// Whether the conditions are true that the pod's readiness gates name, and if not which are not (C2.4).
+fn passes_gates(state: &State) -> (bool, &'static str, String) {
+    let faults = state.config.readiness_gates.iter().filter_map(|gate| {
+        let condition = state.other_conditions.iter().find(|condition| condition.name == *gate);
+        match condition.map(|condition| condition.status) {
+            Some(ConditionStatus::True) => None,
+            None => Some(format!(
+                "corresponding condition of pod readiness gate \"{gate}\" does not exist."
+            )),
+            Some(status) => Some(format!(
+                "the status of pod readiness gate \"{gate}\" is not \"True\", but {status:?}"
+            )),
+        }
+    });
+    let faults: Vec<_> = faults.collect();
+    if faults.is_empty() {
+        (true, "", String::new())
+    } else {
+        (false, "ReadinessGatesNotReady", faults.join(", "))
+    }
 }
 
 /// Whether a rule is restarting all containers (B5.4).

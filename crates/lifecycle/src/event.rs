@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{action::ActionId, config::ContainerIndex};
+use crate::{action::ActionId, config::ContainerIndex, status::ConditionStatus};
 
 /// One thing that happened. A reply names the [`ActionId`] that it answers; one that answers nothing outstanding came
 /// too late and is dropped.
@@ -81,6 +81,17 @@ pub enum Event {
     Delete {
         /// The grace period asked for; `None` is the pod's own. Zero forces.
         grace_period: Option<Duration>,
+    },
+    /// Somebody else sets a condition of the pod, such as one that a readiness gate waits for (C2.7).
+    ConditionSet {
+        /// `type`; one of [`OWN_CONDITIONS`](crate::OWN_CONDITIONS) is dropped.
+        name: String,
+        /// `status`.
+        status: ConditionStatus,
+        /// `reason`; may be empty.
+        reason: String,
+        /// `message`; may be empty.
+        message: String,
     },
     /// The pod's namespaces, network and volumes are gone.
     SandboxRemoved {

@@ -20,6 +20,7 @@
 
 pub mod action;
 mod back_off;
+mod conditions;
 pub mod config;
 mod container;
 mod derive;
@@ -40,6 +41,7 @@ pub mod status;
 mod stop;
 pub mod time;
 
+pub use conditions::{MAX_OTHER_CONDITIONS, OWN_CONDITIONS};
 pub use machine::step;
 pub use probe::ProbeResult;
 pub use state::{State, UnknownVersion};

@@ -54,6 +54,12 @@ impl Machine<'_> {
             Event::ProbeFinished { action, outcome } => self.probe_finished(action, outcome),
             Event::HookFinished { action, result } => self.hook_finished(action, result),
             Event::Delete { grace_period } => self.delete(grace_period),
+            Event::ConditionSet {
+                name,
+                status,
+                reason,
+                message,
+            } => self.set_condition(name, status, &reason, &message),
         }
     }
 
@@ -65,6 +71,7 @@ impl Machine<'_> {
             self.end_hooks(index);
             self.run_probes(index);
         }
+        self.end_at_deadline();
         self.end_by_itself();
         self.end_restart_all();
         self.start_next();

@@ -25,6 +25,15 @@ pub(crate) fn warning(container: ContainerIndex, reason: &str, message: impl Int
     }
 }
 
+pub(crate) fn pod_normal(reason: &str, message: impl Into<String>) -> PodEvent {
+    PodEvent {
+        severity: Severity::Normal,
+        reason: reason.to_owned(),
+        message: message.into(),
+        container: None,
+    }
+}
+
 pub(crate) fn pod_warning(reason: &str, message: impl Into<String>) -> PodEvent {
     PodEvent {
         severity: Severity::Warning,
@@ -33,6 +42,12 @@ pub(crate) fn pod_warning(reason: &str, message: impl Into<String>) -> PodEvent 
         container: None,
     }
 }
+
+/// Why a pod was ended that has been active for too long: as an event, and in the status (A4.12, B6.6).
+pub(crate) const DEADLINE_EXCEEDED: (&str, &str) = (
+    "DeadlineExceeded",
+    "Pod was active on the node longer than the specified deadline",
+);
 
 /// The longest message that the state keeps: as long as a termination message may be (B6.5).
 const MAX_MESSAGE_BYTES: usize = 4096;

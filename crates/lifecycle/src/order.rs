@@ -5,6 +5,7 @@ use crate::{
     config::{ContainerIndex, ContainerKind},
     container::{Container, Live, Stage},
     machine::Machine,
+    messages::{DEADLINE_EXCEEDED, pod_normal},
 };
 
 impl Machine<'_> {
@@ -39,6 +40,15 @@ impl Machine<'_> {
         let all = self.state.containers.iter().zip(&self.state.config.containers);
         all.skip(index.0 + 1)
             .any(|(container, config)| config.kind != ContainerKind::Init && container.is_up())
+    }
+
+    /// Ends a pod that has been active for longer than it may (B6.6).
+    pub(crate) fn end_at_deadline(&mut self) {
+        if self.state.deadline().is_some_and(|deadline| deadline <= self.now.boot) {
+            let (reason, message) = DEADLINE_EXCEEDED;
+            self.record(pod_normal(reason, message));
+            self.terminate(HookReason::Deadline);
+        }
     }
 
     /// Ends a pod of which no regular container is left to run (B4.5), or whose initialization has failed (B4.2).

@@ -8,10 +8,10 @@ use crate::{
     action::{ActionId, HookReason, ProbeKind, Request},
     back_off::BackOff,
     config::{ContainerIndex, PodConfig},
-    container::Container,
+    container::{Container, Stage},
     derive,
     probe::ProbeResult,
-    status::PodStatus,
+    status::{OtherCondition, PodStatus},
     time::{BootTime, Now},
 };
 
@@ -52,6 +52,9 @@ pub struct State {
     /// The pod ends by itself.
     #[serde(default)]
     pub(crate) termination: Option<Termination>,
+    /// The conditions that others have set.
+    #[serde(default)]
+    pub(crate) other_conditions: Vec<OtherCondition>,
     /// What has been asked for and not been answered. At most one for the sandbox, and for each container one for its
     /// start, one for a hook and one for each probe.
     pub(crate) requests: BTreeMap<ActionId, Request>,
@@ -113,6 +116,7 @@ impl State {
             deletion: None,
             restarting_all: false,
             termination: None,
+            other_conditions: Vec::new(),
             requests: BTreeMap::new(),
             next_action: 0,
             unpublished: true,
@@ -143,7 +147,15 @@ impl State {
             .iter()
             .filter_map(Container::next_wake)
             .chain(sandbox)
+            .chain(self.deadline())
             .min()
+    }
+
+    /// When the pod has been active for as long as it may; `None` if it may be for ever, or is ending already (B6.6).
+    pub(crate) fn deadline(&self) -> Option<BootTime> {
+        let deadline = self.accepted.boot.after(self.config.active_deadline?);
+        let has_ended = || self.containers.iter().all(|container| container.stage == Stage::Done);
+        (self.ending().is_none() && !has_ended()).then_some(deadline)
     }
 
     /// What has been asked for and not been answered, in the order of asking. An agent that comes back asks again.

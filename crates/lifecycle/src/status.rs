@@ -21,6 +21,9 @@ pub struct PodStatus {
     pub deletion_grace_seconds: Option<u64>,
     /// `status.conditions` (C2), in Kubernetes' order.
     pub conditions: Vec<Condition>,
+    /// The conditions that others have set, as they were told (C2.7).
+    #[serde(default)]
+    pub other_conditions: Vec<OtherCondition>,
     /// One for each container, in the order of the configuration: init containers and sidecars first.
     pub containers: Vec<ContainerStatus>,
 }
@@ -51,6 +54,30 @@ pub struct Condition {
     pub message: String,
     /// `lastTransitionTime`: when the status last changed.
     pub last_transition: WallTime,
+}
+
+/// A condition that somebody else has set.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OtherCondition {
+    /// `type`.
+    pub name: String,
+    /// `status`.
+    pub status: ConditionStatus,
+    /// `reason`; empty where there is none.
+    pub reason: String,
+    /// `message`; empty where there is none.
+    pub message: String,
+    /// `lastTransitionTime`: when the status last changed.
+    pub last_transition: WallTime,
+}
+
+/// `status` of a condition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub enum ConditionStatus {
+    True,
+    False,
+    Unknown,
 }
 
 /// The status of a container (C3).

@@ -100,6 +100,8 @@ impl<'a> World<'a> {
             uid: "uid".into(),
             restart_policy: RestartPolicy::Always,
             termination_grace_period: Duration::from_secs(30),
+            active_deadline: None,
+            readiness_gates: Vec::new(),
             containers: vec![ContainerConfig {
                 name: "app".into(),
                 image: "image".into(),

@@ -30,6 +30,8 @@ fn fill_container(container: &mut Map<String, Value>, annotations: &mut Annotati
     if let Some(policy) = policy {
         default(container, "imagePullPolicy", json!(policy));
     }
+    default(container, "terminationMessagePath", json!("/dev/termination-log"));
+    default(container, "terminationMessagePolicy", json!("File"));
     for port in items(container.get_mut("ports")) {
         default(port, "protocol", json!("TCP"));
     }

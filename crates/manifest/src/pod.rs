@@ -10,7 +10,7 @@ use crate::{
     container::{self, LABEL_RULE},
     defaults, fields, names,
     position::Origin,
-    quantity, restart,
+    quantity, readiness_gate, restart,
     wasm::annotation::Annotations,
     yaml,
 };
@@ -220,6 +220,7 @@ fn spec<'a>(object: &Object<'a>, annotations: &'a Annotations) -> Option<PodSpec
         user,
         group,
         grace,
+        has_os: os_name(object).is_some(),
         annotations,
     };
     let (init_containers, containers) = containers(object, &surroundings);
@@ -231,6 +232,11 @@ fn spec<'a>(object: &Object<'a>, annotations: &'a Annotations) -> Option<PodSpec
             format!("Invalid value: \"{name}\": {LABEL_RULE}"),
         );
     }
+    // A1.19
+    let active_deadline = object
+        .number("activeDeadlineSeconds", 1, i64::from(i32::MAX))
+        .and_then(|seconds| u64::try_from(seconds).ok());
+    let readiness_gates = readiness_gate::read(object);
     let host_network = object.switch("hostNetwork").unwrap_or(false);
     Some(PodSpec {
         init_containers: init_containers?,
@@ -238,9 +244,18 @@ fn spec<'a>(object: &Object<'a>, annotations: &'a Annotations) -> Option<PodSpec
         volumes,
         restart_policy: restart_policy?,
         termination_grace_period: Duration::from_secs(grace?),
+        active_deadline: active_deadline.map(Duration::from_secs),
+        readiness_gates,
         host_network,
         hostname: hostname.map(str::to_owned),
     })
+}
+
+/// `os.name`, which can only be Linux here.
+fn os_name(spec: &Object<'_>) -> Option<()> {
+    let os = spec.object("os", &fields::POD_OS)?;
+    os.required("name")?;
+    os.word("name", &[("linux", ())])
 }
 
 /// The init containers and the containers, if none has a fault. A name is unique among all of them.

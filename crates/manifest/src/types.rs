@@ -47,6 +47,10 @@ pub struct PodSpec {
     pub restart_policy: RestartPolicy,
     /// `terminationGracePeriodSeconds`.
     pub termination_grace_period: Duration,
+    /// `activeDeadlineSeconds`.
+    pub active_deadline: Option<Duration>,
+    /// The `conditionType` of each of `readinessGates`.
+    pub readiness_gates: Vec<String>,
     /// `hostNetwork`.
     pub host_network: bool,
     /// `hostname`.
@@ -188,6 +192,12 @@ pub struct Container {
     pub post_start: Option<Handler>,
     /// `lifecycle.preStop`.
     pub pre_stop: Option<Handler>,
+    /// `lifecycle.stopSignal`, such as `SIGQUIT`; the image's own if there is none.
+    pub stop_signal: Option<String>,
+    /// `terminationMessagePath`.
+    pub termination_message_path: String,
+    /// Whether `terminationMessagePolicy` is `FallbackToLogsOnError`, rather than `File`.
+    pub falls_back_to_logs: bool,
     /// `restartPolicy`, if the container has its own.
     pub restart_policy: Option<RestartPolicy>,
     /// `restartPolicyRules`, in their order.

@@ -414,6 +414,7 @@ fn engine_reason(reason: HookReason) -> probelet_engine::HookReason {
         HookReason::Liveness => probelet_engine::HookReason::Liveness,
         HookReason::Startup => probelet_engine::HookReason::Startup,
         HookReason::PostStart => probelet_engine::HookReason::PostStart,
+        HookReason::Deadline => probelet_engine::HookReason::Deadline,
         HookReason::Restart => probelet_engine::HookReason::Restart,
     }
 }

@@ -27,10 +27,11 @@ use crate::{
     check::{self, CheckResult},
     clock,
     components::Components,
-    handle::{Collection, Document, PodKey, RunRecord},
+    handle::{Collection, ConditionUpdate, Document, PodKey, RunRecord},
     history::History,
     inner::Inner,
     kept::KeptStates,
+    last_words,
     metrics::Metrics,
     recorder::{PodEvents, Subject},
     sandbox::{self, Sandbox},
@@ -95,6 +96,11 @@ pub(crate) enum Input {
     /// Somebody deletes the pod; the reply is its document after that.
     Delete {
         grace_period: Option<Duration>,
+        reply: oneshot::Sender<Document>,
+    },
+    /// Somebody sets conditions; the reply is the pod's document after that.
+    Conditions {
+        conditions: Vec<ConditionUpdate>,
         reply: oneshot::Sender<Document>,
     },
     /// A component was exchanged, or could not be.
@@ -307,8 +313,18 @@ impl PodTask {
             }
             Input::Delete { grace_period, reply } => {
                 self.handle(Event::Delete { grace_period });
-                let document = self.node.objects.get(Collection::Pods, &self.entry.key);
-                let _ = reply.send(document.unwrap_or_else(|| Arc::new(self.entry.pod.document.clone())));
+                let _ = reply.send(self.document());
+            }
+            Input::Conditions { conditions, reply } => {
+                for condition in conditions {
+                    self.handle(Event::ConditionSet {
+                        name: condition.name,
+                        status: condition.status,
+                        reason: condition.reason,
+                        message: condition.message,
+                    });
+                }
+                let _ = reply.send(self.document());
             }
             Input::Reloaded(event) => {
                 self.events.record(clock::now().wall, &event);
@@ -316,6 +332,12 @@ impl PodTask {
             }
             Input::Detach => {}
         }
+    }
+
+    /// The pod's document as it is shown now.
+    fn document(&self) -> Document {
+        let document = self.node.objects.get(Collection::Pods, &self.entry.key);
+        document.unwrap_or_else(|| Arc::new(self.entry.pod.document.clone()))
     }
 
     /// One step of the machine: the state is on disk before its actions are taken (invariant 5).
@@ -496,13 +518,14 @@ impl PodTask {
             ended: receiver,
         };
         self.entry.instances()[container.0] = Some(instance);
+        let entry = self.entry.clone();
         self.spawn(async move {
             let record = running.wait().await;
             ended.send_replace(true);
             Input::Event(Event::ContainerExited {
                 container,
                 instance: number,
-                exit: exit(record),
+                exit: exit(&entry, container, number, record).await,
             })
         });
     }
@@ -523,10 +546,11 @@ impl PodTask {
             match start::attach(&self.node, &self.entry, container, instance).await {
                 start::Found::Running(running) => self.adopt_container(container, instance, *running),
                 start::Found::Ended(record) => {
+                    let exit = exit(&self.entry, container, instance, record).await;
                     self.handle(Event::ContainerExited {
                         container,
                         instance,
-                        exit: exit(record),
+                        exit,
                     });
                 }
             }
@@ -562,7 +586,8 @@ impl PodTask {
     }
 }
 
-fn exit(record: ExitRecord) -> Exit {
+/// How an instance has ended, with its last words.
+async fn exit(entry: &PodEntry, container: ContainerIndex, instance: u32, record: ExitRecord) -> Exit {
     let ExitRecord {
         code,
         signal,
@@ -575,7 +600,7 @@ fn exit(record: ExitRecord) -> Exit {
         signal,
         oom_killed,
         lost,
-        message: String::new(),
+        message: last_words::read(entry, container, instance, code).await,
     }
 }
 

@@ -20,7 +20,7 @@ use probelet_manifest::{self as manifest, ImagePullPolicy};
 
 use crate::{
     inner::Inner,
-    logs,
+    last_words, logs,
     pod::{Input, PodEntry},
     sandbox::{self, Sandbox},
     status::{ContainerFacts, Facts, instance_id},
@@ -49,6 +49,8 @@ pub(crate) fn pod_config(entry: &PodEntry) -> machine::PodConfig {
         uid: entry.uid.clone(),
         restart_policy: restart_policy(spec.restart_policy),
         termination_grace_period: spec.termination_grace_period,
+        active_deadline: spec.active_deadline,
+        readiness_gates: spec.readiness_gates.clone(),
         containers: init_containers.chain(containers).collect(),
         restart_back_off: machine::BackOffConfig::default(),
     }
@@ -255,7 +257,7 @@ fn container_spec(
         args: arguments(container, image)?,
         working_directory: working_directory(container, image),
         user: user(container, image, &root)?,
-        mounts: mounts(sandbox, container)?,
+        mounts: mounts(entry, sandbox, container, instance)?,
         network_namespace: sandbox.network.network_namespace.clone(),
         ipc_namespace: Some(sandbox.network.ipc_namespace.clone()),
         uts_namespace: sandbox.network.uts_namespace.clone(),
@@ -346,7 +348,12 @@ fn user(container: &manifest::Container, image: &Image, root: &Path) -> Result<U
     })
 }
 
-fn mounts(sandbox: &Sandbox, container: &manifest::Container) -> Result<Vec<Mount>, Refusal> {
+fn mounts(
+    entry: &PodEntry,
+    sandbox: &Sandbox,
+    container: &manifest::Container,
+    instance: u32,
+) -> Result<Vec<Mount>, Refusal> {
     let bind = |source: &Path, destination: &str, read_only| Mount {
         destination: destination.into(),
         read_only,
@@ -368,6 +375,8 @@ fn mounts(sandbox: &Sandbox, container: &manifest::Container) -> Result<Vec<Moun
         };
         mounts.push(bind(source, &mount.mount_path, mount.read_only));
     }
+    let last_words = last_words::create(entry, &container.name, instance).map_err(create_error)?;
+    mounts.push(bind(&last_words, &container.termination_message_path, false));
     Ok(mounts)
 }
 
@@ -471,9 +480,13 @@ fn qos_class(spec: &manifest::PodSpec) -> &'static str {
     }
 }
 
-/// The signal that asks a container to stop: the image's, else SIGTERM (B3.1).
+/// The signal that asks a container to stop: the manifest's, else the image's, else SIGTERM (B3.1).
 pub(crate) async fn stop_signal(node: &Inner, entry: &PodEntry, container: ContainerIndex) -> i32 {
-    let (images, name) = (node.images.clone(), entry.container(container).image.clone());
+    let container = entry.container(container);
+    if let Some(number) = container.stop_signal.as_deref().and_then(signal_number) {
+        return number;
+    }
+    let (images, name) = (node.images.clone(), container.image.clone());
     let image = blocking(move || images.resolve(&name)).await;
     image
         .ok()
@@ -484,7 +497,7 @@ pub(crate) async fn stop_signal(node: &Inner, entry: &PodEntry, container: Conta
 
 const SIGTERM: i32 = 15;
 
-/// A signal as images name it: `SIGQUIT`, `QUIT` or `3`.
+/// A signal as images and manifests name it: `SIGQUIT`, `QUIT`, `3` or `SIGRTMAX-1`.
 fn signal_number(name: &str) -> Option<i32> {
     const NAMES: [&str; 31] = [
         "HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "KILL", "USR1", "SEGV", "USR2", "PIPE", "ALRM",
@@ -493,11 +506,16 @@ fn signal_number(name: &str) -> Option<i32> {
     ];
     const REAL_TIME_MINIMUM: i32 = 34;
     const MOST: i32 = 64;
+    const OTHER_NAMES: [(&str, i32); 3] = [("CLD", 17), ("IOT", 6), ("POLL", 29)];
     let name = name.strip_prefix("SIG").unwrap_or(name);
     let number = if let Ok(number) = name.parse::<i32>() {
         number
     } else if let Some(rest) = name.strip_prefix("RTMIN") {
         REAL_TIME_MINIMUM + if rest.is_empty() { 0 } else { rest.parse::<i32>().ok()? }
+    } else if let Some(rest) = name.strip_prefix("RTMAX") {
+        MOST + if rest.is_empty() { 0 } else { rest.parse::<i32>().ok()? }
+    } else if let Some((_, number)) = OTHER_NAMES.iter().find(|(other, _)| *other == name) {
+        *number
     } else {
         i32::try_from(NAMES.iter().position(|known| *known == name)?).ok()? + 1
     };
@@ -512,5 +530,7 @@ mod tests {
     fn signals_are_named_as_images_name_them() {
         let numbers = ["SIGTERM", "QUIT", "3", "SIGRTMIN+3", "SIGNONE", "0", "99"].map(signal_number);
         assert_eq!(numbers, [Some(15), Some(3), Some(3), Some(37), None, None, None]);
+        let numbers = ["SIGRTMAX", "SIGRTMAX-14", "SIGPOLL", "SIGIO", "SIGIOT", "SIGCLD"].map(signal_number);
+        assert_eq!(numbers, [Some(64), Some(50), Some(29), Some(29), Some(6), Some(17)]);
     }
 }

@@ -6,6 +6,7 @@
 
 mod agents;
 mod containers;
+mod ends;
 mod images;
 mod init;
 mod input;

@@ -3,12 +3,14 @@
 #![allow(clippy::unwrap_used)]
 
 mod back_off;
+mod deadline;
 mod deletion;
 mod errors;
 mod hooks;
 mod init_containers;
 mod probes;
 mod properties;
+mod readiness_gates;
 mod recovery;
 mod restart_rules;
 mod restarts;

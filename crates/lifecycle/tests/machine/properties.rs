@@ -606,7 +606,11 @@ fn answered(event: &Event) -> Option<ActionId> {
         | Event::ContainerStartFailed { action, .. }
         | Event::ProbeFinished { action, .. }
         | Event::HookFinished { action, .. } => Some(*action),
-        Event::Begin | Event::Wake | Event::Delete { .. } | Event::ContainerExited { .. } => None,
+        Event::Begin
+        | Event::Wake
+        | Event::Delete { .. }
+        | Event::ConditionSet { .. }
+        | Event::ContainerExited { .. } => None,
     }
 }
 

@@ -56,6 +56,8 @@ pub(crate) fn pod(containers: Vec<ContainerConfig>) -> PodConfig {
         uid: "u-1".into(),
         restart_policy: RestartPolicy::Always,
         termination_grace_period: Duration::from_secs(30),
+        active_deadline: None,
+        readiness_gates: Vec::new(),
         containers,
         restart_back_off: BackOffConfig::default(),
     }

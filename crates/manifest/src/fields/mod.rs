@@ -12,7 +12,9 @@ pub(crate) use container::{
     SECURITY_CONTEXT, VOLUME_MOUNT,
 };
 pub(crate) use handlers::{EXEC, HTTP_GET, HTTP_HEADER, LIFECYCLE, LIFECYCLE_HANDLER, PROBE, SLEEP, TCP_SOCKET};
-pub(crate) use pod::{EMPTY_DIR, HOST_PATH, METADATA, POD, POD_SECURITY_CONTEXT, POD_SPEC, VOLUME};
+pub(crate) use pod::{
+    EMPTY_DIR, HOST_PATH, METADATA, POD, POD_OS, POD_SECURITY_CONTEXT, POD_SPEC, READINESS_GATE, VOLUME,
+};
 pub(crate) use wasm::{WASM, WASM_ALLOW, WASM_LIMITS, WASM_PROBE};
 
 /// What becomes of a field.
@@ -121,6 +123,8 @@ pub(crate) static TABLE: &[&Kind] = &[
     &POD,
     &METADATA,
     &POD_SPEC,
+    &READINESS_GATE,
+    &POD_OS,
     &POD_SECURITY_CONTEXT,
     &CONTAINER,
     &RESTART_RULE,
