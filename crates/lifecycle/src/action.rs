@@ -142,6 +142,8 @@ pub struct PodEvent {
     pub message: String,
     /// The container that it is about, if it is about one.
     pub container: Option<ContainerIndex>,
+    /// Whether it says only that something goes on as it was: people can do without some of these (C6.3, F31).
+    pub repeated: bool,
 }
 
 /// The type of a Kubernetes event.

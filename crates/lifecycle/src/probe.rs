@@ -52,6 +52,30 @@ pub(crate) struct Worker {
     /// the failures around it. Zero in states that were stored before it was counted.
     #[serde(default)]
     errors_in_a_row: u32,
+    /// The trouble that people have been told of, until a success.
+    #[serde(default)]
+    trouble: Option<Trouble>,
+}
+
+/// Runs that did not succeed, one after another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Trouble {
+    since: BootTime,
+    /// How the last run of them ended.
+    verdict: Verdict,
+}
+
+/// What an outcome is to people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum News {
+    /// All is well, as before.
+    None,
+    /// Something is wrong, and was not or not so before.
+    Trouble,
+    /// It is still wrong.
+    StillTrouble,
+    /// All is well again, after so long.
+    Recovered(Duration),
 }
 
 impl Worker {
@@ -67,6 +91,27 @@ impl Worker {
             last: None,
             in_a_row: 0,
             errors_in_a_row: 0,
+            trouble: None,
+        }
+    }
+
+    /// What is to be told of an outcome (F31).
+    pub(crate) fn news(&mut self, verdict: Verdict, now: BootTime) -> News {
+        if verdict == Verdict::Success {
+            return match self.trouble.take() {
+                // What counted as a success was never down.
+                None => News::None,
+                Some(trouble) if trouble.verdict == Verdict::Warning => News::None,
+                Some(trouble) => News::Recovered(now.since(trouble.since)),
+            };
+        }
+        let before = self.trouble;
+        let since = before.map_or(now, |before| before.since);
+        self.trouble = Some(Trouble { since, verdict });
+        if before.is_some_and(|before| before.verdict == verdict) {
+            News::StillTrouble
+        } else {
+            News::Trouble
         }
     }
 

@@ -222,6 +222,7 @@ impl Components {
             reason: reason.to_owned(),
             message,
             container: Some(container),
+            repeated: false,
         };
         let check = key.1;
         match loaded {

@@ -15,6 +15,7 @@ mod check;
 mod clock;
 mod components;
 mod config;
+mod correlate;
 pub mod handle;
 mod history;
 mod inner;
