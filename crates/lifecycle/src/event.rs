@@ -98,6 +98,9 @@ pub enum Event {
         /// The action that this answers.
         action: ActionId,
     },
+    /// The agent has come back to a pod that an earlier one left, and tells so before all else. Probes that became due
+    /// meanwhile are spread (F6); nothing is done before the next event.
+    Resume,
     /// The time asked for by [`Schedule`](crate::State::next_wake) has come; harmless at any other.
     Wake,
 }

@@ -35,6 +35,7 @@ mod probe;
 mod probing;
 mod restart_all;
 mod sandbox;
+mod spread;
 mod start;
 mod state;
 pub mod status;

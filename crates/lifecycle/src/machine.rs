@@ -24,6 +24,9 @@ pub fn step(state: &mut State, now: Now, event: Event, actions: &mut Vec<Action>
         return;
     }
     let mut machine = Machine { state, now, actions };
+    if event == Event::Resume {
+        return machine.spread_probes();
+    }
     machine.take(event);
     machine.settle();
 }
@@ -38,7 +41,7 @@ pub(crate) struct Machine<'a> {
 impl Machine<'_> {
     fn take(&mut self, event: Event) {
         match event {
-            Event::Begin | Event::Wake => {}
+            Event::Begin | Event::Resume | Event::Wake => {}
             Event::SandboxReady { action } => self.sandbox_ready(action),
             Event::SandboxFailed { action, message } => self.sandbox_failed(action, &message),
             Event::SandboxRemoved { action } => self.sandbox_removed(action),

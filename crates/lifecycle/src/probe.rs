@@ -145,6 +145,14 @@ impl Worker {
         };
     }
 
+    /// The agent was away, and the next run is overdue: it takes place at `spread`, or where the grid has its next moment
+    /// if that is sooner. The moments missed meanwhile are not made up for.
+    pub(crate) fn catch_up(&mut self, config: &ProbeConfig, now: BootTime, spread: BootTime) {
+        if self.next < now {
+            self.next = next_on_grid(self.next, config.period, now).min(spread);
+        }
+    }
+
     /// Takes the outcome of a run, and gives the result if that has changed it (A3.11 to A3.19).
     pub(crate) fn finish(&mut self, config: &ProbeConfig, verdict: Verdict) -> Option<ProbeResult> {
         self.running = None;

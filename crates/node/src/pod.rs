@@ -242,6 +242,7 @@ impl PodTask {
     /// Goes on with a pod that an earlier agent left: finds its sandbox and containers again, and asks anew for what
     /// had not been answered.
     pub(crate) async fn run_recovered(mut self) {
+        self.handle(Event::Resume);
         let outstanding = self.state.outstanding();
         if !outstanding
             .iter()
