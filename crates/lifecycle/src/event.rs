@@ -98,6 +98,12 @@ pub enum Event {
         /// The action that this answers.
         action: ActionId,
     },
+    /// Restarts because of liveness are held back from now on, or no longer (F34). What is held back is decided anew with
+    /// the probe's next failure.
+    Hold {
+        /// Whether they are held back.
+        held: bool,
+    },
     /// The agent has come back to a pod that an earlier one left, and tells so before all else. Probes that became due
     /// meanwhile are spread (F6); nothing is done before the next event.
     Resume,

@@ -57,6 +57,7 @@ impl Machine<'_> {
             Event::ProbeFinished { action, outcome } => self.probe_finished(action, outcome),
             Event::HookFinished { action, result } => self.hook_finished(action, result),
             Event::Delete { grace_period } => self.delete(grace_period),
+            Event::Hold { held } => self.state.held = held,
             Event::ConditionSet {
                 name,
                 status,

@@ -55,6 +55,9 @@ pub(crate) struct Worker {
     /// The trouble that people have been told of, until a success.
     #[serde(default)]
     trouble: Option<Trouble>,
+    /// A verdict against the container was held back (F34), and no success came since.
+    #[serde(default)]
+    held_back: bool,
 }
 
 /// Runs that did not succeed, one after another.
@@ -92,6 +95,7 @@ impl Worker {
             in_a_row: 0,
             errors_in_a_row: 0,
             trouble: None,
+            held_back: false,
         }
     }
 
@@ -153,7 +157,19 @@ impl Worker {
         }
     }
 
-    /// Takes the outcome of a run, and gives the result if that has changed it (A3.11 to A3.19).
+    /// Whether a verdict has been held back before, and no success came since.
+    pub(crate) fn is_held_back(&self) -> bool {
+        self.held_back
+    }
+
+    /// Goes on after a verdict that has no consequence for now (F34): the next failure reaches it again.
+    pub(crate) fn go_on(&mut self) {
+        self.resting = false;
+        self.held_back = true;
+    }
+
+    /// Takes the outcome of a run, and gives the result if that has changed it, or if it is a verdict against the
+    /// container once more (A3.11 to A3.19).
     pub(crate) fn finish(&mut self, config: &ProbeConfig, verdict: Verdict) -> Option<ProbeResult> {
         self.running = None;
         let good = match verdict {
@@ -198,12 +214,15 @@ impl Worker {
             ProbeKind::Liveness => !good,
             ProbeKind::Readiness => false,
         };
+        self.held_back &= !good;
         let result = if good {
             ProbeResult::Success
         } else {
             ProbeResult::Failure
         };
-        (std::mem::replace(&mut self.result, result) != result).then_some(result)
+        let has_changed = std::mem::replace(&mut self.result, result) != result;
+        let is_verdict = !good && self.kind != ProbeKind::Readiness;
+        (has_changed || is_verdict).then_some(result)
     }
 
     /// Never runs again; gives the run that is to be cancelled.

@@ -67,15 +67,33 @@ impl Machine<'_> {
         else {
             return;
         };
+        let was_held_back = worker.is_held_back();
         let (news, result) = (worker.news(verdict, now), worker.finish(config, verdict));
-        self.record_outcome(container, kind, &outcome, news, result.is_some());
+        self.record_outcome(container, kind, &outcome, news, result.is_some() && !was_held_back);
         let Some(result) = result else { return };
         self.changed();
         match (kind, result) {
             (ProbeKind::Startup, ProbeResult::Success) => self.startup_succeeded(container),
+            (ProbeKind::Liveness, ProbeResult::Failure) if self.state.held => self.hold_back(container),
             (ProbeKind::Startup | ProbeKind::Liveness, ProbeResult::Failure) => self.condemn(container, kind),
             _ => {}
         }
+    }
+
+    /// A container that its liveness probe has condemned goes on, and is probed on (F34).
+    fn hold_back(&mut self, index: ContainerIndex) {
+        let name = self.container_config(index).name.clone();
+        let live = self.live(index).filter(|live| live.stop.is_none());
+        let Some(worker) = live.and_then(|live| live.worker_mut(ProbeKind::Liveness)) else {
+            return;
+        };
+        let repeated = worker.is_held_back();
+        worker.go_on();
+        let text = format!("Container {name} failed liveness probe, its restart is held back");
+        self.record(PodEvent {
+            repeated,
+            ..warning(index, "RestartHeld", text)
+        });
     }
 
     /// Lets the other probes go: readiness at once (F8), liveness on its own grid.

@@ -52,6 +52,9 @@ pub struct State {
     /// The pod ends by itself.
     #[serde(default)]
     pub(crate) termination: Option<Termination>,
+    /// Restarts because of liveness are held back (F34).
+    #[serde(default)]
+    pub(crate) held: bool,
     /// The conditions that others have set.
     #[serde(default)]
     pub(crate) other_conditions: Vec<OtherCondition>,
@@ -116,6 +119,7 @@ impl State {
             deletion: None,
             restarting_all: false,
             termination: None,
+            held: false,
             other_conditions: Vec::new(),
             requests: BTreeMap::new(),
             next_action: 0,
@@ -176,6 +180,11 @@ impl State {
     pub fn instances(&self) -> impl Iterator<Item = (ContainerIndex, u32)> + '_ {
         let containers = self.containers.iter().enumerate();
         containers.filter_map(|(index, container)| Some((ContainerIndex(index), container.live()?.number)))
+    }
+
+    /// Whether restarts because of liveness are held back.
+    pub fn is_held(&self) -> bool {
+        self.held
     }
 
     /// What is shown of the pod.

@@ -6,6 +6,7 @@ mod back_off;
 mod deadline;
 mod deletion;
 mod errors;
+mod hold;
 mod hooks;
 mod init_containers;
 mod probes;

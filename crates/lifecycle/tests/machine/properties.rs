@@ -607,6 +607,7 @@ fn answered(event: &Event) -> Option<ActionId> {
         | Event::ProbeFinished { action, .. }
         | Event::HookFinished { action, .. } => Some(*action),
         Event::Begin
+        | Event::Hold { .. }
         | Event::Resume
         | Event::Wake
         | Event::Delete { .. }
