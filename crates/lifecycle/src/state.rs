@@ -187,6 +187,13 @@ impl State {
         self.held
     }
 
+    /// Whether the present instance of a container is being ended since its liveness probe has failed.
+    pub fn is_condemned(&self, container: ContainerIndex) -> bool {
+        let live = self.containers.get(container.0).and_then(Container::live);
+        let stop = live.and_then(|live| live.stop.as_ref());
+        stop.is_some_and(|stop| stop.cause == HookReason::Liveness)
+    }
+
     /// What is shown of the pod.
     pub fn status(&self) -> PodStatus {
         self.published

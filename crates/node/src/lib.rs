@@ -18,6 +18,7 @@ mod config;
 mod correlate;
 pub mod handle;
 mod history;
+mod hold;
 mod inner;
 mod kept;
 mod last_words;
@@ -41,6 +42,7 @@ use handle::{
     Changes, Collection, ConditionUpdate, Created, DeleteOptions, Document, ExecOptions, ExecSession, Listing,
     LogOptions, LogStream, PodKey, RequestError, RunRecord, WatchError,
 };
+pub use hold::{BUDGET_WINDOW, set_hold};
 use inner::Inner;
 use pod::{Input, PodEntry};
 pub use store::StoreError;

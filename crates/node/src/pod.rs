@@ -304,13 +304,19 @@ impl PodTask {
             }
             Input::Checked { action, result } => {
                 self.runs.remove(&action);
-                if let Some((probe, verdict)) = result.probe_verdict() {
+                let probe = result.probe_verdict();
+                if let Some((probe, verdict)) = probe {
                     self.previous.insert(probe, verdict);
                 }
                 let event = result.event(action);
                 result.keep(&self.entry.kept);
                 self.entry.record(result.record(clock::boot_time()));
-                self.handle(event);
+                match probe {
+                    Some(((container, ProbeKind::Liveness), (_, Verdict::Failure | Verdict::Errored))) => {
+                        self.handle_with_permission(container, event);
+                    }
+                    _ => self.handle(event),
+                }
             }
             Input::Delete { grace_period, reply } => {
                 self.handle(Event::Delete { grace_period });
@@ -332,6 +338,19 @@ impl PodTask {
                 self.publish(&self.state.status());
             }
             Input::Detach => {}
+        }
+    }
+
+    /// One step that may condemn a container for its liveness, if the node lets it (F34).
+    fn handle_with_permission(&mut self, container: ContainerIndex, event: Event) {
+        let granted = self.node.hold.ask(clock::boot_time());
+        if self.state.is_held() == granted {
+            self.handle(Event::Hold { held: !granted });
+        }
+        let before = self.state.is_condemned(container);
+        self.handle(event);
+        if granted && (before || !self.state.is_condemned(container)) {
+            self.node.hold.give_back();
         }
     }
 

@@ -58,6 +58,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Logs(command) => commands::logs::run(command, &client).await,
         Command::Events(command) => commands::events::run(command, &client).await,
         Command::History(command) => commands::history::run(command, &client).await,
+        Command::Hold(command) => commands::hold::run(&command, state_dir),
         Command::Image(command) => commands::image::run(command, state_dir),
         Command::Plugin(command) => commands::plugin::run(command, state_dir, &client).await,
         Command::Metrics(_) => commands::metrics::run(&client).await,

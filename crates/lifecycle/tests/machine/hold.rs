@@ -38,8 +38,12 @@ fn f34_a_container_whose_restart_is_held_back_goes_on_and_is_probed_on() {
     // The next failure after the hold has its usual consequence.
     world.state = world.stored();
     hold(&mut world, false);
+    world.app().stops = Some((seconds(1), 0));
+    world.run(seconds(22));
+    assert!(world.state.is_condemned(crate::world::APP));
     world.run(seconds(60));
-    assert_eq!(world.seen(&["signal", "start"]), ["0 c0/0", "22 Stop c0/0", "22 c0/1"]);
+    assert_eq!(world.seen(&["signal", "start"]), ["0 c0/0", "22 Stop c0/0", "23 c0/1"]);
+    assert!(!world.state.is_condemned(crate::world::APP));
 }
 
 #[test]
