@@ -8,7 +8,7 @@ use crate::{
     container::{Container, Live, Stage},
     messages::DEADLINE_EXCEEDED,
     state::{Sandbox, State},
-    status::{Condition, ConditionStatus, ContainerState, ContainerStatus, Phase, PodStatus},
+    status::{Condition, ConditionStatus, ContainerState, ContainerStatus, Phase, PodStatus, Terminated},
     time::WallTime,
 };
 
@@ -18,6 +18,9 @@ const FIRST_WAITING_REASONS: (&str, &str) = ("PodInitializing", "ContainerCreati
 
 /// The status as it is now; a condition that changes does so at `now`.
 pub(crate) fn status(state: &State, now: WallTime) -> PodStatus {
+    let over = state.containers.iter().all(|container| container.stage == Stage::Done);
+    // B6.3: in an initialized pod that has ended, what never ran has been lost.
+    let lost = (over && state.initialized >= state.config.init_containers()).then_some(state.accepted.wall);
     let first_reason = if state.config.init_containers() > 0 {
         FIRST_WAITING_REASONS.0
     } else {
@@ -27,7 +30,7 @@ pub(crate) fn status(state: &State, now: WallTime) -> PodStatus {
         .containers
         .iter()
         .zip(&state.config.containers)
-        .map(|(container, config)| container_status(container, config, first_reason))
+        .map(|(container, config)| container_status(container, config, first_reason, lost))
         .collect();
     let phase = phase(state);
     let deletion = state.deletion;
@@ -85,7 +88,13 @@ fn has_passed_its_deadline(state: &State) -> bool {
     cause == Some(HookReason::Deadline)
 }
 
-fn container_status(container: &Container, config: &ContainerConfig, first_reason: &str) -> ContainerStatus {
+/// `lost` is when a container that has never run counts as lost, if it does.
+fn container_status(
+    container: &Container,
+    config: &ContainerConfig,
+    first_reason: &str,
+    lost: Option<WallTime>,
+) -> ContainerStatus {
     let shown = container.shown();
     let ended = container.ended.as_ref().map(|ended| ended.shown.clone());
     let before = container.ended_before.as_ref().map(|ended| ended.shown.clone());
@@ -99,6 +108,7 @@ fn container_status(container: &Container, config: &ContainerConfig, first_reaso
         ContainerState::Waiting { reason, message }
     };
     let (state, last_termination) = match (shown, &container.waiting, ended) {
+        (None, _, None) if lost.is_some() => (ContainerState::Terminated(never_found(lost.unwrap_or_default())), None),
         (Some(live), _, _) => (
             ContainerState::Running {
                 started_at: live.started.wall,
@@ -121,6 +131,19 @@ fn container_status(container: &Container, config: &ContainerConfig, first_reaso
         },
         started: shown.is_some_and(Live::is_started),
         restart_count,
+    }
+}
+
+/// The end of a container that has never run, in the kubelet's words (B6.3).
+fn never_found(at: WallTime) -> Terminated {
+    Terminated {
+        exit_code: 137,
+        signal: None,
+        reason: "ContainerStatusUnknown".to_owned(),
+        message: "The container could not be located when the pod was terminated".to_owned(),
+        started_at: at,
+        finished_at: at,
+        instance: 0,
     }
 }
 
