@@ -59,6 +59,7 @@ fn b6_3_what_never_ran_of_a_pod_that_has_ended_is_lost_unless_it_was_not_its_tur
     );
     // A pod that was still being initialized keeps what it showed.
     let mut world = World::new(pod(vec![crate::world::init_container("setup"), container("a")]));
+    world.app().stops = Some((0, 143));
     world.begin(seconds(1));
     world.delete(None);
     world.run(seconds(2));
