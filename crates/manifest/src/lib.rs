@@ -29,6 +29,7 @@ mod signal;
 mod source;
 mod termination_message;
 mod types;
+mod volume;
 mod wasm;
 mod yaml;
 

@@ -30,6 +30,7 @@ mod pod;
 mod recorder;
 mod sandbox;
 mod session;
+mod signal;
 mod start;
 mod status;
 mod store;

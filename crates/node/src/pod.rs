@@ -35,7 +35,7 @@ use crate::{
     metrics::Metrics,
     recorder::{PodEvents, Subject},
     sandbox::{self, Sandbox},
-    start,
+    signal, start,
     status::{Facts, pod_status},
     store::{PodFolder, StoredState},
 };
@@ -508,7 +508,7 @@ impl PodTask {
         self.work.spawn(async move {
             let sent = match signal {
                 StopSignal::Stop => {
-                    let number = start::stop_signal(&node, &entry, container).await;
+                    let number = signal::stop_signal(&node, &entry, container).await;
                     instance.container.signal(number, false).await
                 }
                 StopSignal::Kill => instance.container.signal(SIGKILL, true).await,
