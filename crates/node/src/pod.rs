@@ -559,7 +559,9 @@ impl PodTask {
                 _ => None,
             })
             .collect();
-        for (container, instance) in start::running_instances(&self.state.status()) {
+        // Those included whose postStart hook still runs, which the status does not show yet.
+        let instances: Vec<_> = self.state.instances().collect();
+        for (container, instance) in instances {
             if starting.contains(&container) {
                 continue;
             }

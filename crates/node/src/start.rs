@@ -14,7 +14,6 @@ use probelet_lifecycle::{
     action::ActionId,
     config::{self as machine, ContainerIndex},
     event::{self as machine_event, Event},
-    status::{ContainerState, PodStatus},
 };
 use probelet_manifest::{self as manifest, ImagePullPolicy};
 
@@ -397,15 +396,6 @@ pub(crate) fn log_path(entry: &PodEntry, container: &str, instance: u32) -> Path
         .join("logs")
         .join(container)
         .join(format!("{instance}.log"))
-}
-
-/// The instances that run as far as the machine knows.
-pub(crate) fn running_instances(status: &PodStatus) -> Vec<(ContainerIndex, u32)> {
-    let containers = status.containers.iter().enumerate();
-    containers
-        .filter(|(_, container)| matches!(container.state, ContainerState::Running { .. }))
-        .map(|(at, container)| (ContainerIndex(at), container.restart_count))
-        .collect()
 }
 
 /// What became of an instance that ran when the last agent ended.
