@@ -5,8 +5,8 @@ use probelet_lifecycle::journal::Journal;
 use probelet_node::{
     Node,
     handle::{
-        Changes, Collection, Created, DeleteOptions, Document, ExecOptions, ExecSession, Listing, LogOptions,
-        LogStream, PodKey, RequestError, RunRecord, WatchError,
+        Changes, Collection, ConditionUpdate, Created, DeleteOptions, Document, ExecOptions, ExecSession, Listing,
+        LogOptions, LogStream, PodKey, RequestError, RunRecord, WatchError,
     },
 };
 use serde_json::Value;
@@ -27,6 +27,13 @@ pub trait Agent: Send + Sync + 'static {
 
     /// Starts a pod's deletion.
     fn delete<'a>(&'a self, key: &'a PodKey, options: DeleteOptions) -> BoxFuture<'a, Result<Document, RequestError>>;
+
+    /// Sets conditions of a pod that are not the agent's own.
+    fn set_conditions<'a>(
+        &'a self,
+        key: &'a PodKey,
+        conditions: Vec<ConditionUpdate>,
+    ) -> BoxFuture<'a, Result<Document, RequestError>>;
 
     /// The recorded runs of a pod's probes and hooks, oldest first.
     fn history(&self, key: &PodKey) -> Result<Vec<RunRecord>, RequestError>;
@@ -63,6 +70,14 @@ impl Agent for Node {
 
     fn delete<'a>(&'a self, key: &'a PodKey, options: DeleteOptions) -> BoxFuture<'a, Result<Document, RequestError>> {
         Box::pin(Node::delete(self, key, options))
+    }
+
+    fn set_conditions<'a>(
+        &'a self,
+        key: &'a PodKey,
+        conditions: Vec<ConditionUpdate>,
+    ) -> BoxFuture<'a, Result<Document, RequestError>> {
+        Box::pin(Node::set_conditions(self, key, conditions))
     }
 
     fn history(&self, key: &PodKey) -> Result<Vec<RunRecord>, RequestError> {

@@ -114,9 +114,12 @@ impl context::Host for RunState {
         let word = match reason {
             HookReason::Start => "start",
             HookReason::Delete => "delete",
+            HookReason::Completed => "completed",
             HookReason::Liveness => "liveness",
             HookReason::Startup => "startup",
             HookReason::PostStart => "post-start",
+            HookReason::Deadline => "deadline",
+            HookReason::Restart => "restart",
         };
         Ok(Some(word.to_owned()))
     }

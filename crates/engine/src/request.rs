@@ -68,12 +68,18 @@ pub enum HookReason {
     Start,
     /// The pod is deleted.
     Delete,
+    /// The pod ends by itself, and a sidecar with it.
+    Completed,
     /// The liveness probe failed.
     Liveness,
     /// The startup probe failed.
     Startup,
     /// The postStart hook failed.
     PostStart,
+    /// The pod has been active for longer than it may.
+    Deadline,
+    /// All containers of the pod are restarted.
+    Restart,
 }
 
 /// The container that is checked. The plugin can ask for all of it.

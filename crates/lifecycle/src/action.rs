@@ -108,12 +108,18 @@ pub enum HookReason {
     Start,
     /// The pod is deleted.
     Delete,
+    /// The pod ends by itself: no regular container is left to run, or an init container has failed for good (B4.5).
+    Completed,
     /// The liveness probe failed.
     Liveness,
     /// The startup probe failed.
     Startup,
     /// The postStart hook failed.
     PostStart,
+    /// The pod has been active for longer than it may (B6.6).
+    Deadline,
+    /// A rule restarts all containers. They have no grace period, so no hook runs for this reason (B2.10).
+    Restart,
 }
 
 /// A signal that ends containers.
@@ -136,6 +142,8 @@ pub struct PodEvent {
     pub message: String,
     /// The container that it is about, if it is about one.
     pub container: Option<ContainerIndex>,
+    /// Whether it says only that something goes on as it was: people can do without some of these (C6.3, F31).
+    pub repeated: bool,
 }
 
 /// The type of a Kubernetes event.

@@ -21,7 +21,13 @@ pub struct PodConfig {
     pub restart_policy: RestartPolicy,
     /// `spec.terminationGracePeriodSeconds`.
     pub termination_grace_period: Duration,
-    /// `spec.containers`, in their order.
+    /// `spec.activeDeadlineSeconds`: how long after its acceptance the pod is ended (B6.6).
+    #[serde(default)]
+    pub active_deadline: Option<Duration>,
+    /// `spec.readinessGates`: the conditions that must be true beside the containers' readiness (C2.4).
+    #[serde(default)]
+    pub readiness_gates: Vec<String>,
+    /// `spec.initContainers` in their order, then `spec.containers` in theirs.
     pub containers: Vec<ContainerConfig>,
     /// How long a container that ends again and again waits for its restart; a setting of the node.
     pub restart_back_off: BackOffConfig,
@@ -49,13 +55,57 @@ impl Default for BackOffConfig {
     }
 }
 
+impl PodConfig {
+    /// What decides on a container's restart: its own policy, or else the pod's (B5.2). A sidecar always restarts (B4.4).
+    pub(crate) fn restart_policy_of(&self, index: ContainerIndex) -> RestartPolicy {
+        let container = &self.containers[index.0];
+        match container.kind {
+            ContainerKind::Sidecar => RestartPolicy::Always,
+            ContainerKind::Init | ContainerKind::Regular => container.restart_policy.unwrap_or(self.restart_policy),
+        }
+    }
+
+    /// Whether a rule may restart all containers, so that the pod has the condition for it (B5.4).
+    pub(crate) fn may_restart_all(&self) -> bool {
+        let mut rules = self.containers.iter().flat_map(|container| &container.restart_rules);
+        rules.any(|rule| rule.action == RestartAction::RestartAllContainers)
+    }
+
+    /// How many of the containers are init containers and sidecars; they are the first ones.
+    pub fn init_containers(&self) -> usize {
+        let kinds = self.containers.iter().map(|container| container.kind);
+        kinds.take_while(|kind| *kind != ContainerKind::Regular).count()
+    }
+}
+
+/// What a container is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ContainerKind {
+    /// One of `spec.containers`.
+    #[default]
+    Regular,
+    /// One of `spec.initContainers`, which ends before the one behind it starts (B4.1).
+    Init,
+    /// One of `spec.initContainers` with `restartPolicy: Always`, which runs beside those behind it (B4.3).
+    Sidecar,
+}
+
 /// One container.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ContainerConfig {
     /// Its name.
     pub name: String,
     /// Its image, as the manifest names it.
     pub image: String,
+    /// What it is for. All are regular ones in states that were stored before there were others.
+    #[serde(default)]
+    pub kind: ContainerKind,
+    /// `restartPolicy`, where the container has its own (B5.2). A sidecar's is not looked at: it always restarts.
+    #[serde(default)]
+    pub restart_policy: Option<RestartPolicy>,
+    /// `restartPolicyRules`: the first one that matches an exit code decides before the policy does (B5.3).
+    #[serde(default)]
+    pub restart_rules: Vec<RestartRule>,
     /// `startupProbe`.
     pub startup: Option<ProbeConfig>,
     /// `livenessProbe`.
@@ -66,6 +116,33 @@ pub struct ContainerConfig {
     pub post_start: Option<HookConfig>,
     /// `lifecycle.preStop`.
     pub pre_stop: Option<HookConfig>,
+}
+
+/// One of `restartPolicyRules` (B5.3).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RestartRule {
+    /// `action`: what follows an exit that matches.
+    pub action: RestartAction,
+    /// Whether `exitCodes.operator` is `In`, rather than `NotIn`.
+    pub listed: bool,
+    /// `exitCodes.values`.
+    pub exit_codes: Vec<i32>,
+}
+
+impl RestartRule {
+    /// Whether an exit code matches.
+    pub(crate) fn matches(&self, code: i32) -> bool {
+        self.exit_codes.contains(&code) == self.listed
+    }
+}
+
+/// What a rule does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RestartAction {
+    /// `Restart`: the container is restarted, whatever its policy says.
+    Restart,
+    /// `RestartAllContainers`: all of the pod's containers are ended and start again from the first (B5.4).
+    RestartAllContainers,
 }
 
 /// The numbers of a probe, defaulted (A1.1).

@@ -98,6 +98,8 @@ pub(crate) struct Stop {
 pub(crate) enum StopPhase {
     /// The preStop hook runs, for so long by its own limit.
     PreStop { action: ActionId, limit: Duration },
+    /// The preStop hook is over since then, or there is none, and the container waits for others to end first (B4.6).
+    AwaitingTurn { since: BootTime },
     /// The stop signal was sent; SIGKILL follows.
     Signalled { kill_at: BootTime },
     /// SIGKILL was sent, and is sent again until the end is known.
@@ -129,6 +131,16 @@ impl Container {
         self.ended
             .as_ref()
             .map_or(0, |ended| ended.shown.instance.saturating_add(1))
+    }
+
+    /// Whether it has ended for good, and well.
+    pub(crate) fn has_ended_well(&self) -> bool {
+        self.stage == Stage::Done && self.ended.as_ref().is_some_and(|ended| !ended.shown.has_failed())
+    }
+
+    /// Whether an instance lives, or will before long.
+    pub(crate) fn is_up(&self) -> bool {
+        matches!(self.stage, Stage::Live(_) | Stage::Starting)
     }
 
     /// Whether it keeps the containers behind it from starting (B1.1).
@@ -197,7 +209,10 @@ impl Live {
 
     /// Whether it can take work (A3.32). An instance that a probe has condemned cannot (F26).
     pub(crate) fn is_ready(&self) -> bool {
-        let condemned = self.stop.as_ref().is_some_and(|stop| stop.cause != HookReason::Delete);
+        let condemned = self.stop.as_ref().is_some_and(|stop| match stop.cause {
+            HookReason::Liveness | HookReason::Startup | HookReason::PostStart | HookReason::Restart => true,
+            HookReason::Start | HookReason::Delete | HookReason::Completed | HookReason::Deadline => false,
+        });
         let readiness = self.worker(ProbeKind::Readiness);
         self.is_started() && !condemned && readiness.is_none_or(|readiness| readiness.result == ProbeResult::Success)
     }
@@ -225,14 +240,15 @@ impl Stop {
     pub(crate) fn kill_at(&self) -> Option<BootTime> {
         match self.phase {
             StopPhase::Signalled { kill_at } => Some(kill_at),
-            StopPhase::PreStop { .. } | StopPhase::Killed { .. } => None,
+            StopPhase::PreStop { .. } | StopPhase::AwaitingTurn { .. } | StopPhase::Killed { .. } => None,
         }
     }
 
-    /// When the preStop hook's time is over, or the signal's.
+    /// When the time of the preStop hook, of the wait or of the signal is over.
     pub(crate) fn next_wake(&self) -> BootTime {
         match self.phase {
             StopPhase::PreStop { limit, .. } => self.began.after(limit.min(self.grace_period)),
+            StopPhase::AwaitingTurn { .. } => self.began.after(self.grace_period),
             StopPhase::Signalled { kill_at } => kill_at,
             StopPhase::Killed { again_at } => again_at,
         }

@@ -2,16 +2,29 @@
 
 use crate::{
     action::{HookReason, Request},
-    config::{ContainerIndex, RestartPolicy},
+    config::{ContainerIndex, ContainerKind, RestartAction, RestartPolicy},
     container::{Ended, Stage},
     event::Exit,
     machine::Machine,
     messages::{bounded, go_duration, pod_name, warning},
-    status::Terminated,
+    restart_all::RESTARTING_ALL,
+    status::{OOM_KILLED, Terminated},
 };
 
 /// The message of an instance that has vanished (B6.3).
 const VANISHED: &str = "The container could not be located when the pod was deleted.  The container used to be Running";
+
+/// What follows the end of an instance.
+enum Sequel {
+    /// The container starts again, at once or after a wait.
+    Restart,
+    /// All containers are ended and start again.
+    RestartAll,
+    /// All containers are being ended to start again, this one with them.
+    Together,
+    /// It never runs again.
+    Finish,
+}
 
 impl Machine<'_> {
     pub(crate) fn container_exited(&mut self, index: ContainerIndex, instance: u32, exit: Exit) {
@@ -31,7 +44,8 @@ impl Machine<'_> {
         let (reason, message) = match exit {
             Exit { lost: true, .. } if exit.message.is_empty() => ("ContainerStatusUnknown", VANISHED),
             Exit { lost: true, .. } => ("ContainerStatusUnknown", exit.message.as_str()),
-            Exit { oom_killed: true, .. } => ("OOMKilled", exit.message.as_str()),
+            Exit { .. } if cause == Some(HookReason::Restart) => (RESTARTING_ALL, exit.message.as_str()),
+            Exit { oom_killed: true, .. } => (OOM_KILLED, exit.message.as_str()),
             Exit { code: 0, .. } => ("Completed", exit.message.as_str()),
             Exit { .. } => ("Error", exit.message.as_str()),
         };
@@ -59,7 +73,9 @@ impl Machine<'_> {
 
     /// An instance has ended, for a cause or by itself: it is shown, then restarted, or not.
     pub(crate) fn ended(&mut self, index: ContainerIndex, shown: Terminated, cause: Option<HookReason>) {
-        let (at, code) = (self.now.boot, shown.exit_code);
+        let at = self.now.boot;
+        let condemned = matches!(cause, Some(HookReason::Liveness | HookReason::Startup));
+        let sequel = self.sequel(index, &shown, condemned);
         let container = self.container(index);
         if let Some(before) = container.ended.take() {
             container.ended_before = Some(before);
@@ -71,30 +87,49 @@ impl Machine<'_> {
         }
         container.stage = Stage::Queued;
         self.changed();
-        let condemned = matches!(cause, Some(HookReason::Liveness | HookReason::Startup));
-        if self.restarts(code, condemned) {
-            self.publish();
-            self.restart(index, condemned);
-        } else {
-            self.finish(index);
+        match sequel {
+            Sequel::Restart => {
+                self.publish();
+                self.restart(index, condemned);
+            }
+            Sequel::RestartAll => {
+                self.publish();
+                self.restart_all(index);
+            }
+            Sequel::Together => self.await_restart(index),
+            Sequel::Finish => self.finish(index),
         }
     }
 
-    /// Whether the policy lets a container run again (B5.1). A probe's kill restarts whatever the exit code is (B5.10).
-    fn restarts(&self, code: i32, condemned: bool) -> bool {
-        self.state.deletion.is_none()
-            && match self.state.config.restart_policy {
-                RestartPolicy::Always => true,
-                RestartPolicy::OnFailure => condemned || code != 0,
-                RestartPolicy::Never => false,
-            }
+    /// Whether the policy lets a container run again (B5.1, B5.2). A probe's kill restarts whatever the exit code is (B5.10), a
+    /// sidecar runs again in every case (B4.4), and an init container until it has ended well (B4.2).
+    /// A rule goes before the policy, but not after a probe's kill (B5.3).
+    fn sequel(&self, index: ContainerIndex, end: &Terminated, condemned: bool) -> Sequel {
+        if self.state.ending().is_some() {
+            return Sequel::Finish;
+        }
+        if self.state.restarting_all {
+            return Sequel::Together;
+        }
+        let config = self.container_config(index);
+        let mut rules = config.restart_rules.iter().filter(|_| !condemned);
+        let rule = rules.find(|rule| rule.matches(end.exit_code)).map(|rule| rule.action);
+        let is_init = config.kind == ContainerKind::Init;
+        let restarts = match (rule, self.state.config.restart_policy_of(index)) {
+            (Some(RestartAction::RestartAllContainers), _) => return Sequel::RestartAll,
+            _ if is_init && !end.has_failed() => false,
+            (Some(RestartAction::Restart), _) | (None, RestartPolicy::Always) => true,
+            (None, RestartPolicy::OnFailure) => condemned || is_init || end.exit_code != 0,
+            (None, RestartPolicy::Never) => false,
+        };
+        if restarts { Sequel::Restart } else { Sequel::Finish }
     }
 
     /// Leaves an ended container in the queue, or makes it wait.
     ///
     /// The kubelet decides on a probe's kill and on the restart in one go, and so on what had ended before the kill
     /// (B5.10). Only if that tells it to wait does it look again, at the end that the kill has brought about.
-    fn restart(&mut self, index: ContainerIndex, condemned: bool) {
+    pub(crate) fn restart(&mut self, index: ContainerIndex, condemned: bool) {
         let (config, now) = (self.state.config.restart_back_off, self.now.boot);
         let container = &mut self.state.containers[index.0];
         let decisive = if condemned {

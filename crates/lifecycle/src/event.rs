@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{action::ActionId, config::ContainerIndex};
+use crate::{action::ActionId, config::ContainerIndex, status::ConditionStatus};
 
 /// One thing that happened. A reply names the [`ActionId`] that it answers; one that answers nothing outstanding came
 /// too late and is dropped.
@@ -82,11 +82,31 @@ pub enum Event {
         /// The grace period asked for; `None` is the pod's own. Zero forces.
         grace_period: Option<Duration>,
     },
+    /// Somebody else sets a condition of the pod, such as one that a readiness gate waits for (C2.7).
+    ConditionSet {
+        /// `type`; one of [`OWN_CONDITIONS`](crate::OWN_CONDITIONS) is dropped.
+        name: String,
+        /// `status`.
+        status: ConditionStatus,
+        /// `reason`; may be empty.
+        reason: String,
+        /// `message`; may be empty.
+        message: String,
+    },
     /// The pod's namespaces, network and volumes are gone.
     SandboxRemoved {
         /// The action that this answers.
         action: ActionId,
     },
+    /// Restarts because of liveness are held back from now on, or no longer (F34). What is held back is decided anew with
+    /// the probe's next failure.
+    Hold {
+        /// Whether they are held back.
+        held: bool,
+    },
+    /// The agent has come back to a pod that an earlier one left, and tells so before all else. Probes that became due
+    /// meanwhile are spread (F6); nothing is done before the next event.
+    Resume,
     /// The time asked for by [`Schedule`](crate::State::next_wake) has come; harmless at any other.
     Wake,
 }

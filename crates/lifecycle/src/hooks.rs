@@ -38,7 +38,8 @@ impl Machine<'_> {
         }
     }
 
-    /// Cancels hooks whose time is over, and sends SIGKILL when the grace period is.
+    /// Cancels hooks whose time is over, sends the stop signal to those whose turn has come, and SIGKILL when the grace
+    /// period is over.
     pub(crate) fn end_hooks(&mut self, index: ContainerIndex) {
         let now = self.now.boot;
         let Some(live) = self.live(index) else { return };
@@ -48,10 +49,11 @@ impl Machine<'_> {
             self.cancel(action);
             return self.post_start_finished(index, Some(OUT_OF_TIME));
         }
-        let Some(stop) = live.stop.as_ref().filter(|stop| stop.next_wake() <= now) else {
-            return;
-        };
+        let Some(stop) = &live.stop else { return };
+        let is_due = stop.next_wake() <= now;
         match stop.phase {
+            StopPhase::AwaitingTurn { .. } => self.end_turn(index),
+            _ if !is_due => {}
             StopPhase::PreStop { action, .. } => {
                 self.cancel(action);
                 self.pre_stop_finished(index, Some(OUT_OF_TIME));
@@ -77,7 +79,7 @@ impl Machine<'_> {
         if error.is_some() {
             self.record(warning(index, "FailedPreStopHook", "PreStopHook failed"));
         }
-        self.send_stop_signal(index);
+        self.signal_in_turn(index);
     }
 
     fn set_post_start(&mut self, index: ContainerIndex, post_start: PostStart) {

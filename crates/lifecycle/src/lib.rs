@@ -20,6 +20,7 @@
 
 pub mod action;
 mod back_off;
+mod conditions;
 pub mod config;
 mod container;
 mod derive;
@@ -30,15 +31,19 @@ mod image;
 pub mod journal;
 mod machine;
 mod messages;
+mod order;
 mod probe;
 mod probing;
+mod restart_all;
 mod sandbox;
+mod spread;
 mod start;
 mod state;
 pub mod status;
 mod stop;
 pub mod time;
 
+pub use conditions::{MAX_OTHER_CONDITIONS, OWN_CONDITIONS};
 pub use machine::step;
 pub use probe::ProbeResult;
 pub use state::{State, UnknownVersion};

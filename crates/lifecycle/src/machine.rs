@@ -24,6 +24,9 @@ pub fn step(state: &mut State, now: Now, event: Event, actions: &mut Vec<Action>
         return;
     }
     let mut machine = Machine { state, now, actions };
+    if event == Event::Resume {
+        return machine.spread_probes();
+    }
     machine.take(event);
     machine.settle();
 }
@@ -38,7 +41,7 @@ pub(crate) struct Machine<'a> {
 impl Machine<'_> {
     fn take(&mut self, event: Event) {
         match event {
-            Event::Begin | Event::Wake => {}
+            Event::Begin | Event::Resume | Event::Wake => {}
             Event::SandboxReady { action } => self.sandbox_ready(action),
             Event::SandboxFailed { action, message } => self.sandbox_failed(action, &message),
             Event::SandboxRemoved { action } => self.sandbox_removed(action),
@@ -54,6 +57,13 @@ impl Machine<'_> {
             Event::ProbeFinished { action, outcome } => self.probe_finished(action, outcome),
             Event::HookFinished { action, result } => self.hook_finished(action, result),
             Event::Delete { grace_period } => self.delete(grace_period),
+            Event::Hold { held } => self.state.held = held,
+            Event::ConditionSet {
+                name,
+                status,
+                reason,
+                message,
+            } => self.set_condition(name, status, &reason, &message),
         }
     }
 
@@ -65,6 +75,9 @@ impl Machine<'_> {
             self.end_hooks(index);
             self.run_probes(index);
         }
+        self.end_at_deadline();
+        self.end_by_itself();
+        self.end_restart_all();
         self.start_next();
         self.end_pod();
         self.publish();

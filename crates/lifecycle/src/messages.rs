@@ -13,6 +13,7 @@ pub(crate) fn normal(container: ContainerIndex, reason: &str, message: impl Into
         reason: reason.to_owned(),
         message: message.into(),
         container: Some(container),
+        repeated: false,
     }
 }
 
@@ -22,6 +23,17 @@ pub(crate) fn warning(container: ContainerIndex, reason: &str, message: impl Int
         reason: reason.to_owned(),
         message: message.into(),
         container: Some(container),
+        repeated: false,
+    }
+}
+
+pub(crate) fn pod_normal(reason: &str, message: impl Into<String>) -> PodEvent {
+    PodEvent {
+        severity: Severity::Normal,
+        reason: reason.to_owned(),
+        message: message.into(),
+        container: None,
+        repeated: false,
     }
 }
 
@@ -31,8 +43,15 @@ pub(crate) fn pod_warning(reason: &str, message: impl Into<String>) -> PodEvent 
         reason: reason.to_owned(),
         message: message.into(),
         container: None,
+        repeated: false,
     }
 }
+
+/// Why a pod was ended that has been active for too long: as an event, and in the status (A4.12, B6.6).
+pub(crate) const DEADLINE_EXCEEDED: (&str, &str) = (
+    "DeadlineExceeded",
+    "Pod was active on the node longer than the specified deadline",
+);
 
 /// The longest message that the state keeps: as long as a termination message may be (B6.5).
 const MAX_MESSAGE_BYTES: usize = 4096;
@@ -54,6 +73,15 @@ pub(crate) fn probe_name(kind: ProbeKind) -> &'static str {
 /// `pod=NAME_NAMESPACE(UID)`, without the `pod=`.
 pub(crate) fn pod_name(config: &PodConfig) -> String {
     format!("{}_{}({})", config.name, config.namespace, config.uid)
+}
+
+/// A duration in Go's form as it is told to people: of whole seconds, or of milliseconds below one.
+pub(crate) fn brief_duration(duration: Duration) -> String {
+    if duration < Duration::from_secs(1) {
+        format!("{}ms", duration.as_millis())
+    } else {
+        go_duration(duration)
+    }
 }
 
 /// A duration in Go's form, such as `1m20s`, of whole seconds.

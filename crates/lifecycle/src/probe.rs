@@ -52,6 +52,33 @@ pub(crate) struct Worker {
     /// the failures around it. Zero in states that were stored before it was counted.
     #[serde(default)]
     errors_in_a_row: u32,
+    /// The trouble that people have been told of, until a success.
+    #[serde(default)]
+    trouble: Option<Trouble>,
+    /// A verdict against the container was held back (F34), and no success came since.
+    #[serde(default)]
+    held_back: bool,
+}
+
+/// Runs that did not succeed, one after another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Trouble {
+    since: BootTime,
+    /// How the last run of them ended.
+    verdict: Verdict,
+}
+
+/// What an outcome is to people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum News {
+    /// All is well, as before.
+    None,
+    /// Something is wrong, and was not or not so before.
+    Trouble,
+    /// It is still wrong.
+    StillTrouble,
+    /// All is well again, after so long.
+    Recovered(Duration),
 }
 
 impl Worker {
@@ -67,6 +94,28 @@ impl Worker {
             last: None,
             in_a_row: 0,
             errors_in_a_row: 0,
+            trouble: None,
+            held_back: false,
+        }
+    }
+
+    /// What is to be told of an outcome (F31).
+    pub(crate) fn news(&mut self, verdict: Verdict, now: BootTime) -> News {
+        if verdict == Verdict::Success {
+            return match self.trouble.take() {
+                // What counted as a success was never down.
+                None => News::None,
+                Some(trouble) if trouble.verdict == Verdict::Warning => News::None,
+                Some(trouble) => News::Recovered(now.since(trouble.since)),
+            };
+        }
+        let before = self.trouble;
+        let since = before.map_or(now, |before| before.since);
+        self.trouble = Some(Trouble { since, verdict });
+        if before.is_some_and(|before| before.verdict == verdict) {
+            News::StillTrouble
+        } else {
+            News::Trouble
         }
     }
 
@@ -100,7 +149,27 @@ impl Worker {
         };
     }
 
-    /// Takes the outcome of a run, and gives the result if that has changed it (A3.11 to A3.19).
+    /// The agent was away, and the next run is overdue: it takes place at `spread`, or where the grid has its next moment
+    /// if that is sooner. The moments missed meanwhile are not made up for.
+    pub(crate) fn catch_up(&mut self, config: &ProbeConfig, now: BootTime, spread: BootTime) {
+        if self.next < now {
+            self.next = next_on_grid(self.next, config.period, now).min(spread);
+        }
+    }
+
+    /// Whether a verdict has been held back before, and no success came since.
+    pub(crate) fn is_held_back(&self) -> bool {
+        self.held_back
+    }
+
+    /// Goes on after a verdict that has no consequence for now (F34): the next failure reaches it again.
+    pub(crate) fn go_on(&mut self) {
+        self.resting = false;
+        self.held_back = true;
+    }
+
+    /// Takes the outcome of a run, and gives the result if that has changed it, or if it is a verdict against the
+    /// container once more (A3.11 to A3.19).
     pub(crate) fn finish(&mut self, config: &ProbeConfig, verdict: Verdict) -> Option<ProbeResult> {
         self.running = None;
         let good = match verdict {
@@ -145,12 +214,15 @@ impl Worker {
             ProbeKind::Liveness => !good,
             ProbeKind::Readiness => false,
         };
+        self.held_back &= !good;
         let result = if good {
             ProbeResult::Success
         } else {
             ProbeResult::Failure
         };
-        (std::mem::replace(&mut self.result, result) != result).then_some(result)
+        let has_changed = std::mem::replace(&mut self.result, result) != result;
+        let is_verdict = !good && self.kind != ProbeKind::Readiness;
+        (has_changed || is_verdict).then_some(result)
     }
 
     /// How many outcomes of one sort there have been in a row, up to the last one.

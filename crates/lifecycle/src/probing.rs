@@ -1,13 +1,13 @@
 //! Running probes, and what their results bring about (A3).
 
 use crate::{
-    action::{ActionId, ProbeKind, Request},
+    action::{ActionId, PodEvent, ProbeKind, Request},
     config::ContainerIndex,
     container::probe_config,
     event::{ProbeOutcome, Verdict},
     machine::Machine,
-    messages::{probe_name, warning},
-    probe::{ProbeResult, Worker},
+    messages::{brief_duration, normal, probe_name, warning},
+    probe::{News, ProbeResult, Worker},
     time::BootTime,
 };
 
@@ -56,8 +56,7 @@ impl Machine<'_> {
         let Some(Request::RunProbe { container, kind, .. }) = self.answered(action) else {
             return;
         };
-        let verdict = outcome.verdict;
-        self.record_outcome(container, kind, &outcome);
+        let (verdict, now) = (outcome.verdict, self.now.boot);
         let state = &mut *self.state;
         let Some(config) = probe_config(&state.config.containers[container.0], kind) else {
             return;
@@ -68,15 +67,33 @@ impl Machine<'_> {
         else {
             return;
         };
-        let Some(result) = worker.finish(config, verdict) else {
-            return;
-        };
+        let was_held_back = worker.is_held_back();
+        let (news, result) = (worker.news(verdict, now), worker.finish(config, verdict));
+        self.record_outcome(container, kind, &outcome, news, result.is_some() && !was_held_back);
+        let Some(result) = result else { return };
         self.changed();
         match (kind, result) {
             (ProbeKind::Startup, ProbeResult::Success) => self.startup_succeeded(container),
+            (ProbeKind::Liveness, ProbeResult::Failure) if self.state.held => self.hold_back(container),
             (ProbeKind::Startup | ProbeKind::Liveness, ProbeResult::Failure) => self.condemn(container, kind),
             _ => {}
         }
+    }
+
+    /// A container that its liveness probe has condemned goes on, and is probed on (F34).
+    fn hold_back(&mut self, index: ContainerIndex) {
+        let name = self.container_config(index).name.clone();
+        let live = self.live(index).filter(|live| live.stop.is_none());
+        let Some(worker) = live.and_then(|live| live.worker_mut(ProbeKind::Liveness)) else {
+            return;
+        };
+        let repeated = worker.is_held_back();
+        worker.go_on();
+        let text = format!("Container {name} failed liveness probe, its restart is held back");
+        self.record(PodEvent {
+            repeated,
+            ..warning(index, "RestartHeld", text)
+        });
     }
 
     /// Lets the other probes go: readiness at once (F8), liveness on its own grid.
@@ -92,11 +109,24 @@ impl Machine<'_> {
         }
     }
 
-    /// Every attempt that did not succeed is an event (A3.16, A4.1 to A4.3).
-    fn record_outcome(&mut self, container: ContainerIndex, kind: ProbeKind, outcome: &ProbeOutcome) {
+    /// Every attempt that did not succeed is an event (A3.16, A4.1 to A4.3), and the first that does after them (F31).
+    fn record_outcome(
+        &mut self,
+        container: ContainerIndex,
+        kind: ProbeKind,
+        outcome: &ProbeOutcome,
+        news: News,
+        is_turn: bool,
+    ) {
         let (name, message) = (probe_name(kind), &outcome.message);
         let (reason, text) = match outcome.verdict {
-            Verdict::Success => return,
+            Verdict::Success => {
+                if let News::Recovered(after) = news {
+                    let text = format!("{name} probe succeeded after {} of trouble", brief_duration(after));
+                    self.record(normal(container, "Recovered", text));
+                }
+                return;
+            }
             Verdict::Warning => ("ProbeWarning", format!("{name} probe warning: {message}")),
             Verdict::Failure => ("Unhealthy", format!("{name} probe failed: {message}")),
             Verdict::Errored => (
@@ -104,11 +134,14 @@ impl Machine<'_> {
                 format!("{name} probe errored and resulted in unknown state: {message}"),
             ),
         };
-        self.record(warning(container, reason, text));
+        self.record(PodEvent {
+            repeated: news == News::StillTrouble && !is_turn,
+            ..warning(container, reason, text)
+        });
     }
 
-    /// Liveness and startup end with the deletion, readiness goes on (A3.24, A3.25).
-    pub(crate) fn stop_probes_for_deletion(&mut self, index: ContainerIndex) {
+    /// Liveness and startup end when the pod's end begins, those of sidecars too; readiness goes on (A3.24, A3.25).
+    pub(crate) fn stop_probes_for_the_end(&mut self, index: ContainerIndex) {
         let Some(live) = self.live(index) else { return };
         let workers = live
             .workers

@@ -16,7 +16,7 @@ impl Machine<'_> {
             Sandbox::BackingOff { until } => until <= self.now.boot,
             _ => false,
         };
-        if due && self.state.deletion.is_none() {
+        if due && self.state.ending().is_none() {
             self.request(Request::CreateSandbox);
             self.state.sandbox = Sandbox::Creating;
         }

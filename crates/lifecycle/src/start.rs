@@ -15,10 +15,11 @@ use crate::{
 const START_ERROR: i32 = 128;
 
 impl Machine<'_> {
-    /// Starts the first container in the queue, unless one before it is still starting (B1.1). A deletion empties the
-    /// queue for good (B3.5).
+    /// Starts the first container in the queue whose turn it is, unless another is still starting (B1.1). The pod's end
+    /// empties the queue for good (B3.5).
     pub(crate) fn start_next(&mut self) {
-        let held = self.state.containers.iter().any(Container::holds_the_line);
+        self.initialize();
+        let held = self.state.restarting_all || self.state.containers.iter().any(Container::holds_the_line);
         if self.state.sandbox != Sandbox::Ready || held {
             return;
         }
@@ -26,7 +27,8 @@ impl Machine<'_> {
             .state
             .containers
             .iter()
-            .position(|container| container.stage == Stage::Queued);
+            .enumerate()
+            .position(|(at, container)| container.stage == Stage::Queued && self.may_start(at));
         if let Some(container) = next.map(ContainerIndex) {
             let action = self.request(Request::EnsureImage { container });
             self.container(container).stage = Stage::FetchingImage { action };
@@ -45,9 +47,12 @@ impl Machine<'_> {
         self.container(index).stage = Stage::Live(Box::new(live));
         self.record(normal(index, "Created", "Container created"));
         self.record(normal(index, "Started", "Container started"));
-        if let Some(deletion) = self.state.deletion {
+        if let Some(ending) = self.state.ending() {
             self.show(index);
-            self.end_for_deletion(index, deletion.grace_period);
+            self.end_with_pod(index, ending);
+        } else if self.state.restarting_all {
+            self.show(index);
+            self.end_to_restart(index);
         } else if let Some(hook) = &self.container_config(index).post_start {
             let timeout = hook.timeout;
             self.run_post_start(index, instance, timeout);
@@ -103,8 +108,10 @@ impl Machine<'_> {
 
     fn not_created(&mut self, index: ContainerIndex, reason: &str, message: &str) {
         self.wait(index, reason, message);
-        if self.state.deletion.is_some() {
+        if self.state.ending().is_some() {
             self.finish(index);
+        } else if self.state.restarting_all {
+            self.await_restart(index);
         } else {
             self.retry(index);
         }

@@ -5,13 +5,13 @@ use std::{collections::BTreeMap, time::Duration};
 use serde::{Deserialize, Deserializer, Serialize, de::Error};
 
 use crate::{
-    action::{ActionId, ProbeKind, Request},
+    action::{ActionId, HookReason, ProbeKind, Request},
     back_off::BackOff,
     config::{ContainerIndex, PodConfig},
     container::{Container, Stage},
     derive,
     probe::ProbeResult,
-    status::PodStatus,
+    status::{OtherCondition, PodStatus},
     time::{BootTime, Now},
 };
 
@@ -40,7 +40,24 @@ pub struct State {
     pub(crate) sandbox: Sandbox,
     pub(crate) sandbox_back_off: BackOff,
     pub(crate) containers: Vec<Container>,
+    /// How many containers, from the first one on, have let the one behind them start: none but init containers and
+    /// sidecars are counted. It falls only if all containers are restarted, so that a sidecar that is restarted holds
+    /// nobody back (B4.3).
+    #[serde(default)]
+    pub(crate) initialized: usize,
     pub(crate) deletion: Option<Deletion>,
+    /// A rule restarts all containers, and some of them still run (B5.4).
+    #[serde(default)]
+    pub(crate) restarting_all: bool,
+    /// The pod ends by itself.
+    #[serde(default)]
+    pub(crate) termination: Option<Termination>,
+    /// Restarts because of liveness are held back (F34).
+    #[serde(default)]
+    pub(crate) held: bool,
+    /// The conditions that others have set.
+    #[serde(default)]
+    pub(crate) other_conditions: Vec<OtherCondition>,
     /// What has been asked for and not been answered. At most one for the sandbox, and for each container one for its
     /// start, one for a hook and one for each probe.
     pub(crate) requests: BTreeMap<ActionId, Request>,
@@ -79,6 +96,14 @@ pub(crate) struct Deletion {
     pub(crate) grace_period: Duration,
 }
 
+/// The pod ends by itself, and what still runs of it is ended (B4.2, B4.5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Termination {
+    /// Why.
+    pub(crate) cause: HookReason,
+    pub(crate) grace_period: Duration,
+}
+
 impl State {
     /// A pod that has just been accepted. [`Event::Begin`](crate::event::Event::Begin) sets it going.
     pub fn new(config: PodConfig, now: Now) -> Self {
@@ -90,7 +115,12 @@ impl State {
             sandbox: Sandbox::Absent,
             sandbox_back_off: BackOff::default(),
             containers,
+            initialized: 0,
             deletion: None,
+            restarting_all: false,
+            termination: None,
+            held: false,
+            other_conditions: Vec::new(),
             requests: BTreeMap::new(),
             next_action: 0,
             unpublished: true,
@@ -121,7 +151,15 @@ impl State {
             .iter()
             .filter_map(Container::next_wake)
             .chain(sandbox)
+            .chain(self.deadline())
             .min()
+    }
+
+    /// When the pod has been active for as long as it may; `None` if it may be for ever, or is ending already (B6.6).
+    pub(crate) fn deadline(&self) -> Option<BootTime> {
+        let deadline = self.accepted.boot.after(self.config.active_deadline?);
+        let has_ended = || self.containers.iter().all(|container| container.stage == Stage::Done);
+        (self.ending().is_none() && !has_ended()).then_some(deadline)
     }
 
     /// What has been asked for and not been answered, in the order of asking. An agent that comes back asks again.
@@ -142,6 +180,18 @@ impl State {
     pub fn instances(&self) -> impl Iterator<Item = (ContainerIndex, u32)> + '_ {
         let containers = self.containers.iter().enumerate();
         containers.filter_map(|(index, container)| Some((ContainerIndex(index), container.live()?.number)))
+    }
+
+    /// Whether restarts because of liveness are held back.
+    pub fn is_held(&self) -> bool {
+        self.held
+    }
+
+    /// Whether the present instance of a container is being ended since its liveness probe has failed.
+    pub fn is_condemned(&self, container: ContainerIndex) -> bool {
+        let live = self.containers.get(container.0).and_then(Container::live);
+        let stop = live.and_then(|live| live.stop.as_ref());
+        stop.is_some_and(|stop| stop.cause == HookReason::Liveness)
     }
 
     /// What is shown of the pod.
@@ -177,6 +227,22 @@ impl State {
     /// killed already.
     pub fn kill_due(&self, container: ContainerIndex) -> Option<BootTime> {
         self.containers.get(container.0)?.live()?.stop.as_ref()?.kill_at()
+    }
+
+    /// Why the whole pod is being ended, and within which grace period; `None` while it is not. Nothing starts any more
+    /// once it is (B3.5).
+    pub(crate) fn ending(&self) -> Option<Termination> {
+        let deletion = self.deletion.map(|deletion| Termination {
+            cause: HookReason::Delete,
+            grace_period: deletion.grace_period,
+        });
+        match (deletion, self.termination) {
+            (Some(deletion), Some(earlier)) => Some(Termination {
+                grace_period: deletion.grace_period.min(earlier.grace_period),
+                ..deletion
+            }),
+            (deletion, termination) => deletion.or(termination),
+        }
     }
 
     /// A name for a new action.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::time::WallTime;
+use crate::{config::ContainerKind, time::WallTime};
 
 /// The status of a pod; the node agent adds addresses and identifiers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,7 +21,10 @@ pub struct PodStatus {
     pub deletion_grace_seconds: Option<u64>,
     /// `status.conditions` (C2), in Kubernetes' order.
     pub conditions: Vec<Condition>,
-    /// One for each container, in the order of the configuration.
+    /// The conditions that others have set, as they were told (C2.7).
+    #[serde(default)]
+    pub other_conditions: Vec<OtherCondition>,
+    /// One for each container, in the order of the configuration: init containers and sidecars first.
     pub containers: Vec<ContainerStatus>,
 }
 
@@ -53,16 +56,43 @@ pub struct Condition {
     pub last_transition: WallTime,
 }
 
+/// A condition that somebody else has set.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OtherCondition {
+    /// `type`.
+    pub name: String,
+    /// `status`.
+    pub status: ConditionStatus,
+    /// `reason`; empty where there is none.
+    pub reason: String,
+    /// `message`; empty where there is none.
+    pub message: String,
+    /// `lastTransitionTime`: when the status last changed.
+    pub last_transition: WallTime,
+}
+
+/// `status` of a condition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub enum ConditionStatus {
+    True,
+    False,
+    Unknown,
+}
+
 /// The status of a container (C3).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ContainerStatus {
     /// Its name.
     pub name: String,
+    /// What it is for.
+    #[serde(default)]
+    pub kind: ContainerKind,
     /// `state`.
     pub state: ContainerState,
     /// `lastState`, if an instance has ended before.
     pub last_termination: Option<Terminated>,
-    /// `ready`.
+    /// `ready`; of an init container, whether it has ended well (A3.32).
     pub ready: bool,
     /// `started`.
     pub started: bool,
@@ -107,3 +137,13 @@ pub struct Terminated {
     /// Which instance it was.
     pub instance: u32,
 }
+
+impl Terminated {
+    /// Whether it is a failure: what the kernel kills for want of memory is one whatever its code is (B4.2).
+    pub fn has_failed(&self) -> bool {
+        self.exit_code != 0 || self.reason == OOM_KILLED
+    }
+}
+
+/// The reason of an end for want of memory (B6.1).
+pub(crate) const OOM_KILLED: &str = "OOMKilled";

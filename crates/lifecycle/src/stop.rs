@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use crate::{
     action::{Action, HookReason, ProbeKind, Request, StopSignal},
-    config::{ContainerIndex, HookConfig, RestartPolicy},
+    config::{ContainerIndex, ContainerKind, HookConfig, RestartPolicy},
     container::{PostStart, Stage, Stop, StopPhase, probe_config},
     machine::Machine,
     messages::normal,
-    state::Deletion,
+    state::{Deletion, Termination},
 };
 
 /// A process always has so long between the stop signal and SIGKILL (B2.6).
@@ -22,18 +22,41 @@ const SHORTEST_DELETION: Duration = Duration::from_secs(1);
 const KILL_AGAIN_AFTER: Duration = Duration::from_secs(10);
 
 impl Machine<'_> {
-    /// Ends all containers, in parallel (B3.2). A later deletion can only take time away (B2.7, B2.8).
+    /// Somebody deletes the pod. A later deletion can only take time away (B2.7, B2.8).
     pub(crate) fn delete(&mut self, grace_period: Option<Duration>) {
         let grace_period = grace_period.unwrap_or(self.state.config.termination_grace_period);
-        let earlier = self.state.deletion;
-        if earlier.is_some_and(|earlier| earlier.grace_period <= grace_period) {
+        if self
+            .state
+            .deletion
+            .is_some_and(|earlier| earlier.grace_period <= grace_period)
+        {
             return;
         }
+        let earlier = self.state.ending();
         self.state.deletion = Some(Deletion {
             asked: self.now,
             grace_period,
         });
         self.changed();
+        self.end_containers(earlier);
+    }
+
+    /// The pod ends by itself, for this reason, with the grace period that is its own.
+    pub(crate) fn terminate(&mut self, cause: HookReason) {
+        let earlier = self.state.ending();
+        self.state.termination = Some(Termination {
+            cause,
+            grace_period: self.state.config.termination_grace_period,
+        });
+        self.changed();
+        self.end_containers(earlier);
+    }
+
+    /// Ends all containers, in parallel but for the order of the sidecars (B3.2, B4.6), or in less time than it was to
+    /// take earlier.
+    fn end_containers(&mut self, earlier: Option<Termination>) {
+        let Some(ending) = self.state.ending() else { return };
+        self.state.restarting_all = false;
         for index in self.indices() {
             match self.container(index).stage {
                 Stage::FetchingImage { action } => {
@@ -41,19 +64,19 @@ impl Machine<'_> {
                     self.finish(index);
                 }
                 Stage::Queued | Stage::CrashLoop { .. } | Stage::Retrying { .. } => self.finish(index),
-                Stage::Live(_) if earlier.is_some() => self.shorten(index, grace_period.max(SHORTEST_DELETION)),
-                Stage::Live(_) => self.end_for_deletion(index, grace_period),
+                Stage::Live(_) if earlier.is_some() => self.shorten(index, ending.grace_period.max(SHORTEST_DELETION)),
+                Stage::Live(_) => self.end_with_pod(index, ending),
                 // The reply is awaited: what has started must be ended.
                 Stage::Starting | Stage::Done => {}
             }
         }
     }
 
-    pub(crate) fn end_for_deletion(&mut self, index: ContainerIndex, grace_period: Duration) {
-        self.stop_probes_for_deletion(index);
+    pub(crate) fn end_with_pod(&mut self, index: ContainerIndex, ending: Termination) {
+        self.stop_probes_for_the_end(index);
         let message = format!("Stopping container {}", self.container_config(index).name);
         self.record(normal(index, "Killing", message));
-        self.stop(index, HookReason::Delete, grace_period.max(SHORTEST_DELETION));
+        self.stop(index, ending.cause, ending.grace_period.max(SHORTEST_DELETION));
     }
 
     /// A probe has reached its verdict against the container: it is ended, and restarted if the policy allows (A4.5).
@@ -67,11 +90,13 @@ impl Machine<'_> {
             return;
         }
         let config = self.container_config(index);
-        let again = match self.state.config.restart_policy {
-            RestartPolicy::Never => "",
-            RestartPolicy::Always | RestartPolicy::OnFailure => ", will be restarted",
+        let (what, again) = match (config.kind, self.state.config.restart_policy_of(index)) {
+            // A4.6: a sidecar always comes again, and nobody says so.
+            (ContainerKind::Init | ContainerKind::Sidecar, _) => ("Init container", ""),
+            (ContainerKind::Regular, RestartPolicy::Never) => ("Container", ""),
+            (ContainerKind::Regular, _) => ("Container", ", will be restarted"),
         };
-        let message = format!("Container {} failed {probe} probe{again}", config.name);
+        let message = format!("{what} {} failed {probe} probe{again}", config.name);
         let own = probe_config(config, kind).and_then(|probe| probe.termination_grace_period);
         let grace_period = own.unwrap_or(self.state.config.termination_grace_period);
         self.record(normal(index, "Killing", message));
@@ -94,7 +119,7 @@ impl Machine<'_> {
         self.changed();
         // Without a grace period there is no time for a hook (B2.3).
         let Some(HookConfig { timeout: limit }) = hook.filter(|_| !grace_period.is_zero()) else {
-            let phase = StopPhase::Signalled { kill_at: began };
+            let phase = StopPhase::AwaitingTurn { since: began };
             self.set_stop(
                 index,
                 Stop {
@@ -104,7 +129,7 @@ impl Machine<'_> {
                     phase,
                 },
             );
-            return self.send_stop_signal(index);
+            return self.signal_in_turn(index);
         };
         let action = self.state.new_action();
         let phase = StopPhase::PreStop { action, limit };
@@ -143,14 +168,37 @@ impl Machine<'_> {
         }
     }
 
-    /// Sends the stop signal; SIGKILL follows when what is left of the grace period is over. The whole seconds that a
-    /// hook took are taken off (B2.3), and at least two are left (B2.6).
-    pub(crate) fn send_stop_signal(&mut self, index: ContainerIndex) {
+    /// The preStop hook is over: the stop signal follows, at once or when it is the container's turn (B4.6).
+    pub(crate) fn signal_in_turn(&mut self, index: ContainerIndex) {
+        let since = self.now.boot;
+        self.set_phase(index, StopPhase::AwaitingTurn { since });
+        self.end_turn(index);
+    }
+
+    /// Sends the stop signal to a container that has waited for its turn, if that has come or the time is over.
+    pub(crate) fn end_turn(&mut self, index: ContainerIndex) {
+        let now = self.now.boot;
+        let out_of_time = self
+            .live(index)
+            .and_then(|live| live.stop.as_ref())
+            .is_none_or(|stop| stop.next_wake() <= now);
+        if out_of_time || !self.waits_for_others(index) {
+            self.send_stop_signal(index);
+        }
+    }
+
+    /// Sends the stop signal; SIGKILL follows when what is left of the grace period is over. The whole seconds that the
+    /// hook and the wait for the turn took are taken off (B2.3, B2.5), and at least two are left (B2.6).
+    fn send_stop_signal(&mut self, index: ContainerIndex) {
         let now = self.now.boot;
         let Some(stop) = self.live(index).and_then(|live| live.stop.as_ref()) else {
             return;
         };
-        let used = Duration::from_secs(now.since(stop.began).as_secs());
+        let hook_ended = match stop.phase {
+            StopPhase::AwaitingTurn { since } => since,
+            StopPhase::PreStop { .. } | StopPhase::Signalled { .. } | StopPhase::Killed { .. } => now,
+        };
+        let used = whole_seconds(hook_ended.since(stop.began)) + whole_seconds(now.since(hook_ended));
         let left = stop.grace_period.saturating_sub(used).max(MINIMUM_GRACE_PERIOD);
         self.set_phase(
             index,
@@ -190,4 +238,9 @@ impl Machine<'_> {
             stop.phase = phase;
         }
     }
+}
+
+/// Grace periods are counted in whole seconds, and parts of one are given away (B2.3).
+fn whole_seconds(duration: Duration) -> Duration {
+    Duration::from_secs(duration.as_secs())
 }

@@ -61,7 +61,7 @@ fn unknown(pod: &Pod, entry: &str) -> Option<String> {
         return Some(format!("there is no rule \"{rule}\"{help}"));
     }
     let container = container?;
-    let mut containers = pod.spec.containers.iter();
+    let mut containers = pod.spec.all_containers();
     let absent = !containers.any(|known| known.name == container);
     absent.then(|| format!("there is no container \"{container}\""))
 }

@@ -27,7 +27,7 @@ fn finding(pod: &Pod, rule: &Rule, warning: &Diagnostic) -> Finding {
         rule: rule.name,
         severity: rule.severity,
         pod: pod.metadata.name.clone(),
-        container: container(pod, path).map(str::to_owned),
+        container: container(pod, path).map(|(_, name)| name.to_owned()),
         path: warning.path.clone(),
         file: warning.file.clone(),
         line: warning.line,
@@ -45,18 +45,25 @@ fn in_pod(path: &str) -> &str {
     }
 }
 
-/// The container that a path leads into.
-fn container<'a>(pod: &'a Pod, path: &str) -> Option<&'a str> {
-    let (index, _) = path.strip_prefix("spec.containers[")?.split_once(']')?;
-    let container = pod.spec.containers.get(index.parse::<usize>().ok()?)?;
-    Some(&container.name)
+/// The container that a path leads into, and the list that it stands in.
+fn container<'a>(pod: &'a Pod, path: &str) -> Option<(&'static str, &'a str)> {
+    let spec = &pod.spec;
+    let lists = [
+        ("initContainers", &spec.init_containers),
+        ("containers", &spec.containers),
+    ];
+    lists.into_iter().find_map(|(list, containers)| {
+        let place = path.strip_prefix("spec.")?.strip_prefix(list)?.strip_prefix('[')?;
+        let container = containers.get(place.split_once(']')?.0.parse::<usize>().ok()?)?;
+        Some((list, container.name.as_str()))
+    })
 }
 
 /// A patch that takes away the field at a path. `None` if it lies in a list other than the containers, for such a list is
 /// replaced as a whole.
 fn removal(pod: &Pod, path: &str) -> Option<Value> {
     let (container, inner) = match container(pod, path) {
-        Some(name) => (Some(name), path.split_once("].")?.1),
+        Some(container) => (Some(container), path.split_once("].")?.1),
         None => (None, path),
     };
     if inner.contains('[') {
@@ -64,8 +71,10 @@ fn removal(pod: &Pod, path: &str) -> Option<Value> {
     }
     let nest = |inner, name: &str| json!({name: inner});
     let patch = inner.rsplit('.').fold(Value::Null, nest);
-    let Some(name) = container else { return Some(patch) };
+    let Some((list, name)) = container else {
+        return Some(patch);
+    };
     let mut entry = json!({"name": name});
     entry.as_object_mut()?.extend(patch.as_object()?.clone());
-    Some(json!({"spec": {"containers": [entry]}}))
+    Some(json!({"spec": {list: [entry]}}))
 }

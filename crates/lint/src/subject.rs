@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use probelet_manifest::{Container, Handler, Pod, PortReference, Probe, Protocol, Role, annotation_name};
+use probelet_manifest::{
+    Container, Handler, Pod, PortReference, Probe, Protocol, RestartPolicy, Role, annotation_name,
+};
 use serde_json::{Map, Value, json};
 
 use crate::{Fix, finding::Found};
@@ -27,6 +29,16 @@ impl<'a> ContainerSubject<'a> {
     pub(crate) fn path(&self, field: &str) -> String {
         let (list, index) = self.place;
         format!("spec.{list}[{index}].{field}")
+    }
+
+    /// Whether it ends before the others start: an init container that is no sidecar (B4.1).
+    pub(crate) fn ends_first(&self) -> bool {
+        self.place.0 == "initContainers" && !self.container.restarts_always()
+    }
+
+    /// What decides on its restart: its own policy, else the pod's (B5.2).
+    pub(crate) fn restart_policy(&self) -> RestartPolicy {
+        self.container.restart_policy.unwrap_or(self.pod.spec.restart_policy)
     }
 
     /// Says something of a field, with what to write into the container instead.

@@ -187,6 +187,20 @@ impl<'a> Object<'a> {
         texts
     }
 
+    /// A list of whole numbers.
+    pub(crate) fn whole_numbers(&self, name: &str) -> Vec<i32> {
+        let mut numbers = Vec::new();
+        for (path, item) in self.list(name) {
+            match item.as_i64().and_then(|number| i32::try_from(number).ok()) {
+                Some(number) => numbers.push(number),
+                None => self
+                    .report
+                    .error(&path, format!("expected a whole number, found {}", describe(item))),
+            }
+        }
+        numbers
+    }
+
     pub(crate) fn object(&self, name: &str, kind: &Kind) -> Option<Object<'a>> {
         Object::new(self.get(name)?, self.at(name), kind, self.report)
     }

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use crate::{
     Container, ContainerPort, EnvVar, Handler, ImagePullPolicy, Probe, Protocol, Resources, SecurityContext,
-    VolumeMount, check::Object, fields, names, probe, quantity, role::Role, source::Source,
-    wasm::annotation::Annotations,
+    VolumeMount, check::Object, fields, names, probe, quantity, restart, role::Role, signal, source::Source,
+    termination_message, wasm::annotation::Annotations,
 };
 
 /// The highest user or group, as in Kubernetes.
@@ -21,12 +21,45 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) group: Option<u32>,
     /// The pod's grace period in seconds, unless it is at fault itself.
     pub(crate) grace: Option<u64>,
+    /// Whether `spec.os.name` is set.
+    pub(crate) has_os: bool,
     /// The probes and hooks that are written as annotations.
     pub(crate) annotations: &'a Annotations,
 }
 
-/// Reads a container.
+/// Reads one of `containers`.
 pub(crate) fn container<'a>(object: &Object<'a>, pod: &Surroundings<'a>) -> Option<Container> {
+    read(object, pod, |name, lifecycle, ports| {
+        checks(object, lifecycle, name, pod, ports)
+    })
+}
+
+/// Reads one of `initContainers`, which may have probes and hooks only if it is a sidecar (A1.14).
+pub(crate) fn init_container<'a>(object: &Object<'a>, pod: &Surroundings<'a>) -> Option<Container> {
+    let stays = object.get("restartPolicy").and_then(serde_json::Value::as_str) == Some("Always");
+    read(object, pod, |name, lifecycle, ports| {
+        if stays {
+            return checks(object, lifecycle, name, pod, ports);
+        }
+        let message = "Forbidden: may not be set for init containers without restartPolicy=Always";
+        for field in ["lifecycle", "livenessProbe", "readinessProbe", "startupProbe"] {
+            if object.get(field).is_some() {
+                object.report.error(&object.at(field), message);
+            }
+        }
+        let roles = Role::ALL.into_iter();
+        for annotation in roles.filter_map(|role| pod.annotations.get(name?, role)) {
+            object.report.error(&annotation.path, message);
+        }
+        Checks::none()
+    })
+}
+
+fn read<'a>(
+    object: &Object<'a>,
+    pod: &Surroundings<'a>,
+    checks: impl FnOnce(Option<&str>, Option<&Object<'a>>, &[ContainerPort]) -> Checks,
+) -> Option<Container> {
     let name = object.required("name");
     if let Some(name) = name.filter(|name| !names::is_label(name)) {
         let message = format!("Invalid value: \"{name}\": {LABEL_RULE}");
@@ -44,7 +77,15 @@ pub(crate) fn container<'a>(object: &Object<'a>, pod: &Surroundings<'a>) -> Opti
     let command = object.texts("command");
     probe::warn_of_one_word(object.report, &object.at("command"), &command);
     let ports = ports(object);
-    let checks = checks(object, name, pod, &ports);
+    let lifecycle = object.object("lifecycle", &fields::LIFECYCLE);
+    let checks = checks(name, lifecycle.as_ref(), &ports);
+    let stop_signal = lifecycle.map_or(Some(None), |lifecycle| signal::stop_signal(&lifecycle, pod.has_os));
+    let termination_message = termination_message::read(object);
+    let restart_policy_rules = restart::rules(object);
+    let restart_policy = match object.get("restartPolicy") {
+        Some(_) => Some(restart::policy(object)?),
+        None => None,
+    };
     let (env, resources, volume_mounts) = (env(object), resources(object), volume_mounts(object, &pod.volumes));
     let security_context = security_context(object, pod.user, pod.group);
     let (args, working_dir) = (object.texts("args"), object.text("workingDir").map(str::to_owned));
@@ -63,6 +104,11 @@ pub(crate) fn container<'a>(object: &Object<'a>, pod: &Surroundings<'a>) -> Opti
         readiness_probe: checks.readiness?,
         post_start: checks.post_start?,
         pre_stop: checks.pre_stop?,
+        stop_signal: stop_signal?,
+        termination_message_path: termination_message.clone()?.0,
+        falls_back_to_logs: termination_message?.1,
+        restart_policy,
+        restart_policy_rules: restart_policy_rules?,
         security_context,
         ports,
     })
@@ -77,11 +123,29 @@ struct Checks {
     pre_stop: Option<Option<Handler>>,
 }
 
-fn checks<'a>(object: &Object<'a>, name: Option<&str>, pod: &Surroundings<'a>, ports: &[ContainerPort]) -> Checks {
-    let lifecycle = object.object("lifecycle", &fields::LIFECYCLE);
+impl Checks {
+    /// Of a container that has none.
+    fn none() -> Self {
+        Self {
+            startup: Some(None),
+            liveness: Some(None),
+            readiness: Some(None),
+            post_start: Some(None),
+            pre_stop: Some(None),
+        }
+    }
+}
+
+fn checks<'a>(
+    object: &Object<'a>,
+    lifecycle: Option<&Object<'a>>,
+    name: Option<&str>,
+    pod: &Surroundings<'a>,
+    ports: &[ContainerPort],
+) -> Checks {
     let source = |role: Role| -> Option<Source<'a>> {
         let (parent, kind) = if role.is_hook() {
-            (lifecycle.as_ref(), &fields::LIFECYCLE_HANDLER)
+            (lifecycle, &fields::LIFECYCLE_HANDLER)
         } else {
             (Some(object), &fields::PROBE)
         };

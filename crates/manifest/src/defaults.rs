@@ -18,8 +18,10 @@ pub(crate) fn fill(document: &mut Value, annotations: &mut Annotations) {
     };
     default(spec, "restartPolicy", json!("Always"));
     default(spec, "terminationGracePeriodSeconds", json!(30));
-    for container in items(spec.get_mut("containers")) {
-        fill_container(container, annotations);
+    for field in ["initContainers", "containers"] {
+        for container in items(spec.get_mut(field)) {
+            fill_container(container, annotations);
+        }
     }
 }
 
@@ -28,6 +30,8 @@ fn fill_container(container: &mut Map<String, Value>, annotations: &mut Annotati
     if let Some(policy) = policy {
         default(container, "imagePullPolicy", json!(policy));
     }
+    default(container, "terminationMessagePath", json!("/dev/termination-log"));
+    default(container, "terminationMessagePolicy", json!("File"));
     for port in items(container.get_mut("ports")) {
         default(port, "protocol", json!("TCP"));
     }

@@ -58,16 +58,17 @@ pub fn describe_probe(document: &Value) -> String {
     describe_source(&Source::new(Role::Readiness, field, None, &report))
 }
 
-/// The `liveness`, `readiness` or `startup` probe of a container of a pod's document, by the container's place in
-/// `spec.containers`: as [`describe_probe`] has it, whether it is written as a field or as an annotation. `None` if there
-/// is no such probe.
-pub fn describe_probe_of(pod: &Value, container: usize, probe: &str) -> Option<String> {
+/// The `liveness`, `readiness` or `startup` probe of a container of a pod's document, by the container's name: as
+/// [`describe_probe`] has it, whether it is written as a field or as an annotation. `None` if there is no such probe.
+pub fn describe_probe_of(pod: &Value, container: &str, probe: &str) -> Option<String> {
     let role = Role::from_name(probe).filter(|role| !role.is_hook())?;
     let (mut pod, report) = (pod.clone(), Report::default());
     let mut annotations = Annotations::read(&pod, "", &report);
     defaults::fill(&mut pod, &mut annotations);
-    let container = pod["spec"]["containers"].get(container)?;
-    let name = container["name"].as_str().unwrap_or_default();
+    let name = container;
+    let fields = ["initContainers", "containers"].into_iter();
+    let mut containers = fields.flat_map(|field| pod["spec"][field].as_array().into_iter().flatten());
+    let container = containers.find(|container| container["name"] == name)?;
     let field = Some(&container[role.field()]).filter(|field| !field.is_null());
     let field = field.and_then(|field| Object::new(field, "", &fields::PROBE, &report));
     let source = Source::new(role, field, annotations.get(name, role), &report);

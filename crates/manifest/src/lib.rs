@@ -22,9 +22,14 @@ mod pod;
 mod position;
 mod probe;
 mod quantity;
+mod readiness_gate;
+mod restart;
 mod role;
+mod signal;
 mod source;
+mod termination_message;
 mod types;
+mod volume;
 mod wasm;
 mod yaml;
 
@@ -38,8 +43,8 @@ pub use pod::{parse_json, parse_yaml};
 pub use role::Role;
 pub use types::{
     Container, ContainerPort, EnvVar, Handler, Header, HostPathType, HttpGet, ImagePullPolicy, Metadata, Pod, PodSpec,
-    PortReference, Probe, Protocol, Resources, RestartPolicy, Scheme, SecurityContext, TcpSocket, Volume, VolumeMount,
-    VolumeSource,
+    PortReference, Probe, Protocol, Resources, RestartPolicy, RestartPolicyRule, RestartPolicyRuleAction, Scheme,
+    SecurityContext, TcpSocket, Volume, VolumeMount, VolumeSource,
 };
 pub use wasm::annotation::{LINT_IGNORE, annotation_name};
 pub use wasm::{Allow, ComponentReference, ExecAllow, NetworkAllow, OnError, Wasm, WasmCheck, WasmLimits};

@@ -24,6 +24,22 @@ pub(crate) fn is_variable(name: &str) -> bool {
             .all(|letter| letter != '=' && (' '..='~').contains(&letter))
 }
 
+/// A name that may have a domain and `/` before it: letters of both sizes, digits, `-`, `_` and `.`, at most 63 of them, a
+/// letter or digit at both ends.
+pub(crate) fn is_qualified(name: &str) -> bool {
+    let (domain, name) = match name.split_once('/') {
+        Some((domain, name)) => (Some(domain), name),
+        None => (None, name),
+    };
+    let inner = |letter: char| letter.is_ascii_alphanumeric() || ['-', '_', '.'].contains(&letter);
+    let outer = |letter: Option<char>| letter.is_some_and(|letter| letter.is_ascii_alphanumeric());
+    domain.is_none_or(is_subdomain)
+        && name.len() <= 63
+        && name.chars().all(inner)
+        && outer(name.chars().next())
+        && outer(name.chars().next_back())
+}
+
 /// The known name that is nearest to one that is not, if any is near: within three letters, and of a short name one.
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     // Names in manifests are short; a long one is no typing error.
@@ -73,6 +89,17 @@ mod tests {
     #[test]
     fn names_follow_kubernetes() {
         assert!(is_label("a-1") && !is_label("-a") && !is_label("A") && !is_label("") && !is_label(&"a".repeat(64)));
+        for (name, valid) in [
+            ("Warm", true),
+            ("example.com/Is_warm.now", true),
+            ("a/b/c", false),
+            ("/b", false),
+            ("Example.com/b", false),
+            ("-b", false),
+            ("", false),
+        ] {
+            assert_eq!(is_qualified(name), valid, "{name}");
+        }
         assert!(is_subdomain("a.b-c") && !is_subdomain("a..b"));
         assert!(is_port_name("http") && is_port_name("p80") && !is_port_name("80") && !is_port_name("a--b"));
     }

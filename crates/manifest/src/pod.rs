@@ -1,16 +1,16 @@
 //! Whole documents.
 
-use std::{collections::BTreeSet, path::PathBuf, time::Duration};
+use std::{collections::BTreeSet, time::Duration};
 
 use serde_json::Value;
 
 use crate::{
-    Container, Diagnostic, HostPathType, Metadata, Pod, PodSpec, RestartPolicy, Severity, Volume, VolumeSource,
+    Container, Diagnostic, Metadata, Pod, PodSpec, Severity,
     check::{Object, Report, describe},
     container::{self, LABEL_RULE},
     defaults, fields, names,
     position::Origin,
-    quantity,
+    readiness_gate, restart, volume,
     wasm::annotation::Annotations,
     yaml,
 };
@@ -202,7 +202,7 @@ fn metadata(pod: &Object<'_>) -> Option<Metadata> {
 }
 
 fn spec<'a>(object: &Object<'a>, annotations: &'a Annotations) -> Option<PodSpec> {
-    let volumes = volumes(object);
+    let volumes = volume::volumes(object);
     let volume_names: BTreeSet<_> = volumes.iter().map(|volume| volume.name.clone()).collect();
     let security = object.object("securityContext", &fields::POD_SECURITY_CONTEXT);
     let (user, group) = security.as_ref().map_or((None, None), |security| {
@@ -220,17 +220,11 @@ fn spec<'a>(object: &Object<'a>, annotations: &'a Annotations) -> Option<PodSpec
         user,
         group,
         grace,
+        has_os: os_name(object).is_some(),
         annotations,
     };
-    let containers = containers(object, &surroundings);
-    let restart_policy = object.word(
-        "restartPolicy",
-        &[
-            ("Always", RestartPolicy::Always),
-            ("OnFailure", RestartPolicy::OnFailure),
-            ("Never", RestartPolicy::Never),
-        ],
-    );
+    let (init_containers, containers) = containers(object, &surroundings);
+    let restart_policy = restart::policy(object);
     let hostname = object.text("hostname").filter(|name| !name.is_empty());
     if let Some(name) = hostname.filter(|name| !names::is_label(name)) {
         object.report.error(
@@ -238,26 +232,61 @@ fn spec<'a>(object: &Object<'a>, annotations: &'a Annotations) -> Option<PodSpec
             format!("Invalid value: \"{name}\": {LABEL_RULE}"),
         );
     }
+    // A1.19
+    let active_deadline = object
+        .number("activeDeadlineSeconds", 1, i64::from(i32::MAX))
+        .and_then(|seconds| u64::try_from(seconds).ok());
+    let readiness_gates = readiness_gate::read(object);
     let host_network = object.switch("hostNetwork").unwrap_or(false);
     Some(PodSpec {
+        init_containers: init_containers?,
         containers: containers?,
         volumes,
         restart_policy: restart_policy?,
         termination_grace_period: Duration::from_secs(grace?),
+        active_deadline: active_deadline.map(Duration::from_secs),
+        readiness_gates,
         host_network,
         hostname: hostname.map(str::to_owned),
     })
 }
 
-/// All containers, if none has a fault.
-fn containers<'a>(object: &Object<'a>, surroundings: &container::Surroundings<'a>) -> Option<Vec<Container>> {
-    let items = object.list("containers");
-    if items.is_empty() {
+/// `os.name`, which can only be Linux here.
+fn os_name(spec: &Object<'_>) -> Option<()> {
+    let os = spec.object("os", &fields::POD_OS)?;
+    os.required("name")?;
+    os.word("name", &[("linux", ())])
+}
+
+/// The init containers and the containers, if none has a fault. A name is unique among all of them.
+fn containers<'a>(
+    object: &Object<'a>,
+    surroundings: &container::Surroundings<'a>,
+) -> (Option<Vec<Container>>, Option<Vec<Container>>) {
+    let mut known = BTreeSet::new();
+    let init_containers = list_of_containers(
+        object,
+        "initContainers",
+        container::init_container,
+        surroundings,
+        &mut known,
+    );
+    let containers = list_of_containers(object, "containers", container::container, surroundings, &mut known);
+    if containers.as_ref().is_some_and(Vec::is_empty) {
         object.report.error(&object.at("containers"), "Required value");
-        return None;
     }
-    let (mut containers, mut known) = (Some(Vec::new()), BTreeSet::new());
-    for (path, item) in items {
+    (init_containers, containers)
+}
+
+fn list_of_containers<'a>(
+    object: &Object<'a>,
+    field: &str,
+    read: fn(&Object<'a>, &container::Surroundings<'a>) -> Option<Container>,
+    surroundings: &container::Surroundings<'a>,
+    known: &mut BTreeSet<&'a str>,
+) -> Option<Vec<Container>> {
+    let mut containers = Some(Vec::new());
+    for (path, item) in object.list(field) {
         let one = Object::new(item, path, &fields::CONTAINER, object.report);
         let name = one.as_ref().and_then(|one| one.get("name")).and_then(Value::as_str);
         if let (Some(one), Some(name)) = (&one, name)
@@ -266,126 +295,11 @@ fn containers<'a>(object: &Object<'a>, surroundings: &container::Surroundings<'a
             one.report
                 .error(&one.at("name"), format!("Duplicate value: \"{name}\""));
         }
-        let container = one.and_then(|one| container::container(&one, surroundings));
+        let container = one.and_then(|one| read(&one, surroundings));
         containers = containers.and_then(|mut all: Vec<_>| {
             all.push(container?);
             Some(all)
         });
     }
     containers
-}
-
-fn volumes(object: &Object<'_>) -> Vec<Volume> {
-    let mut volumes: Vec<Volume> = Vec::new();
-    for (path, item) in object.list("volumes") {
-        let Some(volume) = Object::new(item, path, &fields::VOLUME, object.report) else {
-            continue;
-        };
-        let (name, source) = (volume.required("name"), volume_source(&volume));
-        let Some(name) = name else {
-            continue;
-        };
-        if !names::is_label(name) {
-            volume
-                .report
-                .error(&volume.at("name"), format!("Invalid value: \"{name}\": {LABEL_RULE}"));
-        }
-        if volumes.iter().any(|other| other.name == name) {
-            volume
-                .report
-                .error(&volume.at("name"), format!("Duplicate value: \"{name}\""));
-        }
-        if let Some(source) = source {
-            volumes.push(Volume {
-                name: name.to_owned(),
-                source,
-            });
-        }
-    }
-    volumes
-}
-
-fn volume_source(volume: &Object<'_>) -> Option<VolumeSource> {
-    let source = match (volume.get("hostPath"), volume.get("emptyDir")) {
-        (Some(_), Some(_)) => {
-            volume.report.error(
-                &volume.at("emptyDir"),
-                "Forbidden: may not specify more than 1 volume type",
-            );
-            None
-        }
-        (Some(_), None) => host_path(&volume.object("hostPath", &fields::HOST_PATH)?),
-        (None, Some(_)) => empty_dir(&volume.object("emptyDir", &fields::EMPTY_DIR)?),
-        (None, None) => {
-            // Another type has been refused by its name.
-            let others = fields::VOLUME
-                .fields
-                .iter()
-                .any(|field| field.name != "name" && volume.get(field.name).is_some());
-            if !others {
-                volume
-                    .report
-                    .error(&volume.path, "Required value: must specify a volume type");
-            }
-            None
-        }
-    };
-    // Its mounts shall find its name, so that one fault is not reported as two.
-    source.or(Some(VolumeSource::EmptyDir {
-        memory: false,
-        size_limit: None,
-    }))
-}
-
-fn host_path(object: &Object<'_>) -> Option<VolumeSource> {
-    use HostPathType::{
-        BlockDevice, CharacterDevice, Directory, DirectoryOrCreate, File, FileOrCreate, Socket, Unchecked,
-    };
-    let path = object.required("path");
-    if let Some(path) = path.filter(|path| !path.starts_with('/') || path.split('/').any(|part| part == "..")) {
-        let message = format!("Invalid value: \"{path}\": must be an absolute path without \"..\"");
-        object.report.error(&object.at("path"), message);
-    }
-    let types = [
-        ("", Unchecked),
-        ("DirectoryOrCreate", DirectoryOrCreate),
-        ("Directory", Directory),
-        ("FileOrCreate", FileOrCreate),
-        ("File", File),
-        ("Socket", Socket),
-        ("CharDevice", CharacterDevice),
-        ("BlockDevice", BlockDevice),
-    ];
-    let kind = if object.get("type").is_some() {
-        object.word("type", &types)
-    } else {
-        Some(Unchecked)
-    };
-    Some(VolumeSource::HostPath {
-        path: PathBuf::from(path?),
-        kind: kind?,
-    })
-}
-
-fn empty_dir(object: &Object<'_>) -> Option<VolumeSource> {
-    let memory = match object.get("medium") {
-        None => Some(false),
-        Some(_) => object.word("medium", &[("", false), ("Memory", true)]),
-    };
-    let size = object.get("sizeLimit").map(quantity::from_json).transpose();
-    if let Err(message) = &size {
-        object.report.error(&object.at("sizeLimit"), message.as_str());
-    }
-    let size_limit = size.ok()?.map(|amount| amount.div_ceil(1000));
-    if memory == Some(false) && size_limit.is_some() {
-        object.report.warn(
-            &object.at("sizeLimit"),
-            "without effect: what a volume on disk takes is not measured",
-            Some("write `medium: Memory`, where the limit holds".to_owned()),
-        );
-    }
-    Some(VolumeSource::EmptyDir {
-        memory: memory?,
-        size_limit,
-    })
 }

@@ -37,6 +37,8 @@ pub struct Metadata {
 /// `spec`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PodSpec {
+    /// `initContainers`, in their order.
+    pub init_containers: Vec<Container>,
     /// `containers`, in their order; at least one.
     pub containers: Vec<Container>,
     /// `volumes`.
@@ -45,10 +47,39 @@ pub struct PodSpec {
     pub restart_policy: RestartPolicy,
     /// `terminationGracePeriodSeconds`.
     pub termination_grace_period: Duration,
+    /// `activeDeadlineSeconds`.
+    pub active_deadline: Option<Duration>,
+    /// The `conditionType` of each of `readinessGates`.
+    pub readiness_gates: Vec<String>,
     /// `hostNetwork`.
     pub host_network: bool,
     /// `hostname`.
     pub hostname: Option<String>,
+}
+
+impl PodSpec {
+    /// All containers: the init containers, then the others. What is said of "a container's place" is its place here.
+    pub fn all_containers(&self) -> impl Iterator<Item = &Container> {
+        self.init_containers.iter().chain(&self.containers)
+    }
+
+    /// The container at a place; `None` behind the last one.
+    pub fn container_at(&self, place: usize) -> Option<&Container> {
+        self.all_containers().nth(place)
+    }
+
+    /// The container at a place, to be changed.
+    pub(crate) fn container_at_mut(&mut self, place: usize) -> Option<&mut Container> {
+        self.init_containers.iter_mut().chain(&mut self.containers).nth(place)
+    }
+
+    /// The field that a container stands in, and where: `initContainers` and 0 for the first place of a pod with one.
+    pub fn field_of(&self, place: usize) -> (&'static str, usize) {
+        match place.checked_sub(self.init_containers.len()) {
+            None => ("initContainers", place),
+            Some(place) => ("containers", place),
+        }
+    }
 }
 
 /// `restartPolicy`.
@@ -58,6 +89,25 @@ pub enum RestartPolicy {
     Always,
     OnFailure,
     Never,
+}
+
+/// One of `restartPolicyRules`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RestartPolicyRule {
+    /// `action`.
+    pub action: RestartPolicyRuleAction,
+    /// Whether `exitCodes.operator` is `In`, rather than `NotIn`.
+    pub listed: bool,
+    /// `exitCodes.values`.
+    pub exit_codes: Vec<i32>,
+}
+
+/// `action` of a restart policy rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum RestartPolicyRuleAction {
+    Restart,
+    RestartAllContainers,
 }
 
 /// One of `volumes`.
@@ -109,7 +159,7 @@ pub enum HostPathType {
     BlockDevice,
 }
 
-/// One of `containers`.
+/// One of `initContainers` or `containers`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Container {
     /// `name`.
@@ -142,8 +192,25 @@ pub struct Container {
     pub post_start: Option<Handler>,
     /// `lifecycle.preStop`.
     pub pre_stop: Option<Handler>,
+    /// `lifecycle.stopSignal`, such as `SIGQUIT`; the image's own if there is none.
+    pub stop_signal: Option<String>,
+    /// `terminationMessagePath`.
+    pub termination_message_path: String,
+    /// Whether `terminationMessagePolicy` is `FallbackToLogsOnError`, rather than `File`.
+    pub falls_back_to_logs: bool,
+    /// `restartPolicy`, if the container has its own.
+    pub restart_policy: Option<RestartPolicy>,
+    /// `restartPolicyRules`, in their order.
+    pub restart_policy_rules: Vec<RestartPolicyRule>,
     /// `securityContext`, with the pod's own as its default.
     pub security_context: SecurityContext,
+}
+
+impl Container {
+    /// Whether it is a sidecar if it is one of `initContainers`: it then runs beside all others (B4.3).
+    pub fn restarts_always(&self) -> bool {
+        self.restart_policy == Some(RestartPolicy::Always)
+    }
 }
 
 /// `imagePullPolicy`.

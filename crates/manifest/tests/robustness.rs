@@ -159,7 +159,7 @@ proptest! {
             "metadata": {"name": "a", "annotations": {"probelet.dev/a.liveness": content.to_string()}},
             "spec": {"containers": [{"name": "a", "image": "b", "livenessProbe": probe}]},
         });
-        describe_probe_of(&pod, 0, "liveness");
+        describe_probe_of(&pod, "a", "liveness");
         if let Ok(mut pods) = parse_yaml(&pod.to_string(), "pod.yaml") {
             pods[0].position(&path);
             prop_assert!(pods[0].resolve_component_paths(std::path::Path::new("/base")).is_ok());

@@ -72,7 +72,7 @@ pub(crate) struct CheckResult {
 /// Runs a check to its end; dropping the future ends it and leaves nothing behind.
 pub(crate) async fn run(node: &Inner, entry: &PodEntry, sandbox: Option<&Sandbox>, run: Run) -> CheckResult {
     let started = clock::now();
-    let container = &entry.pod.spec.containers[run.container.0];
+    let container = entry.container(run.container);
     let checked = Checked {
         entry,
         container,
@@ -418,9 +418,12 @@ fn engine_reason(reason: HookReason) -> probelet_engine::HookReason {
     match reason {
         HookReason::Start => probelet_engine::HookReason::Start,
         HookReason::Delete => probelet_engine::HookReason::Delete,
+        HookReason::Completed => probelet_engine::HookReason::Completed,
         HookReason::Liveness => probelet_engine::HookReason::Liveness,
         HookReason::Startup => probelet_engine::HookReason::Startup,
         HookReason::PostStart => probelet_engine::HookReason::PostStart,
+        HookReason::Deadline => probelet_engine::HookReason::Deadline,
+        HookReason::Restart => probelet_engine::HookReason::Restart,
     }
 }
 

@@ -171,7 +171,7 @@ impl Components {
         let shown = components.iter().map(|((container, check), component)| {
             let description = component.plugin.as_ref().ok().and_then(Plugin::description);
             let mut shown = json!({
-                "container": pod.spec.containers[*container].name,
+                "container": pod.spec.container_at(*container).map(|container| container.name.as_str()),
                 "check": check,
                 "component": component.reference.to_string(),
                 "digest": component.digest,
@@ -243,6 +243,7 @@ impl Components {
             reason: reason.to_owned(),
             message,
             container: Some(container),
+            repeated: false,
         };
         let check = key.1;
         match loaded {

@@ -19,6 +19,9 @@ pub struct NodeConfig {
     pub shim: Option<PathBuf>,
     /// The program that compiles components; without one the agent does it itself, where nothing can stop it.
     pub compiler: Option<CompilerProgram>,
+    /// How many restarts liveness probes may bring about on the whole node within [`BUDGET_WINDOW`](crate::BUDGET_WINDOW);
+    /// no limit if `None`.
+    pub restart_budget: Option<u32>,
 }
 
 impl NodeConfig {

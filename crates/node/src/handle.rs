@@ -114,6 +114,21 @@ fn lines(faults: &[Diagnostic]) -> String {
     lines.join("\n")
 }
 
+pub use probelet_lifecycle::{OWN_CONDITIONS, status::ConditionStatus};
+
+/// A condition that a client sets in a pod's status (C2.7).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConditionUpdate {
+    /// `type`; none of [`OWN_CONDITIONS`].
+    pub name: String,
+    /// `status`.
+    pub status: ConditionStatus,
+    /// `reason`; may be empty.
+    pub reason: String,
+    /// `message`; may be empty.
+    pub message: String,
+}
+
 /// Options of a deletion.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct DeleteOptions {

@@ -15,11 +15,14 @@ mod check;
 mod clock;
 mod components;
 mod config;
+mod correlate;
 pub mod handle;
 mod history;
+mod hold;
 mod inner;
 mod journal;
 mod kept;
+mod last_words;
 mod logs;
 mod metrics;
 mod objects;
@@ -28,6 +31,7 @@ mod pod;
 mod recorder;
 mod sandbox;
 mod session;
+mod signal;
 mod start;
 mod status;
 mod store;
@@ -37,9 +41,10 @@ use std::{sync::Arc, time::Duration};
 
 pub use config::{NodeConfig, NodeError};
 use handle::{
-    Changes, Collection, Created, DeleteOptions, Document, ExecOptions, ExecSession, Listing, LogOptions, LogStream,
-    PodKey, RequestError, RunRecord, WatchError,
+    Changes, Collection, ConditionUpdate, Created, DeleteOptions, Document, ExecOptions, ExecSession, Listing,
+    LogOptions, LogStream, PodKey, RequestError, RunRecord, WatchError,
 };
+pub use hold::{BUDGET_WINDOW, set_hold};
 use inner::Inner;
 use pod::{Input, PodEntry};
 use probelet_lifecycle::journal::Journal;
@@ -117,6 +122,25 @@ impl Node {
         let grace_period = options.grace_period_seconds.map(Duration::from_secs);
         // Both fail only if the pod's task has ended meanwhile, and then the pod is gone.
         let sent = entry.inbox.send(Input::Delete { grace_period, reply }).await;
+        sent.map_err(|_| not_found(key))?;
+        document.await.map_err(|_| not_found(key))
+    }
+
+    /// Sets conditions of a pod that are not the agent's own, such as those that readiness gates wait for. Returns the pod
+    /// as it is then. A pod keeps 32 of them; what is beyond is dropped.
+    ///
+    /// # Errors
+    ///
+    /// [`RequestError::NotFound`].
+    pub async fn set_conditions(
+        &self,
+        key: &PodKey,
+        conditions: Vec<ConditionUpdate>,
+    ) -> Result<Document, RequestError> {
+        let entry = self.entry(key)?;
+        let (reply, document) = oneshot::channel();
+        // Both fail only if the pod's task has ended meanwhile, and then the pod is gone.
+        let sent = entry.inbox.send(Input::Conditions { conditions, reply }).await;
         sent.map_err(|_| not_found(key))?;
         document.await.map_err(|_| not_found(key))
     }

@@ -28,15 +28,16 @@ use crate::{
     check::{self, CheckResult},
     clock,
     components::Components,
-    handle::{Collection, Document, PodKey, RunRecord},
+    handle::{Collection, ConditionUpdate, Document, PodKey, RunRecord},
     history::History,
     inner::Inner,
     journal::JournalFile,
     kept::KeptStates,
+    last_words,
     metrics::Metrics,
     recorder::{PodEvents, Subject},
     sandbox::{self, Sandbox},
-    start,
+    signal, start,
     status::{Facts, pod_status},
     store::{PodFolder, StoredState},
 };
@@ -99,6 +100,11 @@ pub(crate) enum Input {
         grace_period: Option<Duration>,
         reply: oneshot::Sender<Document>,
     },
+    /// Somebody sets conditions; the reply is the pod's document after that.
+    Conditions {
+        conditions: Vec<ConditionUpdate>,
+        reply: oneshot::Sender<Document>,
+    },
     /// A component was exchanged, or could not be.
     Reloaded(PodEvent),
     /// The agent stops; the pod goes on without it.
@@ -121,7 +127,7 @@ impl PodEntry {
             components,
             kept: KeptStates::new(folder.path()),
             history: Mutex::new(History::open(folder.path())),
-            instances: Mutex::new(vec![None; pod.spec.containers.len()]),
+            instances: Mutex::new(vec![None; pod.spec.all_containers().count()]),
             pod,
             folder,
             inbox,
@@ -138,6 +144,12 @@ impl PodEntry {
     pub(crate) fn measure(&self, metrics: &mut Metrics) {
         let history = self.history.lock().unwrap_or_else(PoisonError::into_inner);
         metrics.add(&self.key, history.totals(), &history.last());
+    }
+
+    /// A container, by the place that the state machine knows it by: init containers first.
+    pub(crate) fn container(&self, index: ContainerIndex) -> &probelet_manifest::Container {
+        let container = self.pod.spec.container_at(index.0);
+        container.expect("the state machine names containers of its configuration only")
     }
 
     /// The running instance of a container.
@@ -157,13 +169,12 @@ impl PodEntry {
     }
 
     fn subject(&self) -> Subject {
-        let containers = self
-            .pod
-            .spec
-            .containers
-            .iter()
-            .map(|container| container.name.clone())
-            .collect();
+        let spec = &self.pod.spec;
+        let paths = spec.all_containers().enumerate().map(|(place, container)| {
+            let (field, _) = spec.field_of(place);
+            format!("spec.{field}{{{}}}", container.name)
+        });
+        let containers = paths.collect();
         Subject {
             key: self.key.clone(),
             uid: self.uid.clone(),
@@ -236,6 +247,7 @@ impl PodTask {
     /// Goes on with a pod that an earlier agent left: finds its sandbox and containers again, and asks anew for what
     /// had not been answered.
     pub(crate) async fn run_recovered(mut self) {
+        self.handle(Event::Resume);
         let outstanding = self.state.outstanding();
         if !outstanding
             .iter()
@@ -297,18 +309,34 @@ impl PodTask {
             }
             Input::Checked { action, result } => {
                 self.runs.remove(&action);
-                if let Some((probe, verdict)) = result.probe_verdict() {
+                let probe = result.probe_verdict();
+                if let Some((probe, verdict)) = probe {
                     self.previous.insert(probe, verdict);
                 }
                 let event = result.event(action);
                 result.keep(&self.entry.kept);
                 self.entry.record(result.record(clock::boot_time()));
-                self.handle(event);
+                match probe {
+                    Some(((container, ProbeKind::Liveness), (_, Verdict::Failure | Verdict::Errored))) => {
+                        self.handle_with_permission(container, event);
+                    }
+                    _ => self.handle(event),
+                }
             }
             Input::Delete { grace_period, reply } => {
                 self.handle(Event::Delete { grace_period });
-                let document = self.node.objects.get(Collection::Pods, &self.entry.key);
-                let _ = reply.send(document.unwrap_or_else(|| Arc::new(self.entry.pod.document.clone())));
+                let _ = reply.send(self.document());
+            }
+            Input::Conditions { conditions, reply } => {
+                for condition in conditions {
+                    self.handle(Event::ConditionSet {
+                        name: condition.name,
+                        status: condition.status,
+                        reason: condition.reason,
+                        message: condition.message,
+                    });
+                }
+                let _ = reply.send(self.document());
             }
             Input::Reloaded(event) => {
                 self.events.record(clock::now().wall, &event);
@@ -316,6 +344,25 @@ impl PodTask {
             }
             Input::Detach => {}
         }
+    }
+
+    /// One step that may condemn a container for its liveness, if the node lets it (F34).
+    fn handle_with_permission(&mut self, container: ContainerIndex, event: Event) {
+        let granted = self.node.hold.ask(clock::boot_time());
+        if self.state.is_held() == granted {
+            self.handle(Event::Hold { held: !granted });
+        }
+        let before = self.state.is_condemned(container);
+        self.handle(event);
+        if granted && (before || !self.state.is_condemned(container)) {
+            self.node.hold.give_back();
+        }
+    }
+
+    /// The pod's document as it is shown now.
+    fn document(&self) -> Document {
+        let document = self.node.objects.get(Collection::Pods, &self.entry.key);
+        document.unwrap_or_else(|| Arc::new(self.entry.pod.document.clone()))
     }
 
     /// One step of the machine: the state is on disk before its actions are taken (invariant 5).
@@ -424,7 +471,7 @@ impl PodTask {
                 );
             }
             Request::RemoveSandbox => {
-                *self.entry.instances() = vec![None; self.entry.pod.spec.containers.len()];
+                self.entry.instances().fill(None);
                 self.sandbox = None;
                 self.spawn(async move {
                     if let Err(error) = sandbox::remove(&node, &entry).await {
@@ -470,7 +517,7 @@ impl PodTask {
         self.work.spawn(async move {
             let sent = match signal {
                 StopSignal::Stop => {
-                    let number = start::stop_signal(&node, &entry, container).await;
+                    let number = signal::stop_signal(&node, &entry, container).await;
                     instance.container.signal(number, false).await
                 }
                 StopSignal::Kill => instance.container.signal(SIGKILL, true).await,
@@ -500,13 +547,14 @@ impl PodTask {
             ended: receiver,
         };
         self.entry.instances()[container.0] = Some(instance);
+        let entry = self.entry.clone();
         self.spawn(async move {
             let record = running.wait().await;
             ended.send_replace(true);
             Input::Event(Event::ContainerExited {
                 container,
                 instance: number,
-                exit: exit(record),
+                exit: exit(&entry, container, number, record).await,
             })
         });
     }
@@ -520,17 +568,20 @@ impl PodTask {
                 _ => None,
             })
             .collect();
-        for (container, instance) in start::running_instances(&self.state.status()) {
+        // Those included whose postStart hook still runs, which the status does not show yet.
+        let instances: Vec<_> = self.state.instances().collect();
+        for (container, instance) in instances {
             if starting.contains(&container) {
                 continue;
             }
             match start::attach(&self.node, &self.entry, container, instance).await {
                 start::Found::Running(running) => self.adopt_container(container, instance, *running),
                 start::Found::Ended(record) => {
+                    let exit = exit(&self.entry, container, instance, record).await;
                     self.handle(Event::ContainerExited {
                         container,
                         instance,
-                        exit: exit(record),
+                        exit,
                     });
                 }
             }
@@ -566,7 +617,8 @@ impl PodTask {
     }
 }
 
-fn exit(record: ExitRecord) -> Exit {
+/// How an instance has ended, with its last words.
+async fn exit(entry: &PodEntry, container: ContainerIndex, instance: u32, record: ExitRecord) -> Exit {
     let ExitRecord {
         code,
         signal,
@@ -579,7 +631,7 @@ fn exit(record: ExitRecord) -> Exit {
         signal,
         oom_killed,
         lost,
-        message: String::new(),
+        message: last_words::read(entry, container, instance, code).await,
     }
 }
 

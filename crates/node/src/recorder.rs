@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     clock,
+    correlate::{COMBINED, Correlator},
     handle::{Collection, PodKey},
     objects::Objects,
 };
@@ -36,7 +37,7 @@ const DELETED_PODS: usize = 256;
 pub(crate) struct Subject {
     pub(crate) key: PodKey,
     pub(crate) uid: String,
-    /// The containers' names, by their index.
+    /// The containers' field paths, such as `spec.containers{app}`, by their index.
     pub(crate) containers: Vec<String>,
 }
 
@@ -53,6 +54,22 @@ struct Counted {
     last: WallTime,
 }
 
+/// What makes two events one: type, reason, message and field path (C6.1).
+type Identity = (bool, String, String, Option<String>);
+
+/// One that stands for many has the same message at all times, and no field path (C6.2).
+fn identity(warning: bool, reason: &str, message: &str, field_path: Option<&str>) -> Identity {
+    if message.starts_with(COMBINED) {
+        return (warning, reason.to_owned(), COMBINED.to_owned(), None);
+    }
+    (
+        warning,
+        reason.to_owned(),
+        message.to_owned(),
+        field_path.map(str::to_owned),
+    )
+}
+
 /// Records the events of all pods.
 pub(crate) struct Recorder {
     objects: Arc<Objects>,
@@ -65,8 +82,8 @@ pub(crate) struct PodEvents {
     subject: Subject,
     path: std::path::PathBuf,
     events: Vec<Counted>,
-    /// By warning, reason, message and field path.
-    index: HashMap<(bool, String, String, Option<String>), usize>,
+    index: HashMap<Identity, usize>,
+    correlator: Correlator,
     serial: u64,
 }
 
@@ -88,6 +105,7 @@ impl Recorder {
             path,
             events,
             index: HashMap::new(),
+            correlator: Correlator::default(),
             serial: clock::now().wall.0.unsigned_abs(),
         };
         pod_events.rebuild_index();
@@ -117,12 +135,16 @@ impl Recorder {
 impl PodEvents {
     /// Counts and publishes one event.
     pub(crate) fn record(&mut self, now: WallTime, event: &PodEvent) {
+        let Some(message) = self.correlator.correlate(now, event) else {
+            return;
+        };
         let warning = event.severity == Severity::Warning;
         let container = event.container.and_then(|index| self.subject.containers.get(index.0));
-        let field_path = container.map(|name| format!("spec.containers{{{name}}}"));
-        let key = (warning, event.reason.clone(), event.message.clone(), field_path.clone());
+        let field_path = container.cloned();
+        let key = identity(warning, &event.reason, &message, field_path.as_deref());
         let at = match self.index.get(&key) {
             Some(&at) => {
+                self.events[at].message = message;
                 self.events[at].count = self.events[at].count.saturating_add(1);
                 self.events[at].last = now;
                 at
@@ -134,7 +156,7 @@ impl PodEvents {
                     name: format!("{}.{:x}", self.subject.key.name, self.serial),
                     warning,
                     reason: event.reason.clone(),
-                    message: event.message.clone(),
+                    message,
                     field_path,
                     count: 1,
                     first: now,
@@ -172,15 +194,8 @@ impl PodEvents {
         let entries = self.events.iter().enumerate();
         self.index = entries
             .map(|(at, event)| {
-                (
-                    (
-                        event.warning,
-                        event.reason.clone(),
-                        event.message.clone(),
-                        event.field_path.clone(),
-                    ),
-                    at,
-                )
+                let path = event.field_path.as_deref();
+                (identity(event.warning, &event.reason, &event.message, path), at)
             })
             .collect();
     }
@@ -245,7 +260,7 @@ mod tests {
         let subject = Subject {
             key,
             uid: "u".into(),
-            containers: vec!["app".into()],
+            containers: vec!["spec.containers{app}".into()],
         };
         let events = recorder.open(subject, folder.path());
         (folder, objects, events)
@@ -257,6 +272,14 @@ mod tests {
             reason: "Unhealthy".into(),
             message: message.into(),
             container: Some(probelet_lifecycle::config::ContainerIndex(0)),
+            repeated: false,
+        }
+    }
+
+    fn of_reason(reason: String) -> PodEvent {
+        PodEvent {
+            reason,
+            ..event("failed")
         }
     }
 
@@ -277,14 +300,26 @@ mod tests {
     fn the_least_recently_seen_gives_way() {
         let (_folder, objects, mut events) = fixture();
         for serial in 0..i64::try_from(EVENTS_PER_POD).unwrap() {
+            events.record(WallTime(serial), &of_reason(format!("Failed{serial}")));
+        }
+        events.record(WallTime(1000), &of_reason("Failed0".into()));
+        events.record(WallTime(1001), &of_reason("OneMore".into()));
+        let kept: Vec<_> = objects.list(Collection::Events, None).items;
+        let has = |reason: &str| kept.iter().any(|event| event["reason"] == reason);
+        assert_eq!(kept.len(), EVENTS_PER_POD);
+        assert!(has("Failed0") && has("OneMore") && !has("Failed1"));
+    }
+
+    #[test]
+    fn c6_2_those_that_are_put_together_are_one_event_with_the_newest_message() {
+        let (_folder, objects, mut events) = fixture();
+        for serial in 1..=20 {
             events.record(WallTime(serial), &event(&format!("failed {serial}")));
         }
-        events.record(WallTime(1000), &event("failed 0"));
-        events.record(WallTime(1001), &event("one more"));
-        let messages: Vec<_> = objects.list(Collection::Events, None).items;
-        let has = |text: &str| messages.iter().any(|event| event["message"] == text);
-        assert_eq!(messages.len(), EVENTS_PER_POD);
-        assert!(has("failed 0") && has("one more") && !has("failed 1"));
+        let kept: Vec<_> = objects.list(Collection::Events, None).items;
+        assert_eq!(kept.len(), 10);
+        let combined: Vec<_> = kept.iter().filter(|event| event["count"] == 11).collect();
+        assert_eq!(combined[0]["message"], "(combined from similar events): failed 20");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use probelet_container::{ExecSessionRequest, WindowSize};
+use probelet_lifecycle::config::ContainerIndex;
 use probelet_manifest::Diagnostic;
 use tokio::sync::{oneshot, watch};
 
@@ -16,7 +17,7 @@ use crate::{
 /// Opens a container's log.
 pub(crate) async fn logs(entry: &PodEntry, options: LogOptions) -> Result<LogStream, RequestError> {
     let container = container_index(entry, options.container.as_deref())?;
-    let name = &entry.pod.spec.containers[container].name;
+    let name = &entry.container(ContainerIndex(container)).name;
     let running = entry.instance(container);
     let newest = newest_log(entry, name).ok_or_else(|| {
         RequestError::Conflict(format!(
@@ -59,7 +60,7 @@ fn newest_log(entry: &PodEntry, container: &str) -> Option<u32> {
 /// Starts a command in a container.
 pub(crate) async fn exec(entry: &Arc<PodEntry>, options: ExecOptions) -> Result<ExecSession, RequestError> {
     let container = container_index(entry, options.container.as_deref())?;
-    let name = &entry.pod.spec.containers[container].name;
+    let name = &entry.container(ContainerIndex(container)).name;
     let instance = entry
         .instance(container)
         .filter(|instance| !*instance.ended.borrow())
@@ -113,20 +114,19 @@ pub(crate) async fn exec(entry: &Arc<PodEntry>, options: ExecOptions) -> Result<
 
 /// The container that is meant: the only one if none is named.
 fn container_index(entry: &PodEntry, name: Option<&str>) -> Result<usize, RequestError> {
-    let containers = &entry.pod.spec.containers;
+    let containers = || entry.pod.spec.all_containers();
     match name {
-        Some(name) => containers
-            .iter()
+        Some(name) => containers()
             .position(|container| container.name == name)
             .ok_or_else(|| {
-                let known: Vec<_> = containers.iter().map(|container| container.name.as_str()).collect();
+                let known: Vec<_> = containers().map(|container| container.name.as_str()).collect();
                 RequestError::NotFound(format!(
                     "container {name} is not valid for pod {}; it has: {}",
                     entry.key.name,
                     known.join(", ")
                 ))
             }),
-        // As kubectl does: the first one is meant.
-        None => Ok(0),
+        // As kubectl does: the first one is meant that is no init container.
+        None => Ok(entry.pod.spec.init_containers.len()),
     }
 }

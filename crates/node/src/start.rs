@@ -13,13 +13,12 @@ use probelet_lifecycle::{
     action::ActionId,
     config::ContainerIndex,
     event::{self as machine_event, Event},
-    status::{ContainerState, PodStatus},
 };
 use probelet_manifest::{self as manifest, ImagePullPolicy};
 
 use crate::{
     inner::Inner,
-    logs,
+    last_words, logs,
     pod::{Input, PodEntry},
     sandbox::{self, Sandbox},
     status::{ContainerFacts, Facts, instance_id},
@@ -27,7 +26,7 @@ use crate::{
 
 /// Looks for a container's image. Until registries come, an imported image satisfies every pull policy.
 pub(crate) async fn ensure_image(node: &Arc<Inner>, entry: &PodEntry, action: ActionId, at: ContainerIndex) -> Input {
-    let container = &entry.pod.spec.containers[at.0];
+    let container = entry.container(at);
     let (images, name) = (node.images.clone(), container.image.clone());
     let resolved = blocking(move || images.resolve(&name)).await;
     let failed = |error, message| Input::Event(Event::ImageFailed { action, error, message });
@@ -71,7 +70,7 @@ pub(crate) async fn start(
     instance: u32,
 ) -> Input {
     let failed = |error, message| Input::Event(Event::ContainerStartFailed { action, error, message });
-    let id = instance_id(&entry.uid, &entry.pod.spec.containers[container.0].name, instance);
+    let id = instance_id(&entry.uid, &entry.container(container).name, instance);
     match node.runtime.attach(&id).await {
         Ok(Attachment::Running(running)) => {
             return Input::Started {
@@ -132,7 +131,7 @@ async fn prepare(
     at: ContainerIndex,
     instance: u32,
 ) -> Result<ContainerSpec, Refusal> {
-    let container = &entry.pod.spec.containers[at.0];
+    let container = entry.container(at);
     remove_earlier(node, entry, &container.name, instance).await?;
     let (images, name) = (node.images.clone(), container.image.clone());
     let directory = root_directory(entry, &container.name, instance);
@@ -177,7 +176,7 @@ fn container_spec(
         args: arguments(container, image)?,
         working_directory: working_directory(container, image),
         user: user(container, image, &root)?,
-        mounts: mounts(sandbox, container)?,
+        mounts: mounts(entry, sandbox, container, instance)?,
         network_namespace: sandbox.network.network_namespace.clone(),
         ipc_namespace: Some(sandbox.network.ipc_namespace.clone()),
         uts_namespace: sandbox.network.uts_namespace.clone(),
@@ -240,7 +239,7 @@ fn arguments(container: &manifest::Container, image: &Image) -> Result<Vec<Strin
     command.extend(args);
     if command.is_empty() {
         return Err(config_error(format!(
-            "no command specified: the image \"{}\" names none; set spec.containers[].command of container {}",
+            "no command specified: the image \"{}\" names none; set command of container {}",
             container.image, container.name
         )));
     }
@@ -268,7 +267,12 @@ fn user(container: &manifest::Container, image: &Image, root: &Path) -> Result<U
     })
 }
 
-fn mounts(sandbox: &Sandbox, container: &manifest::Container) -> Result<Vec<Mount>, Refusal> {
+fn mounts(
+    entry: &PodEntry,
+    sandbox: &Sandbox,
+    container: &manifest::Container,
+    instance: u32,
+) -> Result<Vec<Mount>, Refusal> {
     let bind = |source: &Path, destination: &str, read_only| Mount {
         destination: destination.into(),
         read_only,
@@ -290,6 +294,8 @@ fn mounts(sandbox: &Sandbox, container: &manifest::Container) -> Result<Vec<Moun
         };
         mounts.push(bind(source, &mount.mount_path, mount.read_only));
     }
+    let last_words = last_words::create(entry, &container.name, instance).map_err(create_error)?;
+    mounts.push(bind(&last_words, &container.termination_message_path, false));
     Ok(mounts)
 }
 
@@ -312,15 +318,6 @@ pub(crate) fn log_path(entry: &PodEntry, container: &str, instance: u32) -> Path
         .join(format!("{instance}.log"))
 }
 
-/// The instances that run as far as the machine knows.
-pub(crate) fn running_instances(status: &PodStatus) -> Vec<(ContainerIndex, u32)> {
-    let containers = status.containers.iter().enumerate();
-    containers
-        .filter(|(_, container)| matches!(container.state, ContainerState::Running { .. }))
-        .map(|(at, container)| (ContainerIndex(at), container.restart_count))
-        .collect()
-}
-
 /// What became of an instance that ran when the last agent ended.
 pub(crate) enum Found {
     Running(Box<Container>),
@@ -329,7 +326,7 @@ pub(crate) enum Found {
 
 /// Finds an instance again. One that cannot be found has ended, nobody knows how (B6.3).
 pub(crate) async fn attach(node: &Arc<Inner>, entry: &PodEntry, container: ContainerIndex, instance: u32) -> Found {
-    let id = instance_id(&entry.uid, &entry.pod.spec.containers[container.0].name, instance);
+    let id = instance_id(&entry.uid, &entry.container(container).name, instance);
     match node.runtime.attach(&id).await {
         Ok(Attachment::Running(running)) => return Found::Running(Box::new(running)),
         Ok(Attachment::Exited(record)) => return Found::Ended(record),
@@ -348,7 +345,7 @@ pub(crate) async fn attach(node: &Arc<Inner>, entry: &PodEntry, container: Conta
 
 /// What the agent knows of a pod before it has a sandbox.
 pub(crate) fn facts(node: &Inner, entry: &PodEntry) -> Facts {
-    let containers = entry.pod.spec.containers.iter().map(|container| ContainerFacts {
+    let containers = entry.pod.spec.all_containers().map(|container| ContainerFacts {
         image: container.image.clone(),
         image_id: node
             .images
@@ -367,7 +364,7 @@ pub(crate) fn facts(node: &Inner, entry: &PodEntry) -> Facts {
 
 /// `Guaranteed` if every container has limits of both and equal requests, `BestEffort` if none has any, else `Burstable`.
 fn qos_class(spec: &manifest::PodSpec) -> &'static str {
-    let resources = || spec.containers.iter().map(|container| &container.resources);
+    let resources = || spec.all_containers().map(|container| &container.resources);
     let none = |resources: &manifest::Resources| {
         resources.memory_limit.is_none()
             && resources.memory_request.is_none()
@@ -390,52 +387,5 @@ fn qos_class(spec: &manifest::PodSpec) -> &'static str {
         "Guaranteed"
     } else {
         "Burstable"
-    }
-}
-
-/// The signal that asks a container to stop: the image's, else SIGTERM (B3.1).
-pub(crate) async fn stop_signal(node: &Inner, entry: &PodEntry, container: ContainerIndex) -> i32 {
-    let (images, name) = (
-        node.images.clone(),
-        entry.pod.spec.containers[container.0].image.clone(),
-    );
-    let image = blocking(move || images.resolve(&name)).await;
-    image
-        .ok()
-        .and_then(|image| image.config.stop_signal)
-        .and_then(|name| signal_number(&name))
-        .unwrap_or(SIGTERM)
-}
-
-const SIGTERM: i32 = 15;
-
-/// A signal as images name it: `SIGQUIT`, `QUIT` or `3`.
-fn signal_number(name: &str) -> Option<i32> {
-    const NAMES: [&str; 31] = [
-        "HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "KILL", "USR1", "SEGV", "USR2", "PIPE", "ALRM",
-        "TERM", "STKFLT", "CHLD", "CONT", "STOP", "TSTP", "TTIN", "TTOU", "URG", "XCPU", "XFSZ", "VTALRM", "PROF",
-        "WINCH", "IO", "PWR", "SYS",
-    ];
-    const REAL_TIME_MINIMUM: i32 = 34;
-    const MOST: i32 = 64;
-    let name = name.strip_prefix("SIG").unwrap_or(name);
-    let number = if let Ok(number) = name.parse::<i32>() {
-        number
-    } else if let Some(rest) = name.strip_prefix("RTMIN") {
-        REAL_TIME_MINIMUM + if rest.is_empty() { 0 } else { rest.parse::<i32>().ok()? }
-    } else {
-        i32::try_from(NAMES.iter().position(|known| *known == name)?).ok()? + 1
-    };
-    (1..=MOST).contains(&number).then_some(number)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn signals_are_named_as_images_name_them() {
-        let numbers = ["SIGTERM", "QUIT", "3", "SIGRTMIN+3", "SIGNONE", "0", "99"].map(signal_number);
-        assert_eq!(numbers, [Some(15), Some(3), Some(3), Some(37), None, None, None]);
     }
 }

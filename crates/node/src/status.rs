@@ -3,7 +3,8 @@
 use std::net::IpAddr;
 
 use k8s_openapi::{api::core::v1 as kubernetes, apimachinery::pkg::apis::meta::v1::Time};
-use probelet_lifecycle::status::{ContainerState, ContainerStatus, Phase, PodStatus, Terminated};
+use probelet_lifecycle::config::ContainerKind;
+use probelet_lifecycle::status::{ContainerState, ContainerStatus, OtherCondition, Phase, PodStatus, Terminated};
 use probelet_lifecycle::time::WallTime;
 
 use crate::clock;
@@ -39,20 +40,29 @@ pub(crate) fn instance_id(pod_uid: &str, container: &str, instance: u32) -> Stri
 
 /// `status` of the pod's document.
 pub(crate) fn pod_status(status: &PodStatus, facts: &Facts) -> kubernetes::PodStatus {
-    let mut containers: Vec<_> = status
-        .containers
-        .iter()
-        .zip(&facts.containers)
-        .map(|(status, facts)| container_status(status, facts))
-        .collect();
-    // C3.3: sorted by name.
+    let all = status.containers.iter().zip(&facts.containers);
+    let (regular, init): (Vec<_>, Vec<_>) = all.partition(|(status, _)| status.kind == ContainerKind::Regular);
+    let statuses = |of: Vec<(&ContainerStatus, &ContainerFacts)>| -> Vec<_> {
+        of.into_iter()
+            .map(|(status, facts)| container_status(status, facts))
+            .collect()
+    };
+    // C3.3: init containers in the pod's order, the others sorted by name.
+    let init_containers = statuses(init);
+    let mut containers = statuses(regular);
     containers.sort_by(|one, other| one.name.cmp(&other.name));
+    let other_conditions = status.other_conditions.iter().map(other_condition);
     kubernetes::PodStatus {
         phase: Some(phase(status.phase).to_owned()),
         reason: non_empty(&status.reason),
         message: non_empty(&status.message),
         start_time: Some(time(status.start_time)),
-        conditions: Some(status.conditions.iter().map(condition).collect()),
+        conditions: Some(
+            other_conditions
+                .chain(status.conditions.iter().map(condition))
+                .collect(),
+        ),
+        init_container_statuses: (!init_containers.is_empty()).then_some(init_containers),
         container_statuses: Some(containers),
         host_ip: facts.host_address.map(|address| address.to_string()),
         pod_ip: facts.addresses.first().map(IpAddr::to_string),
@@ -74,6 +84,17 @@ fn condition(condition: &probelet_lifecycle::status::Condition) -> kubernetes::P
     kubernetes::PodCondition {
         type_: condition.name.clone(),
         status: if condition.status { "True" } else { "False" }.to_owned(),
+        reason: non_empty(&condition.reason),
+        message: non_empty(&condition.message),
+        last_transition_time: Some(time(condition.last_transition)),
+        ..kubernetes::PodCondition::default()
+    }
+}
+
+fn other_condition(condition: &OtherCondition) -> kubernetes::PodCondition {
+    kubernetes::PodCondition {
+        type_: condition.name.clone(),
+        status: format!("{:?}", condition.status),
         reason: non_empty(&condition.reason),
         message: non_empty(&condition.message),
         last_transition_time: Some(time(condition.last_transition)),

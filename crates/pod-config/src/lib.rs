@@ -7,7 +7,10 @@
 
 use std::time::Duration;
 
-use probelet_lifecycle::config::{BackOffConfig, ContainerConfig, HookConfig, PodConfig, ProbeConfig, RestartPolicy};
+use probelet_lifecycle::config::{
+    BackOffConfig, ContainerConfig, ContainerKind, HookConfig, PodConfig, ProbeConfig, RestartAction, RestartPolicy,
+    RestartRule,
+};
 use probelet_manifest as manifest;
 
 /// The limit of a hook that has none of its own. Kubernetes has none at all, so that a hook that hangs blocks its pod
@@ -17,22 +20,49 @@ pub const HOOK_TIMEOUT: Duration = Duration::from_secs(60 * 60);
 /// The configuration of a checked pod that has the identifier `uid`.
 pub fn pod_config(pod: &manifest::Pod, uid: &str) -> PodConfig {
     let spec = &pod.spec;
+    let init_containers = spec.init_containers.iter().map(|container| {
+        let kind = if container.restarts_always() {
+            ContainerKind::Sidecar
+        } else {
+            ContainerKind::Init
+        };
+        container_config(container, kind)
+    });
+    let containers = spec.containers.iter();
+    let containers = containers.map(|container| container_config(container, ContainerKind::Regular));
     PodConfig {
         name: pod.metadata.name.clone(),
         namespace: pod.metadata.namespace.clone(),
         uid: uid.to_owned(),
-        restart_policy: match spec.restart_policy {
-            manifest::RestartPolicy::Always => RestartPolicy::Always,
-            manifest::RestartPolicy::OnFailure => RestartPolicy::OnFailure,
-            manifest::RestartPolicy::Never => RestartPolicy::Never,
-        },
+        restart_policy: restart_policy(spec.restart_policy),
         termination_grace_period: spec.termination_grace_period,
-        containers: spec.containers.iter().map(container_config).collect(),
+        active_deadline: spec.active_deadline,
+        readiness_gates: spec.readiness_gates.clone(),
+        containers: init_containers.chain(containers).collect(),
         restart_back_off: BackOffConfig::default(),
     }
 }
 
-fn container_config(container: &manifest::Container) -> ContainerConfig {
+fn restart_policy(policy: manifest::RestartPolicy) -> RestartPolicy {
+    match policy {
+        manifest::RestartPolicy::Always => RestartPolicy::Always,
+        manifest::RestartPolicy::OnFailure => RestartPolicy::OnFailure,
+        manifest::RestartPolicy::Never => RestartPolicy::Never,
+    }
+}
+
+fn restart_rule(rule: &manifest::RestartPolicyRule) -> RestartRule {
+    RestartRule {
+        action: match rule.action {
+            manifest::RestartPolicyRuleAction::Restart => RestartAction::Restart,
+            manifest::RestartPolicyRuleAction::RestartAllContainers => RestartAction::RestartAllContainers,
+        },
+        listed: rule.listed,
+        exit_codes: rule.exit_codes.clone(),
+    }
+}
+
+fn container_config(container: &manifest::Container, kind: ContainerKind) -> ContainerConfig {
     let probe = |probe: &Option<manifest::Probe>| {
         probe.as_ref().map(|probe| ProbeConfig {
             initial_delay: probe.initial_delay,
@@ -51,6 +81,9 @@ fn container_config(container: &manifest::Container) -> ContainerConfig {
     ContainerConfig {
         name: container.name.clone(),
         image: container.image.clone(),
+        kind,
+        restart_policy: container.restart_policy.map(restart_policy),
+        restart_rules: container.restart_policy_rules.iter().map(restart_rule).collect(),
         startup: probe(&container.startup_probe),
         liveness: probe(&container.liveness_probe),
         readiness: probe(&container.readiness_probe),

@@ -58,6 +58,7 @@ pub(crate) enum Command {
     Why(Why),
     Replay(Replay),
     Simulate(Simulate),
+    Hold(Hold),
     Image(Image),
     Plugin(Plugin),
     Metrics(Metrics),
@@ -114,6 +115,22 @@ pub(crate) struct Agent {
     /// The program that holds a container [default: probelet-shim beside this program]
     #[arg(long, env = "PROBELET_SHIM", value_name = "FILE")]
     pub(crate) shim: Option<PathBuf>,
+
+    /// The most restarts that liveness probes may bring about in ten minutes, all pods together; others wait for the next
+    /// failure. No limit if not given
+    #[arg(long, env = "PROBELET_RESTART_BUDGET", value_name = "NUMBER")]
+    pub(crate) restart_budget: Option<u32>,
+}
+
+/// Hold back restarts because of liveness on this node; needs no agent
+///
+/// A container whose liveness probe fails goes on, and is probed on, until the hold is released and the probe fails again.
+/// For a node that is overloaded, or while something is repaired on which many pods depend.
+#[derive(Debug, Args)]
+pub(crate) struct Hold {
+    /// End the hold
+    #[arg(long)]
+    pub(crate) release: bool,
 }
 
 /// The namespace that a command is about.

@@ -61,6 +61,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Why(command) => commands::why::run(&command, &client).await,
         Command::Replay(command) => commands::replay::run(&command, &client).await,
         Command::Simulate(command) => return commands::simulate::run(&command),
+        Command::Hold(command) => commands::hold::run(&command, state_dir),
         Command::Image(command) => commands::image::run(command, state_dir),
         Command::Plugin(command) => commands::plugin::run(command, state_dir, &client).await,
         Command::Lint(command) => return commands::lint::run(&command),

@@ -184,14 +184,15 @@ impl Case {
             uid: "uid".into(),
             restart_policy: RestartPolicy::Always,
             termination_grace_period: Duration::from_secs(30),
+            active_deadline: None,
+            readiness_gates: Vec::new(),
             containers: vec![ContainerConfig {
                 name: "app".into(),
                 image: "image".into(),
                 startup: probe(Kind::Startup),
                 liveness: probe(Kind::Liveness),
                 readiness: probe(Kind::Readiness),
-                post_start: None,
-                pre_stop: None,
+                ..ContainerConfig::default()
             }],
             // The recorded containers start in the instant that the case names.
             restart_back_off: BackOffConfig {

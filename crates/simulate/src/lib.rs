@@ -36,7 +36,7 @@ mod world;
 use std::time::Duration;
 
 use probelet_lifecycle::{State, event::Event};
-use probelet_manifest::{Container, Handler, Pod};
+use probelet_manifest::{Handler, Pod};
 use probelet_pod_config::pod_config;
 
 pub use clockwork::Ended;
@@ -77,14 +77,11 @@ pub fn simulate(pod: &Pod, script: &Script, time: Duration) -> Report {
 fn simulate_within(pod: &Pod, script: &Script, time: Duration, max_steps: u64) -> Report {
     let time = time.min(LONGEST_TIME);
     let config = pod_config(pod, pod.metadata.uid.as_deref().unwrap_or(UID));
-    let application = |container: &Container| {
+    let applications = pod.spec.all_containers().map(|container| {
         let (post_start, pre_stop) = (hook_time(&container.post_start), hook_time(&container.pre_stop));
-        (container.name.clone(), post_start, pre_stop)
-    };
-    let applications: Vec<_> = pod.spec.containers.iter().map(application).collect();
-    let applications = applications
-        .iter()
-        .map(|(name, post_start, pre_stop)| Application::new(script.behaviour(name), *post_start, *pre_stop));
+        let application = Application::new(script.behaviour(&container.name), post_start, pre_stop);
+        application.with_stop_signal(container.stop_signal.as_deref())
+    });
     let mut plan = Plan::default();
     for (time, grace_period) in &script.deletions {
         plan.at(
@@ -93,6 +90,9 @@ fn simulate_within(pod: &Pod, script: &Script, time: Duration, max_steps: u64) -
                 grace_period: *grace_period,
             },
         );
+    }
+    for (time, event) in &script.told {
+        plan.at(*time, event.clone());
     }
     let mut state = State::new(config.clone(), moment(Duration::ZERO));
     let mut world = PodWorld::new(&config, applications.collect(), Recorder::new(&config));

@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use probelet_lifecycle::{action::ProbeKind, event::Verdict};
+use probelet_lifecycle::{
+    action::ProbeKind,
+    event::{Event, Verdict},
+    status::ConditionStatus,
+};
 
 use crate::{
     duration::parse,
@@ -87,6 +91,14 @@ pub const POD_PHRASES: &[(&str, &str)] = &[
         "… with this grace period in place of the pod's own",
     ),
     ("delete at 10m by force", "… without one"),
+    (
+        "condition example.com/warm is true at 5m",
+        "somebody sets a condition that a readiness gate waits for; also `false`",
+    ),
+    (
+        "hold from 5m to 10m",
+        "restarts because of liveness are held back, as `probelet hold` does; also `hold from 5m`",
+    ),
     ("watch for 1h", "how long is simulated, unless `--for` says it"),
 ];
 
@@ -119,10 +131,35 @@ pub(crate) fn pod_line(line: &str, script: &mut Script) -> Result<bool, Misread>
             }
             script.watch = Some(time);
         }
-        ["delete" | "watch", ..] => return Err(Misread::Unknown),
+        ["condition", name, "is", value @ ("true" | "false"), "at", time] => {
+            let status = if value == "true" {
+                ConditionStatus::True
+            } else {
+                ConditionStatus::False
+            };
+            script.told.push((parse(time)?, condition(name, status)));
+        }
+        ["hold", ref times @ ..] => match when(times)? {
+            When::Clock(from, to) => {
+                script.told.push((from, Event::Hold { held: true }));
+                script.told.extend(to.map(|to| (to, Event::Hold { held: false })));
+            }
+            _ => return Err(Misread::Unknown),
+        },
+        ["delete" | "watch" | "condition", ..] => return Err(Misread::Unknown),
         _ => return Ok(false),
     }
     Ok(true)
+}
+
+fn condition(name: &str, status: ConditionStatus) -> Event {
+    let (reason, message) = (String::new(), String::new());
+    Event::ConditionSet {
+        name: name.to_owned(),
+        status,
+        reason,
+        message,
+    }
 }
 
 /// Adds what a line says of a container.

@@ -96,7 +96,7 @@ impl Reader<'_> {
 
     /// The names of all containers.
     fn names(&self) -> Vec<&str> {
-        let containers = self.pods.iter().flat_map(|pod| &pod.spec.containers);
+        let containers = self.pods.iter().flat_map(|pod| pod.spec.all_containers());
         let mut names: Vec<_> = containers.map(|container| container.name.as_str()).collect();
         names.sort_unstable();
         names.dedup();
@@ -171,7 +171,7 @@ impl Reader<'_> {
                 ))
             }
             Some(name) => container_line(line, self.script.containers.entry(name.to_owned()).or_default()),
-            None if self.pods.iter().all(|pod| pod.spec.containers.len() == 1) => {
+            None if self.pods.iter().all(|pod| pod.spec.all_containers().count() == 1) => {
                 let names: Vec<_> = names.into_iter().map(str::to_owned).collect();
                 let containers = &mut self.script.containers;
                 names
@@ -203,7 +203,10 @@ impl Reader<'_> {
 
 /// The phrases that may be meant: those that share a word that tells them, else all.
 fn known(line: &str, name: Option<&str>) -> String {
-    let pod = name == Some(POD) || ["delete", "watch"].iter().any(|word| line.starts_with(word));
+    let pod = name == Some(POD)
+        || ["delete", "watch", "condition", "hold"]
+            .iter()
+            .any(|word| line.starts_with(word));
     let table = if pod { POD_PHRASES } else { CONTAINER_PHRASES };
     let first = line.split_whitespace().next().unwrap_or_default();
     let kin = [

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use probelet_lifecycle::{
     State,
     action::{Action, ActionId, HookReason, ProbeKind, Request, StopSignal},
-    config::ContainerIndex,
+    config::{ContainerIndex, ContainerKind},
     event::{Event, ProbeOutcome, Verdict},
     journal::{Journal, Told, digest},
 };
@@ -38,10 +38,11 @@ pub struct Replay {
 pub fn replay(journal: &Journal) -> Replay {
     let (config, origin) = (journal.config(), journal.since.boot.0);
     let well = Behaviour::default();
-    let applications = config
-        .containers
-        .iter()
-        .map(|_| Application::new(&well, Duration::ZERO, Duration::ZERO));
+    let applications = config.containers.iter().map(|_| {
+        let application = Application::new(&well, Duration::ZERO, Duration::ZERO);
+        // The machine is not told which it is: it may be the image's.
+        application.with_stop_signal(Some("its stop signal"))
+    });
     let mut world = PodWorld::new(config, applications.collect(), Recorder::since(config, origin));
     world.adopt(&journal.state, origin);
     // What the world plans is not what happened: nobody asks this plan for it.
@@ -90,7 +91,8 @@ pub fn script_of(journal: &Journal) -> Script {
         containers: vec![Behaviour::default(); journal.config().containers.len()],
         script: Script::default(),
     };
-    journal.replay(|told, _, actions| reader.told(told, &actions));
+    let state = journal.replay(|told, _, actions| reader.told(told, &actions));
+    reader.run_on(journal, &state);
     reader.finish(journal)
 }
 
@@ -147,6 +149,7 @@ impl Reader {
                 }
             }
             Event::Delete { grace_period } => self.script.deletions.push((now, *grace_period)),
+            Event::ConditionSet { .. } | Event::Hold { .. } => self.script.told.push((now, told.event.clone())),
             _ => {}
         }
         for action in actions {
@@ -187,6 +190,21 @@ impl Reader {
         }
     }
 
+    /// An init container whose end is not recorded goes on, where a script that says nothing of it lets it end.
+    fn run_on(&mut self, journal: &Journal, state: &State) {
+        let kinds = &journal.config().containers;
+        let instances = state.instances().map(|(container, _)| container.0);
+        for container in instances.filter(|container| kinds[*container].kind == ContainerKind::Init) {
+            self.containers[container].ends.push(EndRule {
+                time: EndTime::Clock(Duration::MAX),
+                code: 0,
+                out_of_memory: false,
+                until: None,
+                times: None,
+            });
+        }
+    }
+
     fn finish(mut self, journal: &Journal) -> Script {
         for ((container, kind), runs) in self.runs {
             let rules = &mut self.containers[container.0].probes;
@@ -218,170 +236,4 @@ impl Reader {
 }
 
 #[cfg(test)]
-mod tests {
-    use probelet_lifecycle::config::PodConfig;
-    use probelet_manifest::{Pod, parse_yaml};
-    use probelet_pod_config::pod_config;
-
-    use super::*;
-    use crate::{EntryKind, clockwork, clockwork::moment, read_script, simulate};
-
-    /// The world of a script that writes down what it tells.
-    struct Noting<'a>(PodWorld<'a>, Vec<Told>);
-
-    impl World for Noting<'_> {
-        fn happens(&mut self, plan: &mut Plan, state: &State, event: &Event) -> bool {
-            let happens = self.0.happens(plan, state, event);
-            if happens {
-                self.1.push(Told {
-                    now: moment(plan.now),
-                    event: event.clone(),
-                    actions: None,
-                });
-            }
-            happens
-        }
-
-        fn taken(&mut self, plan: &mut Plan, state: &State) {
-            self.0.taken(plan, state);
-        }
-
-        fn act(&mut self, plan: &mut Plan, state: &State, action: Action) {
-            self.0.act(plan, state, action);
-        }
-
-        fn is_over(&self) -> bool {
-            self.0.is_over()
-        }
-    }
-
-    const TIME: Duration = Duration::from_secs(900);
-
-    fn pod(probes: &str) -> Pod {
-        let text = format!(
-            "apiVersion: v1\nkind: Pod\nmetadata: {{ name: web }}\nspec:\n  containers:\n  - name: app\n    image: x\n{probes}"
-        );
-        parse_yaml(&text, "pod.yaml").unwrap().remove(0)
-    }
-
-    const PROBES: &str = "    readinessProbe: { tcpSocket: { port: 80 }, periodSeconds: 5 }\n    \
-                          livenessProbe: { tcpSocket: { port: 80 }, periodSeconds: 10 }\n";
-
-    /// What an agent would have recorded of a life by this script, and the state at its end.
-    fn journal(pod: &Pod, script: &str) -> (Journal, State) {
-        let pods = [pod.clone()];
-        let script = read_script(script, "s", &pods).unwrap();
-        let config: PodConfig = pod_config(pod, "uid");
-        let application = Application::new(script.behaviour("app"), Duration::ZERO, Duration::ZERO);
-        let world = PodWorld::new(&config, vec![application], Recorder::new(&config));
-        let mut state = State::new(config.clone(), moment(Duration::ZERO));
-        let (mut plan, mut world) = (Plan::default(), Noting(world, Vec::new()));
-        for (time, grace_period) in &script.deletions {
-            plan.at(
-                *time,
-                Event::Delete {
-                    grace_period: *grace_period,
-                },
-            );
-        }
-        clockwork::run(&mut state, &mut plan, &mut world, TIME, 100_000);
-        let (since, first) = (
-            moment(Duration::ZERO),
-            State::new(config.clone(), moment(Duration::ZERO)),
-        );
-        (
-            Journal {
-                since,
-                until: moment(TIME),
-                state: first,
-                told: world.1,
-            },
-            state,
-        )
-    }
-
-    const BAD_DAYS: [&str; 6] = [
-        "- liveness fails from 3m to 4m saying no\n- takes 4s to stop",
-        "- crashes every 70s\n- takes 2s to start",
-        "- hangs at 2m until restart\n- hangs on SIGTERM",
-        "- readiness errors from 1m to 2m\n- readiness fails every 7th run",
-        "- exits with 3 at 100s\n- out of memory at 300s\n- liveness warns from 2m to 5m",
-        "- takes 5s to stop\n- delete at 5m with grace 20s",
-    ];
-
-    #[test]
-    fn a_record_tells_what_happened() {
-        let pod = pod(PROBES);
-        for script in BAD_DAYS {
-            let (journal, state) = journal(&pod, script);
-            let Replay {
-                report, state: found, ..
-            } = replay(&journal);
-            assert_eq!(found, state, "{script}");
-            let script = read_script(script, "s", std::slice::from_ref(&pod)).unwrap();
-            assert_eq!(report.entries, simulate(&pod, &script, TIME).entries);
-        }
-    }
-
-    #[test]
-    fn other_actions_than_the_recorded_ones_are_noticed() {
-        let (mut journal, _) = journal(&pod(PROBES), BAD_DAYS[0]);
-        let mut digests = Vec::new();
-        journal.replay(|_, _, actions| digests.push(digest(&actions)));
-        for (told, digest) in journal.told.iter_mut().zip(digests) {
-            told.actions = Some(digest);
-        }
-        assert_eq!(replay(&journal).differs, None);
-        journal.told.remove(10);
-        assert!(replay(&journal).differs.is_some_and(|at| at > 9));
-    }
-
-    #[test]
-    fn a_record_can_begin_in_the_middle_and_at_any_time_since_boot() {
-        let pod = pod(PROBES);
-        let (mut whole, state) = journal(&pod, BAD_DAYS[0]);
-        let rest = whole.told.split_off(whole.told.len() / 2);
-        let (since, until) = (rest[0].now, whole.until);
-        let middle = whole.replay(|_, _, _| {});
-        let Replay {
-            report, state: found, ..
-        } = replay(&Journal {
-            since,
-            until,
-            state: middle,
-            told: rest,
-        });
-        assert_eq!(found, state);
-        assert!(report.simulated < TIME && report.pod.ready + report.pod.unready == report.pod.lived);
-    }
-
-    /// All but single probe runs: one that ends in the instant in which its container is killed counts or not.
-    fn told(report: &Report) -> Vec<(Duration, &str)> {
-        let entries = report.entries.iter().filter(|entry| entry.kind != EntryKind::Probe);
-        entries.map(|entry| (entry.at, entry.text.as_str())).collect()
-    }
-
-    #[test]
-    fn a_script_made_from_a_record_brings_about_the_same() {
-        let pod = pod(PROBES);
-        for script in BAD_DAYS {
-            let (journal, _) = journal(&pod, script);
-            let recorded = replay(&journal).report;
-            let again = simulate(&pod, &script_of(&journal), TIME);
-            assert_eq!(told(&again), told(&recorded), "{script}");
-            assert_eq!(
-                (again.pod.ready, again.restarts()),
-                (recorded.pod.ready, recorded.restarts())
-            );
-        }
-    }
-
-    #[test]
-    fn other_numbers_bring_about_something_else() {
-        let (journal, _) = journal(&pod(PROBES), BAD_DAYS[0]);
-        let patient = pod(&PROBES.replace("periodSeconds: 10", "periodSeconds: 10, failureThreshold: 8"));
-        let recorded = replay(&journal).report;
-        let otherwise = simulate(&patient, &script_of(&journal), TIME);
-        assert_eq!((recorded.restarts(), otherwise.restarts()), (2, 0));
-    }
-}
+mod tests;

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use probelet_lifecycle::{
     action::{HookReason, ProbeKind},
-    event::{ProbeOutcome, Verdict},
+    event::{Event, ProbeOutcome, Verdict},
 };
 
 /// What happens to pods in a simulation. The empty one is an application that is well.
@@ -14,6 +14,8 @@ pub struct Script {
     pub containers: BTreeMap<String, Behaviour>,
     /// When the pod is deleted, and with which grace period; `None` is the pod's own.
     pub deletions: Vec<(Duration, Option<Duration>)>,
+    /// What else the pod's machine is told, and when: conditions that others set, and that restarts are held back.
+    pub told: Vec<(Duration, Event)>,
     /// How long is simulated, if the script says it.
     pub watch: Option<Duration>,
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use probelet_lifecycle::{
     ProbeResult, State,
     action::{Action, ActionId, HookReason, ProbeKind, Request, StopSignal},
-    config::{ContainerConfig, ContainerIndex, PodConfig, ProbeConfig},
+    config::{ContainerConfig, ContainerIndex, ContainerKind, PodConfig, ProbeConfig},
     event::{Event, Exit, ImageError, ProbeOutcome, StartError, Verdict},
 };
 
@@ -25,6 +25,8 @@ pub(crate) struct Application<'a> {
     /// How long its hooks take if the script says nothing: what a `sleep` handler says, else no time.
     pub(crate) post_start: Duration,
     pub(crate) pre_stop: Duration,
+    /// The signal that asks it to stop.
+    stop_signal: &'a str,
     /// The instance that runs.
     instance: Option<u32>,
     started: Duration,
@@ -39,10 +41,17 @@ impl<'a> Application<'a> {
             behaviour,
             post_start,
             pre_stop,
+            stop_signal: "SIGTERM",
             instance,
             started,
             bad,
         }
+    }
+
+    /// The same with another stop signal, if the manifest has one (B3.1).
+    pub(crate) fn with_stop_signal(self, signal: Option<&'a str>) -> Self {
+        let stop_signal = signal.unwrap_or(self.stop_signal);
+        Self { stop_signal, ..self }
     }
 
     fn moment(&self, now: Duration, attempt: u64) -> Moment {
@@ -145,8 +154,13 @@ impl<'a> PodWorld<'a> {
     fn started(&mut self, plan: &mut Plan, container: ContainerIndex, instance: u32) {
         let application = &mut self.applications[container.0];
         (application.instance, application.started, application.bad) = (Some(instance), plan.now, [false; 3]);
-        if let Some((time, rule)) = application.behaviour.end(instance, plan.now) {
-            plan.at(time, exit(container, instance, rule.code, rule.out_of_memory));
+        match application.behaviour.end(instance, plan.now) {
+            Some((time, rule)) => plan.at(time, exit(container, instance, rule.code, rule.out_of_memory)),
+            // An init container that is well does its work and ends (B4.1).
+            None if self.config.containers[container.0].kind == ContainerKind::Init => {
+                plan.after(Duration::ZERO, exit(container, instance, 0, false));
+            }
+            None => {}
         }
         // A wake that the machine does not need: it makes the world look whether the application is still well.
         let now = plan.now;
@@ -235,7 +249,8 @@ impl<'a> PodWorld<'a> {
         match signal {
             StopSignal::Stop => {
                 let left = state.kill_due(container).map(|due| due.0.saturating_sub(plan.now));
-                self.recorder.stop_signal(plan.now, container, left);
+                self.recorder
+                    .stop_signal(plan.now, container, application.stop_signal, left);
                 if !stop.ignored {
                     plan.after(stop.takes, exit(container, instance, stop.code, false));
                 }
@@ -295,6 +310,8 @@ impl World for PodWorld<'_> {
                 let grace_period = grace_period.unwrap_or(self.config.termination_grace_period);
                 self.recorder.deleted(plan.now, grace_period);
             }
+            Event::ConditionSet { name, status, .. } => self.recorder.condition(plan.now, name, *status),
+            Event::Hold { held } => self.recorder.held(plan.now, *held),
             _ => {}
         }
         true

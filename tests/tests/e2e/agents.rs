@@ -111,3 +111,26 @@ fn a_deletion_that_was_under_way_goes_on_after_the_agents_death() {
         begin.elapsed()
     );
 }
+
+#[test]
+fn b1_16_a_container_whose_post_start_hook_runs_is_found_again() {
+    let agent = own_agent();
+    let namespace = agent.namespace("default");
+    let hook = "    lifecycle: { postStart: { exec: { command: [sh, -c, 'touch /tmp/begun; while ! [ -e /tmp/go ]; do sleep 0.1; done'] } } }";
+    namespace
+        .apply(&busybox("hooked", &(script(crate::WAIT) + hook), ""))
+        .success();
+    let mut events = namespace.watch_events("hooked");
+    events.until("it runs", PATIENCE, |event| event["reason"] == "Started");
+    agent.kill();
+    agent.start_again();
+    // The hook is asked for again, and finds its container, which only an agent that has found it can tell of.
+    namespace.exec("hooked", &["touch", "/tmp/go"]).success();
+    namespace.watch("hooked").until("the hook is over", PATIENCE, |pod| {
+        is_ready(pod) && runs_instance(pod, 0)
+    });
+    namespace.exec("hooked", &["kill", "1"]);
+    namespace
+        .watch("hooked")
+        .until("its end is seen", PATIENCE, |pod| runs_instance(pod, 1));
+}

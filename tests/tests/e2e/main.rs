@@ -6,7 +6,10 @@
 
 mod agents;
 mod containers;
+mod ends;
+mod hold;
 mod images;
+mod init;
 mod input;
 mod lives;
 mod offline;

@@ -98,7 +98,7 @@ fn a_restart_is_explained_and_replayed_with_other_numbers() {
         "liveness fails",
         "(2 of 2)",
         "Killing: Container main failed liveness probe",
-        "SIGTERM",
+        "is sent its stop signal",
         "ends with ",
         "starts again",
     ];

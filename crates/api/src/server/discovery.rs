@@ -75,7 +75,8 @@ pub(super) async fn core_resources() -> Json<Value> {
     };
     let log = resource("pods/log", "Pod", &["get"]);
     let exec = resource("pods/exec", "PodExecOptions", &["get"]);
-    let resources = vec![events, pods, exec, log];
+    let status = resource("pods/status", "Pod", &["get", "patch"]);
+    let resources = vec![events, pods, exec, log, status];
     list(
         "APIResourceList",
         &APIResourceList {

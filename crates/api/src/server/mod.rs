@@ -9,6 +9,7 @@ mod pods;
 mod refusal;
 mod request;
 mod selector;
+mod status;
 #[cfg(test)]
 mod tests;
 pub(crate) mod unchanged;
@@ -62,6 +63,7 @@ pub fn router(agent: Arc<dyn Agent>) -> Router {
     let namespaced = Router::new()
         .route("/pods", routing::get(collections::pods).post(pods::create))
         .route("/pods/{name}", pod)
+        .route("/pods/{name}/status", routing::get(pods::get).patch(status::patch))
         .route("/pods/{name}/log", routing::get(logs::log))
         .route("/pods/{name}/exec", routing::get(exec::exec))
         .route("/events", routing::get(collections::events))

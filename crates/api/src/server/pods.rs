@@ -24,7 +24,7 @@ use super::{
 use crate::PROBELET_API;
 
 const JSON: &[&str] = &["application/json"];
-const MERGE_PATCHES: &[&str] = &["application/merge-patch+json", "application/strategic-merge-patch+json"];
+pub(super) const MERGE_PATCHES: &[&str] = &["application/merge-patch+json", "application/strategic-merge-patch+json"];
 
 /// Warnings that one answer carries: clients bound the size of all headers, and nobody reads more.
 const MAX_WARNINGS: usize = 32;

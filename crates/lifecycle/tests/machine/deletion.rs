@@ -158,7 +158,7 @@ fn b3_5_nothing_starts_once_the_pod_is_deleted() {
     world.delete(None);
     assert_eq!(
         world.seen(&["pod", "status"]),
-        ["0 0/1 ContainerCreating 0", "0 forget"]
+        ["0 0/1 ContainerStatusUnknown 0", "0 forget"]
     );
 }
 

@@ -3,13 +3,19 @@
 #![allow(clippy::unwrap_used)]
 
 mod back_off;
+mod deadline;
 mod deletion;
 mod errors;
+mod hold;
 mod hooks;
+mod init_containers;
 mod probes;
 mod properties;
+mod readiness_gates;
 mod recovery;
+mod restart_rules;
 mod restarts;
 mod seed;
+mod sidecars;
 mod status;
 mod world;

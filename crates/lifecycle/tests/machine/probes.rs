@@ -151,6 +151,7 @@ fn a3_16_every_failed_run_and_every_warning_is_an_event() {
     let events = world.seen(&["event"]);
     let expected = [
         "0 Warning Unhealthy: Startup probe failed: not yet",
+        "1 Recovered: Startup probe succeeded after 1s of trouble",
         "1 Warning ProbeWarning: Readiness probe warning: redirected",
         "2 Warning Unhealthy: Readiness probe failed: gone",
     ];
@@ -321,4 +322,53 @@ fn a_run_says_which_it_is_when_it_was_due_and_how_long_it_may_take() {
         _ => None,
     });
     assert_eq!(runs.collect::<Vec<_>>(), [(1, 1, 700), (2, 3, 700), (3, 5, 700)]);
+}
+
+#[test]
+fn f31_a_failure_that_says_nothing_new_is_marked_and_a_recovery_tells_how_long_it_took() {
+    let mut app = container("app");
+    app.readiness = Some(probe(0, 5));
+    let mut world = World::new(pod(vec![app]));
+    world.app().probe = Box::new(|run| match run.at / 5000 {
+        1..=4 => failure(),
+        5 => (0, Verdict::Errored, "no".into()),
+        _ => success(),
+    });
+    world.begin(seconds(60));
+    let told: Vec<_> = world
+        .actions
+        .iter()
+        .filter_map(|action| match action {
+            Action::RecordEvent(event) if event.container.is_some() => Some((event.reason.as_str(), event.repeated)),
+            _ => None,
+        })
+        .filter(|(reason, _)| ["Unhealthy", "Recovered"].contains(reason))
+        .collect();
+    // The first failure, one more, the one by which the pod is unready, one more, another kind of trouble, the end of it.
+    let expected = [
+        ("Unhealthy", false),
+        ("Unhealthy", true),
+        ("Unhealthy", false),
+        ("Unhealthy", true),
+        ("Unhealthy", false),
+        ("Recovered", false),
+    ];
+    assert_eq!(told, expected);
+    assert_eq!(
+        world.times("event", "Recovered: Readiness probe succeeded after 25s of trouble"),
+        [30.0]
+    );
+}
+
+#[test]
+fn f31_a_warning_is_no_trouble_to_recover_from() {
+    let mut app = container("app");
+    app.readiness = Some(probe(0, 5));
+    let mut world = World::new(pod(vec![app]));
+    world.app().probe = Box::new(|run| match run.at {
+        0 => (0, Verdict::Warning, "moved".into()),
+        _ => success(),
+    });
+    world.begin(seconds(60));
+    assert!(!world.lines.iter().any(|line| line.text.contains("Recovered")));
 }

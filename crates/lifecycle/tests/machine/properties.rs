@@ -5,14 +5,17 @@ use std::{collections::BTreeMap, time::Duration};
 use probelet_lifecycle::{
     State,
     action::{Action, ActionId, HookReason, Request, StopSignal},
-    config::{ContainerConfig, ContainerIndex, PodConfig, ProbeConfig, RestartPolicy},
+    config::{
+        ContainerConfig, ContainerIndex, ContainerKind, PodConfig, ProbeConfig, RestartAction, RestartPolicy,
+        RestartRule,
+    },
     event::{Event, Exit, ImageError, ProbeOutcome, StartError, Verdict},
     status::{ContainerState, PodStatus},
     step,
 };
 use proptest::{option, prelude::*};
 
-use crate::world::{Time, container, hook, now, pod};
+use crate::world::{Time, container, hook, init_container, now, pod};
 
 /// Steps in which a deleted pod must be gone once everything is answered: a few for each container's hooks and signals.
 const MAX_STEPS_TO_THE_END: usize = 200;
@@ -55,19 +58,31 @@ fn a_probe() -> impl Strategy<Value = ProbeConfig> {
     })
 }
 
+fn a_rule() -> impl Strategy<Value = RestartRule> {
+    let action = prop_oneof![Just(RestartAction::Restart), Just(RestartAction::RestartAllContainers)];
+    (action, any::<bool>(), 0..3).prop_map(|(action, listed, code)| RestartRule {
+        action,
+        listed,
+        exit_codes: vec![code],
+    })
+}
+
 fn a_container() -> impl Strategy<Value = ContainerConfig> {
     let probe = || option::of(a_probe());
     let limit = || option::of(1..60u64);
-    (probe(), probe(), probe(), limit(), limit()).prop_map(|(startup, liveness, readiness, post_start, pre_stop)| {
-        ContainerConfig {
+    let checks = (probe(), probe(), probe(), limit(), limit());
+    (checks, option::weighted(0.2, a_rule())).prop_map(
+        |((startup, liveness, readiness, post_start, pre_stop), rule)| ContainerConfig {
+            restart_policy: rule.as_ref().map(|_| RestartPolicy::Never),
+            restart_rules: rule.into_iter().collect(),
             startup,
             liveness,
             readiness,
             post_start: post_start.map(hook),
             pre_stop: pre_stop.map(hook),
             ..container("app")
-        }
-    })
+        },
+    )
 }
 
 fn a_pod() -> impl Strategy<Value = PodConfig> {
@@ -76,7 +91,19 @@ fn a_pod() -> impl Strategy<Value = PodConfig> {
         Just(RestartPolicy::OnFailure),
         Just(RestartPolicy::Never)
     ];
-    (prop::collection::vec(a_container(), 1..4), policy, 0..40u64).prop_map(|(mut containers, policy, grace)| {
+    let init_container = (a_container(), any::<bool>()).prop_map(|(container, stays)| match stays {
+        true => ContainerConfig {
+            kind: ContainerKind::Sidecar,
+            ..container
+        },
+        false => init_container("app"),
+    });
+    let (init, regular) = (
+        prop::collection::vec(init_container, 0..3),
+        prop::collection::vec(a_container(), 1..4),
+    );
+    (init, regular, policy, 0..40u64).prop_map(|(mut containers, regular, policy, grace)| {
+        containers.extend(regular);
         for (number, container) in containers.iter_mut().enumerate() {
             container.name = format!("c{number}");
         }
@@ -126,6 +153,8 @@ struct Truth {
     asked: BTreeMap<ActionId, Request>,
     last_id: u64,
     running: Vec<Option<Instance>>,
+    /// Which containers have been shown as started.
+    started: Vec<bool>,
     /// How each instance's end would be bounded: the message that announced it.
     cause: Vec<String>,
     deletion: Option<Duration>,
@@ -146,6 +175,7 @@ impl Truth {
             asked: BTreeMap::new(),
             last_id: 0,
             running: vec![None; count],
+            started: vec![false; count],
             cause: vec![String::new(); count],
             deletion: None,
             restarts: vec![0; count],
@@ -296,13 +326,14 @@ impl Truth {
                 let running = self.running[container.0].as_mut().expect("only what runs is signalled");
                 assert_eq!(running.number, *instance);
                 match signal {
-                    StopSignal::Stop => {}
+                    StopSignal::Stop => self.check_turn(*container),
                     StopSignal::Kill => running.killed = true,
                 }
-                self.begin_end(*container);
             }
             Action::RecordEvent(event) if event.reason == "Killing" => {
-                self.cause[event.container.unwrap().0].clone_from(&event.message);
+                let container = event.container.unwrap();
+                self.cause[container.0].clone_from(&event.message);
+                self.begin_end(container);
             }
             Action::RecordEvent(_) => {}
             Action::PublishStatus(status) => {
@@ -332,6 +363,7 @@ impl Truth {
                     "its end was shown"
                 );
                 assert!(*instance == 0 || shown.restart_count == instance - 1);
+                self.check_order(container.0);
             }
             Request::RunProbe {
                 container, instance, ..
@@ -357,7 +389,6 @@ impl Truth {
                 if *reason != HookReason::Start {
                     running.pre_stops += 1;
                     assert_eq!(running.pre_stops, 1, "preStop runs once");
-                    self.begin_end(*container);
                 }
             }
             Request::CreateSandbox => assert!(self.deletion.is_none()),
@@ -373,6 +404,7 @@ impl Truth {
             Some(grace_period) => grace_period.max(Duration::from_secs(1)),
             None if cause.contains("liveness") => own(&config.liveness).unwrap_or(self.config.termination_grace_period),
             None if cause.contains("startup") => own(&config.startup).unwrap_or(self.config.termination_grace_period),
+            None if cause.contains("Stopping") => self.config.termination_grace_period.max(Duration::from_secs(1)),
             None => self.config.termination_grace_period,
         };
         if let Some(instance) = &mut self.running[index.0] {
@@ -380,12 +412,51 @@ impl Truth {
         }
     }
 
+    /// B4.2, B4.5, B5.4: a pod that does not restart everything can end with its sidecars still to be ended, and one that
+    /// restarts all containers begins anew.
+    fn may_end_by_itself(&self) -> bool {
+        let containers = &self.config.containers;
+        self.config.init_containers() > 0 && self.config.restart_policy != RestartPolicy::Always
+            || containers.iter().any(|container| !container.restart_rules.is_empty())
+    }
+
+    /// B4.1, B4.3: whoever stands before it has let it start.
+    fn check_order(&self, index: usize) {
+        let (shown, kinds) = (self.shown.as_ref().unwrap(), &self.config.containers);
+        for (before, config) in kinds[..index].iter().enumerate() {
+            match config.kind {
+                ContainerKind::Init => assert!(shown.containers[before].ready, "B4.1"),
+                ContainerKind::Sidecar => assert!(self.started[before], "B4.3"),
+                ContainerKind::Regular => {}
+            }
+        }
+    }
+
+    /// B4.6: a sidecar is signalled after all others but the sidecars before it, or when its grace period is over.
+    fn check_turn(&self, index: ContainerIndex) {
+        let ends_with_pod = self.cause[index.0].contains("Stopping");
+        let deadline = self.running[index.0]
+            .as_ref()
+            .and_then(|running| running.deadline)
+            .unwrap();
+        if self.config.containers[index.0].kind != ContainerKind::Sidecar
+            || !ends_with_pod
+            || self.at + 2000 >= deadline
+        {
+            return;
+        }
+        let behind = self.running.iter().zip(&self.config.containers).skip(index.0 + 1);
+        for (running, config) in behind {
+            assert!(running.is_none() || config.kind == ContainerKind::Init, "B4.6");
+        }
+    }
+
     fn check_state(&mut self) {
         let asked: Vec<_> = self.state.outstanding();
-        // A deleted pod needs its images no more, and they cannot be cancelled.
+        // A pod that ends needs its images no more, and they cannot be cancelled.
+        let may_end = self.deletion.is_some() || self.may_end_by_itself();
         self.asked.retain(|id, request| {
-            matches!(request, Request::EnsureImage { .. }) && self.deletion.is_none()
-                || asked.iter().any(|(other, _)| other == id)
+            matches!(request, Request::EnsureImage { .. }) && !may_end || asked.iter().any(|(other, _)| other == id)
         });
         assert_eq!(asked, self.asked.clone().into_iter().collect::<Vec<_>>());
         assert!(self.wake().is_none_or(|wake| wake > self.at), "all that is due is done");
@@ -403,10 +474,13 @@ impl Truth {
         assert_eq!(self.shown.as_ref(), Some(&status), "what is shown is what is known");
         for (index, container) in status.containers.iter().enumerate() {
             let runs = matches!(container.state, ContainerState::Running { .. });
+            let done = container.kind == ContainerKind::Init
+                && matches!(&container.state, ContainerState::Terminated(end) if !end.has_failed());
             assert!(
-                !container.ready || (runs && container.started),
-                "ready implies running and started"
+                !container.ready || (runs && container.started) || done,
+                "ready implies running and started, or an init container that has ended well"
             );
+            self.started[index] |= container.started;
             assert!(!runs || self.running[index].is_some(), "what is shown as running runs");
             assert!(
                 container.restart_count >= self.restarts[index],
@@ -532,7 +606,13 @@ fn answered(event: &Event) -> Option<ActionId> {
         | Event::ContainerStartFailed { action, .. }
         | Event::ProbeFinished { action, .. }
         | Event::HookFinished { action, .. } => Some(*action),
-        Event::Begin | Event::Wake | Event::Delete { .. } | Event::ContainerExited { .. } => None,
+        Event::Begin
+        | Event::Hold { .. }
+        | Event::Resume
+        | Event::Wake
+        | Event::Delete { .. }
+        | Event::ConditionSet { .. }
+        | Event::ContainerExited { .. } => None,
     }
 }
 

@@ -1,6 +1,11 @@
 //! What an agent needs that comes back after its death (invariant 5).
 
-use probelet_lifecycle::{State, UnknownVersion, action::Request, config::ContainerIndex, event::Verdict};
+use probelet_lifecycle::{
+    State, UnknownVersion,
+    action::Request,
+    config::ContainerIndex,
+    event::{Event, Verdict},
+};
 
 use crate::world::{APP, World, container, hook, pod, probe, seconds};
 
@@ -126,4 +131,55 @@ fn a_state_does_not_grow_with_the_pods_age() {
         after_an_hour,
         size(&world)
     );
+}
+
+/// Pods that are alike but for their names, each with its probe's runs after an absence of the agent, in seconds.
+fn runs_after_an_absence(period: u64, away_until: u64) -> Vec<f64> {
+    (0..200)
+        .map(|number| {
+            let mut app = container("app");
+            app.liveness = Some(probe(0, period));
+            let mut config = pod(vec![app]);
+            config.uid = format!("u-{number}");
+            let mut world = World::new(config);
+            world.begin(seconds(5));
+            world.state = world.stored();
+            world.now = seconds(away_until);
+            world.event(Event::Resume);
+            world.run(seconds(away_until + 2 * period));
+            let runs = world.times("probe", "Liveness c0/0");
+            *runs.iter().find(|at| **at > 5.0).unwrap()
+        })
+        .collect()
+}
+
+#[test]
+fn f6_what_became_due_in_the_agents_absence_is_spread_and_never_in_one_heap() {
+    // A period of 60 s, due at 60; the agent is away until 100. The grid's next moment is at 120.
+    let runs = runs_after_an_absence(60, 100);
+    assert!(runs.iter().all(|at| (100.0..=110.0).contains(at)), "{runs:?}");
+    for second in 100..110 {
+        let within = runs.iter().filter(|at| at.floor() as u64 == second).count();
+        assert!((5..=40).contains(&within), "{within} of 200 in the second {second}");
+    }
+    assert_eq!(runs, runs_after_an_absence(60, 100), "the same each time");
+}
+
+#[test]
+fn f6_the_next_moment_of_the_grid_is_not_passed() {
+    let runs = runs_after_an_absence(4, 7);
+    assert!(runs.iter().all(|at| (7.0..=8.0).contains(at)), "{runs:?}");
+}
+
+#[test]
+fn f6_what_is_not_overdue_keeps_its_time() {
+    let mut app = container("app");
+    app.liveness = Some(probe(0, 20));
+    let mut world = World::new(pod(vec![app]));
+    world.begin(seconds(5));
+    world.state = world.stored();
+    world.now = seconds(15);
+    world.event(Event::Resume);
+    world.run(seconds(21));
+    assert_eq!(world.times("probe", "Liveness c0/0"), [0.0, 20.0]);
 }

@@ -54,6 +54,40 @@ fn b5_1_the_policy_decides_on_a_restart_by_the_exit_code() {
 }
 
 #[test]
+fn b5_2_a_containers_own_policy_goes_before_the_pods() {
+    let cases = [
+        (RestartPolicy::Always, RestartPolicy::Never, 1, 1),
+        (RestartPolicy::Never, RestartPolicy::OnFailure, 1, 2),
+        (RestartPolicy::Never, RestartPolicy::OnFailure, 0, 1),
+        (RestartPolicy::OnFailure, RestartPolicy::Always, 0, 2),
+    ];
+    for (of_pod, own, code, starts) in cases {
+        let mut world = with(of_pod, |app| app.restart_policy = Some(own));
+        world.app().ends = Box::new(move |_| Some((seconds(2), code)));
+        world.begin(seconds(3));
+        assert_eq!(world.seen(&["start"]).len(), starts, "{of_pod:?} {own:?} {code}");
+    }
+}
+
+#[test]
+fn b5_2_a_probes_kill_is_followed_by_what_the_containers_own_policy_says() {
+    let mut world = with(RestartPolicy::Always, |app| {
+        app.restart_policy = Some(RestartPolicy::Never);
+        app.liveness = Some(probe(0, 1));
+    });
+    world.app().probe = Box::new(|_| failure());
+    world.begin(seconds(9));
+    // A4.5: without the suffix, and no restart.
+    assert_eq!(
+        world.times("event", "Killing: Container app failed liveness probe"),
+        [2.0]
+    );
+    assert_eq!(world.seen(&["start"]), ["0 c0/0"]);
+    // C1.4: all regular containers have ended with 0, and none may restart.
+    assert_eq!(world.state.status().phase, Phase::Succeeded);
+}
+
+#[test]
 fn b5_5_the_first_restart_is_at_once_and_the_next_ones_wait_longer_and_longer() {
     let mut world = ending(RestartPolicy::Always, 1, 0);
     world.begin(seconds(1600));

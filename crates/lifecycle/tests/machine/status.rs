@@ -3,24 +3,10 @@
 use probelet_lifecycle::{
     config::RestartPolicy,
     event::ImageError,
-    status::{Condition, Phase},
+    status::{ContainerState, Phase},
 };
 
-use crate::world::{EPOCH, World, container, failure, hook, pod, probe, seconds, success};
-
-fn condition(world: &World, name: &str) -> Condition {
-    let status = world.state.status();
-    status
-        .conditions
-        .into_iter()
-        .find(|condition| condition.name == name)
-        .unwrap()
-}
-
-fn brief(world: &World, name: &str) -> (bool, String, String) {
-    let condition = condition(world, name);
-    (condition.status, condition.reason, condition.message)
-}
+use crate::world::{EPOCH, World, brief, condition, container, failure, hook, pod, probe, seconds, success};
 
 #[test]
 fn c1_1_a_pod_is_pending_until_each_container_has_run() {
@@ -55,6 +41,30 @@ fn c1_1_a_pod_that_is_deleted_before_each_container_has_run_stays_pending() {
     assert_eq!(world.state.status().phase, Phase::Pending);
     world.run(seconds(9));
     assert_eq!(world.state.status().phase, Phase::Failed);
+}
+
+#[test]
+fn b6_3_what_never_ran_of_a_pod_that_has_ended_is_lost_unless_it_was_not_its_turn() {
+    let mut world = World::new(pod(vec![container("a")]));
+    world.applications[0].image = Box::new(|_| Err((ImageError::Pull, String::new())));
+    world.begin(seconds(1));
+    world.delete(None);
+    let ContainerState::Terminated(end) = world.shown().state else {
+        panic!("{:#?}", world.shown())
+    };
+    assert_eq!((end.reason.as_str(), end.exit_code), ("ContainerStatusUnknown", 137));
+    assert_eq!(
+        end.message,
+        "The container could not be located when the pod was terminated"
+    );
+    // A pod that was still being initialized keeps what it showed.
+    let mut world = World::new(pod(vec![crate::world::init_container("setup"), container("a")]));
+    world.app().stops = Some((0, 143));
+    world.begin(seconds(1));
+    world.delete(None);
+    world.run(seconds(2));
+    let last = world.statuses.last().unwrap().1.containers[1].clone();
+    assert!(matches!(last.state, ContainerState::Waiting { .. }), "{last:#?}");
 }
 
 #[test]

@@ -5,9 +5,12 @@ use std::{collections::BTreeMap, time::Duration};
 use probelet_lifecycle::{
     State,
     action::{Action, ActionId, HookReason, ProbeKind, Request, Severity, StopSignal},
-    config::{BackOffConfig, ContainerConfig, ContainerIndex, HookConfig, PodConfig, ProbeConfig, RestartPolicy},
+    config::{
+        BackOffConfig, ContainerConfig, ContainerIndex, ContainerKind, HookConfig, PodConfig, ProbeConfig,
+        RestartPolicy,
+    },
     event::{Event, Exit, ImageError, ProbeOutcome, StartError, Verdict},
-    status::{ContainerState, ContainerStatus, PodStatus},
+    status::{Condition, ContainerState, ContainerStatus, PodStatus},
     step,
     time::{BootTime, Now, WallTime},
 };
@@ -28,11 +31,21 @@ pub(crate) fn container(name: &str) -> ContainerConfig {
     ContainerConfig {
         name: name.into(),
         image: format!("{name}:1"),
-        startup: None,
-        liveness: None,
-        readiness: None,
-        post_start: None,
-        pre_stop: None,
+        ..ContainerConfig::default()
+    }
+}
+
+pub(crate) fn init_container(name: &str) -> ContainerConfig {
+    ContainerConfig {
+        kind: ContainerKind::Init,
+        ..container(name)
+    }
+}
+
+pub(crate) fn sidecar(name: &str) -> ContainerConfig {
+    ContainerConfig {
+        kind: ContainerKind::Sidecar,
+        ..container(name)
     }
 }
 
@@ -43,6 +56,8 @@ pub(crate) fn pod(containers: Vec<ContainerConfig>) -> PodConfig {
         uid: "u-1".into(),
         restart_policy: RestartPolicy::Always,
         termination_grace_period: Duration::from_secs(30),
+        active_deadline: None,
+        readiness_gates: Vec::new(),
         containers,
         restart_back_off: BackOffConfig::default(),
     }
@@ -413,16 +428,60 @@ pub(crate) fn exit(container: ContainerIndex, instance: u32, code: i32) -> Event
     }
 }
 
-/// READY, STATUS and RESTARTS, as `kubectl get pod` prints them (C4).
+/// One of the pod's conditions.
+pub(crate) fn condition(world: &World, name: &str) -> Condition {
+    let status = world.state.status();
+    status
+        .conditions
+        .into_iter()
+        .find(|condition| condition.name == name)
+        .unwrap()
+}
+
+/// The same in brief: status, reason, message.
+pub(crate) fn brief(world: &World, name: &str) -> (bool, String, String) {
+    let condition = condition(world, name);
+    (condition.status, condition.reason, condition.message)
+}
+
+/// READY, STATUS and RESTARTS, as `kubectl get pod` prints them (C4.1 to C4.7).
 pub(crate) fn row(status: &PodStatus) -> String {
-    let ready = status.containers.iter().filter(|container| container.ready).count();
-    let restarts: u32 = status.containers.iter().map(|container| container.restart_count).sum();
+    let of = |kinds: &[ContainerKind]| -> Vec<&ContainerStatus> {
+        let containers = status.containers.iter();
+        containers.filter(|container| kinds.contains(&container.kind)).collect()
+    };
+    let init = of(&[ContainerKind::Init, ContainerKind::Sidecar]);
+    let counted = of(&[ContainerKind::Sidecar, ContainerKind::Regular]);
+    let is_ready = |container: &&&ContainerStatus| {
+        container.ready && (container.started || container.kind == ContainerKind::Regular)
+    };
+    let ready = counted.iter().filter(is_ready).count();
+    let initializing = init.iter().position(|container| match container.kind {
+        ContainerKind::Init => !container.ready,
+        _ => !container.started,
+    });
+    let initialized = status
+        .conditions
+        .iter()
+        .any(|condition| condition.name == "Initialized" && condition.status);
+    let initializing = initializing.filter(|_| !initialized);
+    let restarts =
+        |containers: &[&ContainerStatus]| -> u32 { containers.iter().map(|found| found.restart_count).sum() };
+    let restarts = restarts(if initializing.is_some() { &init } else { &counted });
     let mut text = format!("{:?}", status.phase);
-    for container in status.containers.iter().rev() {
-        match &container.state {
-            ContainerState::Waiting { reason, .. } => text.clone_from(reason),
-            ContainerState::Terminated(end) => text.clone_from(&end.reason),
-            ContainerState::Running { .. } => {}
+    if let Some(at) = initializing {
+        text = match &init[at].state {
+            ContainerState::Waiting { reason, .. } if reason != "PodInitializing" => format!("Init:{reason}"),
+            ContainerState::Terminated(end) => format!("Init:{}", end.reason),
+            _ => format!("Init:{at}/{}", init.len()),
+        };
+    } else {
+        for container in of(&[ContainerKind::Regular]).iter().rev() {
+            match &container.state {
+                ContainerState::Waiting { reason, .. } => text.clone_from(reason),
+                ContainerState::Terminated(end) => text.clone_from(&end.reason),
+                ContainerState::Running { .. } => {}
+            }
         }
     }
     let terminal = matches!(
@@ -432,5 +491,5 @@ pub(crate) fn row(status: &PodStatus) -> String {
     if status.deletion_time.is_some() && !terminal {
         text = "Terminating".into();
     }
-    format!("{ready}/{} {text} {restarts}", status.containers.len())
+    format!("{ready}/{} {text} {restarts}", counted.len())
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::{Check, Rule, ports::is_loopback, seconds};
 use crate::{
-    Severity,
+    Fix, Severity,
     finding::Found,
     subject::{ContainerSubject, ProbeSubject, merge},
 };
@@ -141,17 +141,31 @@ fn fails_once(subject: &ProbeSubject<'_>) -> Option<Found> {
     Some(subject.found("failureThreshold", reason, &json!({"failureThreshold": threshold})))
 }
 
+/// A liveness probe of a container for which this policy decides alone. Whoever writes rules by exit codes knows what
+/// becomes of a failure.
+fn decided_by<'s, 'a>(subject: &'s ProbeSubject<'a>, policy: RestartPolicy) -> Option<&'s ProbeSubject<'a>> {
+    let container = &subject.of;
+    let decides = container.restart_policy() == policy && container.container.restart_policy_rules.is_empty();
+    liveness(subject).filter(|_| decides)
+}
+
 fn without_restart(subject: &ProbeSubject<'_>) -> Option<Found> {
-    liveness(subject).filter(|subject| subject.of.pod.spec.restart_policy == RestartPolicy::Never)?;
+    decided_by(subject, RestartPolicy::Never)?;
     let reason = "restartPolicy is Never, so a failure ends the container for good";
     Some(subject.found("", reason, &Value::Null))
 }
 
 fn restart_on_failure(subject: &ProbeSubject<'_>) -> Option<Found> {
-    liveness(subject).filter(|subject| subject.of.pod.spec.restart_policy == RestartPolicy::OnFailure)?;
+    decided_by(subject, RestartPolicy::OnFailure)?;
     let reason = "restartPolicy is OnFailure, so a container that exits with 0 when the probe has failed stays down";
     let mut found = subject.found("", reason, &Value::Null);
-    found.fix.patch = json!({"spec": {"restartPolicy": "Always"}});
+    let change = json!({"restartPolicy": "Always"});
+    found.fix = match subject.of.container.restart_policy {
+        Some(_) => subject.of.fix(&change),
+        None => Fix {
+            patch: json!({"spec": change}),
+        },
+    };
     Some(found)
 }
 

@@ -85,11 +85,11 @@ pub fn rules() -> impl Iterator<Item = &'static Rule> {
 
 /// What all rules find in a pod.
 pub(crate) fn run(pod: &Pod) -> Vec<Finding> {
-    let containers = pod.spec.containers.iter().enumerate();
+    let containers = pod.spec.all_containers().enumerate();
     let containers: Vec<_> = containers
-        .map(|(index, container)| ContainerSubject {
+        .map(|(place, container)| ContainerSubject {
             pod,
-            place: ("containers", index),
+            place: pod.spec.field_of(place),
             container,
         })
         .collect();

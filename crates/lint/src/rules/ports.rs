@@ -93,7 +93,7 @@ fn target(handler: &Handler) -> Option<(Option<&str>, &PortReference, &'static s
 fn no_readiness(subject: &ContainerSubject<'_>) -> Option<Found> {
     let mut ports = subject.container.ports.iter();
     let port = ports.find(|port| port.protocol == Protocol::Tcp)?;
-    if subject.container.readiness_probe.is_some() {
+    if subject.container.readiness_probe.is_some() || subject.ends_first() {
         return None;
     }
     let reference = match &port.name {

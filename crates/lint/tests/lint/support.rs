@@ -50,7 +50,7 @@ fn apply(document: &mut Value, patch: &Value) {
             (_, Value::Null) => {
                 document.as_object_mut().unwrap().shift_remove(name);
             }
-            ("containers" | "ports", Value::Array(items)) => apply_items(&mut document[name], items),
+            ("containers" | "initContainers" | "ports", Value::Array(items)) => apply_items(&mut document[name], items),
             _ => apply(&mut document[name], change),
         }
     }

@@ -4,7 +4,7 @@ use super::{Kind, NO_CLAIM, NO_MODULE, NO_WINDOWS, noted, refused, warned, yes};
 
 pub(crate) static CONTAINER: Kind = Kind {
     name: "Container",
-    place: "spec.containers[]",
+    place: "spec.containers[] and .initContainers[]",
     fields: &[
         yes("name"),
         yes("image"),
@@ -23,18 +23,33 @@ pub(crate) static CONTAINER: Kind = Kind {
         yes("livenessProbe"),
         yes("readinessProbe"),
         yes("lifecycle"),
+        yes("terminationMessagePath"),
+        yes("terminationMessagePolicy"),
         yes("securityContext"),
         refused("envFrom", "the variables would be missing; write them under env"),
         warned("resizePolicy", "resources are not changed while a container runs"),
-        refused("restartPolicy", "the pod's own policy would apply instead"),
-        refused("restartPolicyRules", "the pod's own policy would apply instead"),
+        noted(
+            "restartPolicy",
+            "instead of the pod's own; `Always` makes an init container a sidecar",
+        ),
+        yes("restartPolicyRules"),
         refused("stdin", "the process would find its input closed"),
         warned("stdinOnce", "it has no effect without stdin"),
-        warned("terminationMessagePath", "no message is read from there").but("\"/dev/termination-log\""),
-        warned("terminationMessagePolicy", "no message is made from the log").but("\"File\""),
         refused("tty", "the process would have no terminal"),
         refused("volumeDevices", "the devices would be missing"),
     ],
+};
+
+pub(crate) static RESTART_RULE: Kind = Kind {
+    name: "ContainerRestartRule",
+    place: "spec.containers[].restartPolicyRules[]",
+    fields: &[yes("action"), yes("exitCodes")],
+};
+
+pub(crate) static RESTART_EXIT_CODES: Kind = Kind {
+    name: "ContainerRestartRuleOnExitCodes",
+    place: "spec.containers[].restartPolicyRules[].exitCodes",
+    fields: &[yes("operator"), yes("values")],
 };
 
 pub(crate) static CONTAINER_PORT: Kind = Kind {

@@ -30,7 +30,7 @@ pub(crate) static LIFECYCLE: Kind = Kind {
     fields: &[
         yes("postStart"),
         yes("preStop"),
-        refused("stopSignal", "the process would get the image's stop signal"),
+        noted("stopSignal", "needs `spec.os.name`"),
     ],
 };
 

@@ -52,13 +52,16 @@ pub(crate) static POD_SPEC: Kind = Kind {
     place: "spec",
     fields: &[
         yes("containers"),
+        yes("initContainers"),
         yes("volumes"),
         yes("restartPolicy"),
         yes("terminationGracePeriodSeconds"),
+        yes("activeDeadlineSeconds"),
+        yes("readinessGates"),
+        noted("os", "`linux` only"),
         yes("hostNetwork"),
         yes("hostname"),
         yes("securityContext"),
-        refused("activeDeadlineSeconds", "the pod would run on past its deadline"),
         warned("affinity", NO_CLUSTER),
         warned("automountServiceAccountToken", NO_SERVICE_ACCOUNT),
         refused("dnsConfig", "the containers would resolve names in another way"),
@@ -79,18 +82,12 @@ pub(crate) static POD_SPEC: Kind = Kind {
         .but("true"),
         refused("hostnameOverride", "the pod would have another host name"),
         warned("imagePullSecrets", "images are imported, not pulled"),
-        refused(
-            "initContainers",
-            "they would not run before the containers; they come with the lifecycle issue",
-        ),
         warned("nodeName", NO_CLUSTER),
         warned("nodeSelector", NO_CLUSTER),
-        refused("os", "the pod's rules may depend on it").but("{\"name\":\"linux\"}"),
         warned("overhead", NO_CLUSTER),
         warned("preemptionPolicy", NO_CLUSTER).but("\"PreemptLowerPriority\""),
         warned("priority", NO_CLUSTER).but("0"),
         warned("priorityClassName", NO_CLUSTER),
-        refused("readinessGates", "the pod would be ready without them"),
         refused("resourceClaims", NO_CLAIM),
         refused(
             "resources",
@@ -111,6 +108,18 @@ pub(crate) static POD_SPEC: Kind = Kind {
         warned("tolerations", NO_CLUSTER),
         warned("topologySpreadConstraints", NO_CLUSTER),
     ],
+};
+
+pub(crate) static READINESS_GATE: Kind = Kind {
+    name: "PodReadinessGate",
+    place: "spec.readinessGates[]",
+    fields: &[yes("conditionType")],
+};
+
+pub(crate) static POD_OS: Kind = Kind {
+    name: "PodOS",
+    place: "spec.os",
+    fields: &[yes("name")],
 };
 
 pub(crate) static POD_SECURITY_CONTEXT: Kind = Kind {

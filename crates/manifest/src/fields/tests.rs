@@ -51,8 +51,12 @@ fn the_table_has_every_field_of_kubernetes_and_no_other() {
     compare::<v1::Pod>(&POD, &[]);
     compare::<ObjectMeta>(&METADATA, &[]);
     compare::<v1::PodSpec>(&POD_SPEC, &[]);
+    compare::<v1::PodReadinessGate>(&READINESS_GATE, &[]);
+    compare::<v1::PodOS>(&POD_OS, &[]);
     compare::<v1::PodSecurityContext>(&POD_SECURITY_CONTEXT, &[]);
     compare::<v1::Container>(&CONTAINER, &[]);
+    compare::<v1::ContainerRestartRule>(&RESTART_RULE, &[]);
+    compare::<v1::ContainerRestartRuleOnExitCodes>(&RESTART_EXIT_CODES, &[]);
     compare::<v1::ContainerPort>(&CONTAINER_PORT, &[]);
     compare::<v1::EnvVar>(&ENV_VAR, &[]);
     compare::<v1::ResourceRequirements>(&RESOURCES, &[]);

@@ -45,7 +45,8 @@ impl Annotations {
         let Some(annotations) = pod["metadata"]["annotations"].as_object() else {
             return Self::default();
         };
-        let containers = pod["spec"]["containers"].as_array().into_iter().flatten();
+        let fields = ["initContainers", "containers"].into_iter();
+        let containers = fields.flat_map(|field| pod["spec"][field].as_array().into_iter().flatten());
         let names: BTreeSet<_> = containers.filter_map(|container| container["name"].as_str()).collect();
         let dot = if path.is_empty() { "" } else { "." };
         let ours = annotations.iter().filter_map(|(key, value)| {

@@ -10,7 +10,7 @@ use crate::{Container, Diagnostic, Handler, Pod, Severity, role::Role};
 /// A probe or hook that is a component of the user's.
 #[derive(Clone, Debug, PartialEq)]
 pub struct WasmCheck<'a> {
-    /// The container's place in `spec.containers`.
+    /// The container's place, init containers first.
     pub container: usize,
     /// `liveness`, `readiness`, `startup`, `postStart` or `preStop`.
     pub role: &'static str,
@@ -23,7 +23,7 @@ pub struct WasmCheck<'a> {
 impl Pod {
     /// All probes and hooks that are components of the user's, by container.
     pub fn wasm_checks(&self) -> Vec<WasmCheck<'_>> {
-        let containers = self.spec.containers.iter().enumerate();
+        let containers = self.spec.all_containers().enumerate();
         let checks = containers.flat_map(|(index, container)| {
             Role::ALL.into_iter().filter_map(move |role| {
                 Some(WasmCheck {
@@ -45,9 +45,10 @@ impl Pod {
     /// If a path is not UTF-8 with `base` before it, so that no document can hold it.
     pub fn resolve_component_paths(&mut self, base: &Path) -> Result<(), Vec<Diagnostic>> {
         let mut faults = Vec::new();
-        for index in 0..self.spec.containers.len() {
+        for index in 0..self.spec.all_containers().count() {
             for role in Role::ALL {
-                let Some(path) = relative_path(&self.spec.containers[index], role) else {
+                let container = self.spec.container_at(index);
+                let Some(path) = container.and_then(|container| relative_path(container, role)) else {
                     continue;
                 };
                 // Without the "." in the middle; ".." stays, for it may lead out of a link.
@@ -70,11 +71,12 @@ impl Pod {
     }
 
     fn set_component(&mut self, index: usize, role: Role, text: &str) {
-        let field = self.document.pointer_mut(&pointer(index, role));
+        let pointer = self.pointer(index, role);
+        let field = self.document.pointer_mut(&pointer);
         if let Some(Value::Object(wasm)) = field {
             wasm.insert("component".to_owned(), text.into());
         } else {
-            let key = annotation::annotation_name(&self.spec.containers[index].name, role);
+            let key = annotation::annotation_name(self.container_name(index), role);
             if let Some(annotation) = self.metadata.annotations.get_mut(&key)
                 && let Ok(mut content) = serde_json::from_str::<Value>(annotation)
             {
@@ -83,24 +85,33 @@ impl Pod {
                 self.document["metadata"]["annotations"][&key] = annotation.as_str().into();
             }
         }
-        if let Some(wasm) = wasm_of_mut(&mut self.spec.containers[index], role) {
+        let container = self.spec.container_at_mut(index);
+        if let Some(wasm) = container.and_then(|container| wasm_of_mut(container, role)) {
             wasm.component = ComponentReference::Path(text.into());
         }
     }
 
     /// Where a wasm handler stands: in its field, if there is one, or else in its annotation.
     fn wasm_path(&self, index: usize, role: Role) -> String {
-        let field = self.document.pointer(&pointer(index, role));
+        let field = self.document.pointer(&self.pointer(index, role));
         if field.is_some_and(Value::is_object) {
-            return format!("spec.containers[{index}].{}.wasm", role.place());
+            let (field, at) = self.spec.field_of(index);
+            return format!("spec.{field}[{at}].{}.wasm", role.place());
         }
-        annotation::path(&self.spec.containers[index].name, role)
+        annotation::path(self.container_name(index), role)
     }
-}
 
-/// Where the field `wasm` of a role is in a document.
-fn pointer(index: usize, role: Role) -> String {
-    format!("/spec/containers/{index}/{}/wasm", role.place().replace('.', "/"))
+    /// Where the field `wasm` of a role is in the document.
+    fn pointer(&self, index: usize, role: Role) -> String {
+        let (field, at) = self.spec.field_of(index);
+        format!("/spec/{field}/{at}/{}/wasm", role.place().replace('.', "/"))
+    }
+
+    fn container_name(&self, index: usize) -> &str {
+        self.spec
+            .container_at(index)
+            .map_or("", |container| container.name.as_str())
+    }
 }
 
 fn wasm_of(container: &Container, role: Role) -> Option<&Wasm> {

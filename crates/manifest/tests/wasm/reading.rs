@@ -179,16 +179,19 @@ fn probes_are_described_with_their_component_and_their_milliseconds() {
     let described = |container, role| describe_probe_of(&pod.document, container, role);
     let liveness = "wasm ./ping.wasm delay=0s timeout=1s period=250ms #success=1 #failure=3";
     let readiness = "wasm builtin:tcp delay=0s timeout=2s period=10s #success=1 #failure=5";
-    for container in [0, 1] {
+    for container in ["a", "b"] {
         assert_eq!(described(container, "liveness").as_deref(), Some(liveness));
         assert_eq!(described(container, "readiness").as_deref(), Some(readiness));
     }
-    assert_eq!((described(2, "liveness"), described(0, "preStop")), (None, None));
+    assert_eq!((described("c", "liveness"), described("a", "preStop")), (None, None));
     let mut document = pod.document.clone();
     document["metadata"]["annotations"]["probelet.dev/b.liveness"] = "{}".into();
-    assert_eq!(describe_probe_of(&document, 1, "liveness").as_deref(), Some("unknown"));
+    assert_eq!(
+        describe_probe_of(&document, "b", "liveness").as_deref(),
+        Some("unknown")
+    );
     document["metadata"]["annotations"] = json!({});
-    assert_eq!(describe_probe_of(&document, 1, "liveness"), None);
+    assert_eq!(describe_probe_of(&document, "b", "liveness"), None);
     let hook = pod.spec.containers[1].pre_stop.as_ref().unwrap();
     assert_eq!(hook.describe(), "wasm /opt/drain.wasm");
 }

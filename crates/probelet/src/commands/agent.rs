@@ -33,6 +33,7 @@ impl RunningAgent {
             pod_cidr: arguments.pod_cidr.clone(),
             bridge: arguments.bridge.clone(),
             shim: arguments.shim.clone(),
+            restart_budget: arguments.restart_budget,
             compiler: Some(CompilerProgram {
                 // The very program that runs, even if another has taken its place meanwhile.
                 program: PathBuf::from("/proc/self/exe"),

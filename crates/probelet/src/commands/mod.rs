@@ -10,6 +10,7 @@ pub(crate) mod exec;
 pub(crate) mod explain;
 pub(crate) mod get;
 pub(crate) mod history;
+pub(crate) mod hold;
 pub(crate) mod image;
 pub(crate) mod lint;
 pub(crate) mod logs;

@@ -73,7 +73,8 @@ fn set(document: &mut Value, setting: &str, container: Option<&str>) -> anyhow::
         .split_once('=')
         .with_context(|| format!("--set {setting}: write FIELD=VALUE"))?;
     let path = path.strip_prefix("spec.").unwrap_or(path);
-    let path = path.strip_prefix("containers.").unwrap_or(path);
+    let mut lists = LISTS.iter().map(|list| path.strip_prefix(list)?.strip_prefix('.'));
+    let path = lists.find_map(|below| below).unwrap_or(path);
     let fields: Vec<_> = path.split('.').collect();
     let of_container = fields.len() > 1;
     let mut place = if of_container {
@@ -100,28 +101,32 @@ fn set(document: &mut Value, setting: &str, container: Option<&str>) -> anyhow::
     Ok(())
 }
 
+/// The lists of containers in a spec; one that is not named is the only one of the first.
+const LISTS: [&str; 2] = ["containers", "initContainers"];
+
 /// The document of the container that is meant.
 fn chosen<'a>(document: &'a mut Value, name: Option<&str>) -> anyhow::Result<&'a mut Value> {
-    let containers = document["spec"]["containers"]
-        .as_array_mut()
-        .context("the pod has no containers")?;
-    let names: Vec<_> = containers
-        .iter()
-        .filter_map(|container| container["name"].as_str().map(str::to_owned))
-        .collect();
-    let at = match name {
-        Some(name) => names.iter().position(|other| other == name),
-        None if containers.len() == 1 => Some(0),
-        None => bail!("choose the container with --container, of {}", names.join(", ")),
+    let spec = &document["spec"];
+    let containers = LISTS.into_iter().flat_map(|list| {
+        let containers = spec[list].as_array().into_iter().flatten().enumerate();
+        containers.filter_map(move |(at, container)| Some((list, at, container["name"].as_str()?)))
+    });
+    let containers: Vec<_> = containers.collect();
+    let names: Vec<_> = containers.iter().map(|(.., name)| *name).collect();
+    let names = names.join(", ");
+    let found = match name {
+        Some(name) => containers.iter().find(|(.., other)| *other == name),
+        None => {
+            let regular = containers.iter().filter(|(list, ..)| *list == LISTS[0]).count();
+            ensure!(regular == 1, "choose the container with --container, of {names}");
+            containers.first()
+        }
     };
-    let at = at.with_context(|| {
-        format!(
-            "there is no container {:?}; there is {}",
-            name.unwrap_or_default(),
-            names.join(", ")
-        )
+    let (list, at, _) = *found.with_context(|| {
+        let name = name.unwrap_or_default();
+        format!("there is no container {name:?}; there is {names}")
     })?;
-    Ok(&mut containers[at])
+    Ok(&mut document["spec"][list][at])
 }
 
 fn comparison(recorded: &Report, otherwise: &Report, settings: &[String]) -> String {
@@ -156,7 +161,7 @@ mod tests {
             "spec": {"containers": [
                 {"name": "app", "image": "x", "livenessProbe": {"tcpSocket": {"port": 80}}},
                 {"name": "log", "image": "x"},
-            ]},
+            ], "initContainers": [{"name": "migrate", "image": "x"}]},
         });
         let settings: Vec<_> = settings.iter().map(|&setting| setting.to_owned()).collect();
         changed(document, &settings, container)
@@ -181,8 +186,12 @@ mod tests {
     fn what_cannot_be_set_is_told() {
         for (setting, container, part) in [
             ("livenessProbe.failureThreshold", Some("app"), "FIELD=VALUE"),
-            ("livenessProbe.failureThreshold=5", None, "of app, log"),
-            ("livenessProbe.failureThreshold=5", Some("db"), "there is app, log"),
+            ("livenessProbe.failureThreshold=5", None, "of app, log, migrate"),
+            (
+                "livenessProbe.failureThreshold=5",
+                Some("db"),
+                "there is app, log, migrate",
+            ),
             ("livenessProbe..x=5", Some("app"), "is no field"),
             ("name.x=5", Some("app"), "there is no field"),
         ] {

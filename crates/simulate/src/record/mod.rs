@@ -8,6 +8,7 @@ use probelet_lifecycle::{
     action::{HookReason, PodEvent, ProbeKind, Severity},
     config::{ContainerIndex, PodConfig, ProbeConfig},
     event::{Exit, ProbeOutcome, Verdict},
+    status::ConditionStatus,
 };
 
 use crate::{
@@ -27,13 +28,14 @@ const MAX_MARKS: usize = MAX_ENTRIES;
 const MAX_EVENTS: usize = 1000;
 
 /// What is told in the timeline by a line of its own, in other words.
-const TOLD_OTHERWISE: [&str; 9] = [
+const TOLD_OTHERWISE: [&str; 10] = [
     "Created",
     "Failed",
     "Started",
     "Pulled",
     "Unhealthy",
     "ProbeWarning",
+    "Recovered",
     "BackOff",
     "FailedPostStartHook",
     "FailedPreStopHook",
@@ -355,12 +357,18 @@ impl Recorder {
         self.line(now, container, EntryKind::Hook, format!("{name} is stopped {why}"));
     }
 
-    pub(crate) fn stop_signal(&mut self, now: Duration, container: ContainerIndex, left: Option<Duration>) {
+    pub(crate) fn stop_signal(
+        &mut self,
+        now: Duration,
+        container: ContainerIndex,
+        signal: &str,
+        left: Option<Duration>,
+    ) {
         self.change(now, container, |known| known.stopping = true);
         let left = left
             .map(|left| format!(", and has {} until SIGKILL", text(left)))
             .unwrap_or_default();
-        self.line(now, container, EntryKind::Signal, format!("is sent SIGTERM{left}"));
+        self.line(now, container, EntryKind::Signal, format!("is sent {signal}{left}"));
     }
 
     pub(crate) fn kill(&mut self, now: Duration, container: ContainerIndex) {
@@ -372,6 +380,21 @@ impl Recorder {
         let grace = text(grace_period);
         let words = format!("is deleted, with a grace period of {grace}");
         self.push(now, None, EntryKind::Delete, words, None);
+    }
+
+    pub(crate) fn condition(&mut self, now: Duration, name: &str, status: ConditionStatus) {
+        let words = format!("condition {name} is set to {status:?}");
+        self.push(now, None, EntryKind::Event, words, None);
+    }
+
+    pub(crate) fn held(&mut self, now: Duration, held: bool) {
+        let words = if held {
+            "are held back"
+        } else {
+            "are no longer held back"
+        };
+        let words = format!("restarts because of liveness {words}");
+        self.push(now, None, EntryKind::Event, words, None);
     }
 
     pub(crate) fn gone(&mut self, now: Duration) {

@@ -9,8 +9,8 @@ use futures::{StreamExt, future::BoxFuture, stream};
 use probelet_lifecycle::{journal::Journal, time::Now};
 use probelet_manifest::Diagnostic;
 use probelet_node::handle::{
-    Change, ChangeKind, Changes, Collection, Created, DeleteOptions, Document, ExecOptions, ExecSession, Listing,
-    LogOptions, LogStream, PodKey, RequestError, RunRecord, WatchError,
+    Change, ChangeKind, Changes, Collection, ConditionUpdate, Created, DeleteOptions, Document, ExecOptions,
+    ExecSession, Listing, LogOptions, LogStream, PodKey, RequestError, RunRecord, WatchError,
 };
 use serde_json::{Value, json};
 use tokio::{
@@ -179,6 +179,22 @@ impl Agent for Fake {
                 documents.retain(|(_, one)| one["metadata"]["name"] != pod["metadata"]["name"]);
                 ChangeKind::Deleted
             })
+        });
+        Box::pin(std::future::ready(result))
+    }
+
+    fn set_conditions<'a>(
+        &'a self,
+        key: &'a PodKey,
+        conditions: Vec<ConditionUpdate>,
+    ) -> BoxFuture<'a, Result<Document, RequestError>> {
+        let result = self.pod(key).map(|pod| {
+            let mut pod = (*pod).clone();
+            let conditions = conditions
+                .into_iter()
+                .map(|condition| json!({"type": condition.name, "status": format!("{:?}", condition.status)}));
+            pod["status"]["conditions"] = conditions.collect();
+            Arc::new(pod)
         });
         Box::pin(std::future::ready(result))
     }

@@ -219,6 +219,19 @@ async fn an_update_succeeds_only_if_it_changes_nothing() {
 }
 
 #[tokio::test]
+async fn conditions_of_others_are_set_by_a_patch_of_the_status() {
+    let agent = Fake::new();
+    agent.put(Collection::Pods, pod("a"));
+    let router = router(agent);
+    let path = format!("{PODS}/a/status");
+    let conditions = json!([{"type": "example.com/warm", "status": "True"}]);
+    let (status, body) = send(&router, "PATCH", &path, &json!({"status": {"conditions": conditions}})).await;
+    assert_eq!((status.as_u16(), &body["status"]["conditions"]), (200, &conditions));
+    let (status, body) = send(&router, "PATCH", &path, &json!({"status": {"phase": "Failed"}})).await;
+    assert_eq!(status.as_u16(), 422, "{body}");
+}
+
+#[tokio::test]
 async fn a_deletion_hands_its_grace_period_on() {
     let agent = Fake::new();
     let router = router(agent.clone());

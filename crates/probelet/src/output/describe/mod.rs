@@ -37,7 +37,7 @@ pub(crate) fn pod(document: &Value, events: &[Value], now: Timestamp) -> serde_j
     let init_containers = spec.init_containers.as_deref().unwrap_or_default();
     if !init_containers.is_empty() {
         let statuses = status.init_container_statuses.as_deref().unwrap_or_default();
-        text.containers("Init Containers", init_containers, statuses, &Value::Null);
+        text.containers("Init Containers", init_containers, statuses, document);
     }
     let statuses = status.container_statuses.as_deref().unwrap_or_default();
     text.containers("Containers", &spec.containers, statuses, document);
@@ -159,13 +159,13 @@ impl Text {
     /// The pod's document shows of probes what their types do not know.
     fn containers(&mut self, title: &str, containers: &[Container], statuses: &[ContainerStatus], document: &Value) {
         self.line(0, format!("{title}:"));
-        for (index, container) in containers.iter().enumerate() {
+        for container in containers {
             let status = statuses.iter().find(|status| status.name == container.name);
-            self.container(container, status, document, index);
+            self.container(container, status, document);
         }
     }
 
-    fn container(&mut self, container: &Container, status: Option<&ContainerStatus>, document: &Value, index: usize) {
+    fn container(&mut self, container: &Container, status: Option<&ContainerStatus>, document: &Value) {
         self.line(1, format!("{}:", container.name));
         if let Some(status) = status {
             self.field(2, "Container ID", status.container_id.as_deref().unwrap_or_default());
@@ -190,7 +190,11 @@ impl Text {
             ("Readiness", "readiness"),
             ("Startup", "startup"),
         ] {
-            self.optional(2, name, probelet_manifest::describe_probe_of(document, index, probe));
+            self.optional(
+                2,
+                name,
+                probelet_manifest::describe_probe_of(document, &container.name, probe),
+            );
         }
         self.plugins(&container.name, document);
         self.environment(container.env.as_deref().unwrap_or_default());
