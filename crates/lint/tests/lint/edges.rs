@@ -215,3 +215,62 @@ fn what_the_reader_warns_of_is_said_once() {
     let rules: Vec<_> = found.iter().map(|finding| finding.rule).collect();
     assert_eq!(rules, ["wasm-moving-tag"]);
 }
+
+fn init_pod(init_containers: &str, rest: &str) -> String {
+    format!(
+        "apiVersion: v1\nkind: Pod\nmetadata: {{name: web}}\nspec:\n  initContainers: [{init_containers}]\n  containers:\n  \
+         - {{name: web, image: web:1, {rest}}}\n"
+    )
+}
+
+#[test]
+fn init_containers_are_looked_at_and_their_fixes_find_them() {
+    let text = init_pod("{name: migrate, image: migrate, command: [a b]}", "");
+    let found = findings(&text);
+    let rules: Vec<_> = found.iter().map(|finding| finding.rule).collect();
+    assert_eq!(rules, ["image-latest", "command-in-one-word"]);
+    assert_eq!(found[0].path, "spec.initContainers[0].image");
+    assert_eq!(found[0].container.as_deref(), Some("migrate"));
+    let text = fixed(&text, &found[0]);
+    let text = fixed(&text, &found[1]);
+    assert_eq!(rules_of(&text), NOTHING, "{text}");
+}
+
+#[test]
+fn a_warning_about_an_init_container_is_taken_away_where_it_stands() {
+    let text = init_pod("{name: migrate, image: migrate:1, stdinOnce: true}", "");
+    let found = findings(&text);
+    assert_eq!(found[0].rule, "manifest-warning");
+    assert_eq!(found[0].container.as_deref(), Some("migrate"));
+    assert_eq!(rules_of(&fixed(&text, &found[0])), NOTHING);
+}
+
+#[test]
+fn only_an_init_container_that_runs_on_needs_a_readiness_probe() {
+    let ports = "ports: [{containerPort: 9000}]";
+    assert_eq!(
+        rules_of(&init_pod(&format!("{{name: a, image: a:1, {ports}}}"), "")),
+        NOTHING
+    );
+    let sidecar = format!("{{name: a, image: a:1, restartPolicy: Always, {ports}}}");
+    assert_eq!(rules_of(&init_pod(&sidecar, "")), ["no-readiness-probe"]);
+}
+
+#[test]
+fn a_containers_own_restart_policy_goes_before_the_pods() {
+    let probe = "livenessProbe: {tcpSocket: {port: 80}}";
+    let with = |policy: &str, own: &str| format!("{}  restartPolicy: {policy}\n", pod(&format!("{probe}{own}")));
+    assert_eq!(rules_of(&with("Never", "")), ["liveness-without-restart"]);
+    assert_eq!(rules_of(&with("Never", ", restartPolicy: Always")), NOTHING);
+    let text = with("Always", ", restartPolicy: OnFailure");
+    let found = findings(&text);
+    assert_eq!(found[0].rule, "liveness-restart-on-failure");
+    assert_eq!(rules_of(&fixed(&text, &found[0])), NOTHING);
+    // Whoever writes rules by exit codes knows what becomes of a failure.
+    let rules =
+        ", restartPolicy: Never, restartPolicyRules: [{action: Restart, exitCodes: {operator: NotIn, values: [1]}}]";
+    assert_eq!(rules_of(&with("Never", rules)), NOTHING);
+    let sidecar = format!("{{name: a, image: a:1, restartPolicy: Always, {probe}}}");
+    let text = format!("{}  restartPolicy: Never\n", init_pod(&sidecar, ""));
+    assert_eq!(rules_of(&text), NOTHING);
+}

@@ -81,7 +81,7 @@ fn hook() -> impl Strategy<Value = Value> {
     })
 }
 
-/// A pod of one container, whose component may be written as an annotation.
+/// A pod of one container, which may be a sidecar, and whose component may be written as an annotation.
 fn pod() -> impl Strategy<Value = Value> {
     let some = |strategy: BoxedStrategy<Value>| prop_oneof![Just(Value::Null), strategy];
     let probes = (
@@ -98,8 +98,8 @@ fn pod() -> impl Strategy<Value = Value> {
     ];
     let policy = prop_oneof![Just("Always"), Just("OnFailure"), Just("Never")];
     let grace = prop_oneof![Just(0), Just(3), Just(30), Just(60)];
-    (probes, hooks, ports, (policy, grace), any::<[bool; 3]>()).prop_map(
-        |((startup, liveness, readiness), (start, stop), ports, (policy, grace), moved)| {
+    (probes, hooks, ports, (policy, grace), any::<[bool; 4]>()).prop_map(
+        |((startup, liveness, readiness), (start, stop), ports, (policy, grace), [is_sidecar, moved @ ..])| {
             let mut annotations = Map::new();
             let mut container = json!({"name": "web", "image": "nginx", "ports": ports});
             let roles = [
@@ -124,10 +124,16 @@ fn pod() -> impl Strategy<Value = Value> {
                     container["lifecycle"][name] = hook;
                 }
             }
+            let (mut init_containers, mut containers) = (json!([]), json!([container]));
+            if is_sidecar {
+                init_containers = containers;
+                init_containers[0]["restartPolicy"] = "Always".into();
+                containers = json!([{"name": "app", "image": "app:1"}]);
+            }
             json!({
                 "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web", "annotations": annotations},
                 "spec": {
-                    "containers": [container], "restartPolicy": policy, "terminationGracePeriodSeconds": grace,
+                    "initContainers": init_containers, "containers": containers, "restartPolicy": policy, "terminationGracePeriodSeconds": grace,
                 },
             })
         },
