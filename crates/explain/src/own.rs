@@ -1,5 +1,6 @@
 //! What Kubernetes' types do not say of themselves: probelet's own fields, and the bounds that the manifest crate checks.
 
+use probelet_manifest::stop_signals;
 use serde_json::{Value, json};
 
 /// Our own definitions, by name: what Kubernetes has no type for.
@@ -67,6 +68,9 @@ const SUBDOMAIN: &str = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(\.[a-z0-9]([-a-z0-
 /// A port's name (A1.12).
 const PORT_NAME: &str = "^(?!.*--)(?=.*[a-z])[a-z0-9]([-a-z0-9]{0,13}[a-z0-9])?$";
 
+/// A name that may have a domain and `/` before it.
+const QUALIFIED: &str = r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?[A-Za-z0-9]([-_.A-Za-z0-9]{0,61}[A-Za-z0-9])?$";
+
 /// An annotation's name that is another's, or one that probelet knows.
 const ANNOTATION: &str =
     r"^((?!probelet\.dev/).*|probelet\.dev/(lint-ignore|.+\.(liveness|readiness|startup|postStart|preStop)))$";
@@ -76,7 +80,9 @@ const ANNOTATION: &str =
 pub(crate) fn additions() -> Value {
     let port = json!({"type": ["integer", "string"], "minimum": 1, "maximum": 65535, "pattern": PORT_NAME});
     let count = json!({"minimum": 0, "maximum": i32::MAX});
+    let signals: Vec<_> = stop_signals().collect();
     let milliseconds = |least: u8| json!({"type": "integer", "minimum": least, "maximum": i32::MAX});
+    let absent = json!({"enum": [null]});
     let once = json!({"properties": {"successThreshold": {"enum": [0, 1]}}});
     json!({
         "Pod": {
@@ -94,10 +100,21 @@ pub(crate) fn additions() -> Value {
         },
         "PodSpec": {"properties": {
             "containers": {"minItems": 1},
+            // What ends before the others start has neither probes nor hooks (A1.14).
+            "initContainers": {"items": {
+                "if": {"properties": {"restartPolicy": {"const": "Always"}}, "required": ["restartPolicy"]},
+                "else": {"properties": {
+                    "livenessProbe": absent, "readinessProbe": absent, "startupProbe": absent,
+                    "lifecycle": {"properties": {"postStart": absent, "preStop": absent}},
+                }},
+            }},
+            "activeDeadlineSeconds": {"minimum": 1, "maximum": i32::MAX},
             "restartPolicy": {"enum": ["Always", "OnFailure", "Never"]},
             "terminationGracePeriodSeconds": {"maximum": i32::MAX},
             "hostname": {"pattern": "^$|".to_owned() + LABEL},
         }},
+        "PodOS": {"required": ["name"], "properties": {"name": {"enum": ["linux"]}}},
+        "PodReadinessGate": {"required": ["conditionType"], "properties": {"conditionType": {"pattern": QUALIFIED}}},
         "PodSecurityContext": {"properties": {"runAsUser": count, "runAsGroup": count}},
         "Container": {
             "required": ["name", "image"],
@@ -107,9 +124,21 @@ pub(crate) fn additions() -> Value {
                 "imagePullPolicy": {"enum": ["Always", "IfNotPresent", "Never"]},
                 "livenessProbe": once,
                 "startupProbe": once,
-                "readinessProbe": {"properties": {"terminationGracePeriodSeconds": {"enum": [null]}}},
+                "readinessProbe": {"properties": {"terminationGracePeriodSeconds": absent}},
+                "restartPolicy": {"enum": ["Always", "OnFailure", "Never"]},
+                "terminationMessagePath": {"pattern": "^$|^/"},
+                "terminationMessagePolicy": {"enum": ["File", "FallbackToLogsOnError"]},
             },
         },
+        "ContainerRestartRule": {
+            "required": ["action", "exitCodes"],
+            "properties": {"action": {"enum": ["Restart", "RestartAllContainers"]}},
+        },
+        "ContainerRestartRuleOnExitCodes": {
+            "required": ["operator", "values"],
+            "properties": {"operator": {"enum": ["In", "NotIn"]}, "values": {"minItems": 1, "maxItems": 255}},
+        },
+        "Lifecycle": {"properties": {"stopSignal": {"enum": signals}}},
         "ContainerPort": {"properties": {
             "name": {"pattern": "^$|".to_owned() + PORT_NAME},
             "containerPort": {"minimum": 1, "maximum": 65535},

@@ -187,10 +187,45 @@ fn a_wrong_value_is_refused_where_it_stands() {
         ),
         ("/spec/containers/0/lifecycle/preStop", json!({})),
         ("/spec/volumes", json!([{"name": "a"}])),
+        ("/spec/activeDeadlineSeconds", json!(0)),
+        ("/spec/os", json!({"name": "windows"})),
+        ("/spec/readinessGates", json!([{"conditionType": "a b"}])),
+        ("/spec/readinessGates", json!([{}])),
+        (
+            "/spec/initContainers",
+            json!([{"name": "a", "image": "a", "startupProbe": {"tcpSocket": {"port": 80}}}]),
+        ),
+        (
+            "/spec/initContainers",
+            json!([{"name": "a", "image": "a", "restartPolicy": "Never", "lifecycle": {"preStop": {"sleep": {"seconds": 1}}}}]),
+        ),
+        ("/spec/containers/0/restartPolicy", json!("Sometimes")),
+        ("/spec/containers/0/terminationMessagePath", json!("words")),
+        ("/spec/containers/0/terminationMessagePolicy", json!("Sometimes")),
+        ("/spec/containers/0/lifecycle/stopSignal", json!("SIGTREM")),
+        ("/spec/containers/0/restartPolicyRules", json!([{"action": "Restart"}])),
+        (
+            "/spec/containers/0/restartPolicyRules",
+            json!([{"action": "Sometimes", "exitCodes": {"operator": "In", "values": [1]}}]),
+        ),
+        (
+            "/spec/containers/0/restartPolicyRules",
+            json!([{"action": "Restart", "exitCodes": {"operator": "Maybe", "values": [1]}}]),
+        ),
+        (
+            "/spec/containers/0/restartPolicyRules",
+            json!([{"action": "Restart", "exitCodes": {"operator": "In", "values": []}}]),
+        ),
         ("/spec/volumes", json!([{"name": "a", "configMap": {"name": "b"}}])),
     ];
     for (place, value) in cases {
         let mut pod = pod_with(place, value.clone());
+        if place.contains("restartPolicyRules") {
+            pod["spec"]["containers"][0]["restartPolicy"] = "Never".into();
+        }
+        if place.contains("stopSignal") {
+            pod["spec"]["os"] = json!({"name": "linux"});
+        }
         if !place.ends_with("/preStop") {
             pod.pointer_mut(&format!("{container}/lifecycle")).unwrap()["preStop"] = json!({"sleep": {"seconds": 1}});
         }

@@ -41,6 +41,7 @@ pub use fields::{Field, Kind, Support, documentation, table};
 pub use names::nearest;
 pub use pod::{parse_json, parse_yaml};
 pub use role::Role;
+pub use signal::stop_signals;
 pub use types::{
     Container, ContainerPort, EnvVar, Handler, Header, HostPathType, HttpGet, ImagePullPolicy, Metadata, Pod, PodSpec,
     PortReference, Probe, Protocol, Resources, RestartPolicy, RestartPolicyRule, RestartPolicyRuleAction, Scheme,

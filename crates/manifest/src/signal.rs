@@ -64,17 +64,15 @@ pub(crate) fn stop_signal(lifecycle: &Object<'_>, has_os: bool) -> Option<Option
 }
 
 fn is_signal(name: &str) -> bool {
-    let counted = |rest: &str, sign: char, most: u8| {
-        let number = rest.strip_prefix(sign).filter(|number| !number.starts_with(['0', '+']));
-        rest.is_empty() || number.is_some_and(|number| number.parse().is_ok_and(|number: u8| number <= most))
-    };
-    NAMES.contains(&name)
-        || name
-            .strip_prefix("SIGRTMIN")
-            .is_some_and(|rest| counted(rest, '+', REAL_TIME_OFFSETS))
-        || name
-            .strip_prefix("SIGRTMAX")
-            .is_some_and(|rest| counted(rest, '-', REAL_TIME_OFFSETS - 1))
+    stop_signals().any(|known| known == name)
+}
+
+/// All that `lifecycle.stopSignal` may be (A1.18).
+pub fn stop_signals() -> impl Iterator<Item = String> {
+    let up = (1..=REAL_TIME_OFFSETS).map(|offset| format!("SIGRTMIN+{offset}"));
+    let down = (1..REAL_TIME_OFFSETS).map(|offset| format!("SIGRTMAX-{offset}"));
+    let plain = NAMES.into_iter().chain(["SIGRTMIN", "SIGRTMAX"]);
+    plain.map(str::to_owned).chain(up).chain(down)
 }
 
 #[cfg(test)]
