@@ -34,7 +34,7 @@ struct Guarded {
     line: &'static str,
 }
 
-const GUARDED: [Guarded; 6] = [
+const GUARDED: [Guarded; 7] = [
     Guarded {
         prefix: "probelet:plugin/container-exec@",
         grant: Grant::Exec,
@@ -58,6 +58,12 @@ const GUARDED: [Guarded; 6] = [
         grant: Grant::Files,
         what: "the container's files (probelet:plugin/container-files)",
         line: "files: [\"/PATH\"]",
+    },
+    Guarded {
+        prefix: network::BUILTIN_PREFIX,
+        grant: Grant::Network,
+        what: "the network (probelet:builtin)",
+        line: "network: [\"HOST:PORT\"]",
     },
     Guarded {
         prefix: "wasi:sockets/",
@@ -164,8 +170,7 @@ fn link_network(linker: &mut Linker<RunState>) -> wasmtime::Result<()> {
     // Switched off, but toolchains import them unasked.
     sockets::udp::add_to_linker::<_, WasiSockets>(linker, RunState::sockets)?;
     sockets::udp_create_socket::add_to_linker::<_, WasiSockets>(linker, RunState::sockets)?;
-    network::add_to_linker(linker)?;
-    wasmtime_wasi_http::p2::add_only_http_to_linker_async(linker)
+    network::add_to_linker(linker)
 }
 
 /// What every plugin has: clocks, io, random, its log. Standard libraries import files, environment and terminals as

@@ -5,9 +5,12 @@
 //! destination decides first, and then one short synchronous section makes the socket; connecting and everything after
 //! it may happen on any thread.
 
-mod connect;
+mod connection;
 mod destination;
+mod exchange;
 mod http;
+mod operation;
+mod outgoing;
 mod sockets;
 mod stream;
 mod tls;
@@ -15,24 +18,36 @@ mod trace;
 
 use std::{
     io,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream},
+    os::fd::OwnedFd,
     sync::{Arc, Mutex, PoisonError},
 };
 
-use tokio::{
-    net::{TcpSocket, TcpStream, lookup_host},
-    sync::Semaphore,
-};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
+use tokio::{net::lookup_host, sync::Semaphore};
+use wasmtime::component::Linker;
 
 use crate::{
     NetworkGrant,
+    state::RunState,
     uses::{Grant, Uses, lines_that_grant, shown},
 };
 
 pub use destination::{Destination, Host};
+pub(crate) use exchange::BUILTIN_PREFIX;
+#[allow(unreachable_pub, reason = "generated bindings export it again")]
+pub use http::Driven;
 pub(crate) use http::HttpSender;
-pub(crate) use sockets::add_to_linker;
 pub(crate) use trace::Trace;
+
+type Store<'a> = wasmtime::StoreContextMut<'a, RunState>;
+
+/// Links TCP sockets, the look-up of names, HTTP requests, and the exchanges of the built-in components.
+pub(crate) fn add_to_linker(linker: &mut Linker<RunState>) -> wasmtime::Result<()> {
+    sockets::add_to_linker(linker)?;
+    outgoing::add_to_linker(linker)?;
+    exchange::add_to_linker(linker)
+}
 
 /// Of a name with more addresses the first ones are used.
 const MAX_ADDRESSES: usize = 8;
@@ -146,16 +161,16 @@ impl Network {
         Ok(addresses)
     }
 
-    /// Makes a socket for a destination, where it belongs.
-    pub(crate) fn socket(&self, destination: SocketAddr) -> Result<TcpSocket, DialError> {
+    /// Makes a socket for a destination, where it belongs. It does not block.
+    pub(crate) fn socket(&self, destination: SocketAddr) -> Result<OwnedFd, DialError> {
         let route = self.route(destination)?;
-        let make = || {
-            if destination.is_ipv4() {
-                TcpSocket::new_v4()
-            } else {
-                TcpSocket::new_v6()
-            }
+        let family = if destination.is_ipv4() {
+            AddressFamily::INET
+        } else {
+            AddressFamily::INET6
         };
+        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+        let make = || Ok(socket_with(family, SocketType::STREAM, flags, None)?);
         let socket = match (route, &self.0.grant.namespace) {
             (Route::Pod, Some(namespace)) => {
                 let mut socket = None;
@@ -173,7 +188,7 @@ impl Network {
         for address in self.resolve(host).await? {
             let destination = SocketAddr::new(address, port);
             let socket = self.socket(destination)?;
-            match connect::finish(socket, destination).await {
+            match connection::connect(socket, destination).await {
                 Ok(stream) => return Ok(stream),
                 Err(error) => last = DialError::Io(error),
             }
