@@ -72,6 +72,8 @@ impl WasiHttpHooks for HttpSender {
 }
 
 async fn send(network: Network, mut request: Request<WasiBody>, options: RequestOptions) -> Sent {
+    // The handles of WASI 0.3's streams are more than the connections may be.
+    let place = network.place().ok_or(Error::ConnectionLimitReached)?;
     let authority = request.uri().authority().ok_or(Error::HttpRequestUriInvalid)?.clone();
     let is_tls = request.uri().scheme() == Some(&Scheme::HTTPS);
     let host = authority.host().trim_start_matches('[').trim_end_matches(']');
@@ -100,8 +102,8 @@ async fn send(network: Network, mut request: Request<WasiBody>, options: Request
     );
     let (response, connection) = respond.await.unwrap_or(Err(Error::ConnectionReadTimeout))?;
     let driver = async move {
-        // The run is not over while this holds its network.
-        let _network = network;
+        // The run is not over while this holds its place.
+        let _place = place;
         match connection {
             Some(connection) => connection.await.map_err(explain),
             None => Ok(()),

@@ -5,6 +5,7 @@
 //! destination decides first, and then one short synchronous section makes the socket; connecting and everything after
 //! it may happen on any thread.
 
+mod concurrent;
 mod connect;
 mod destination;
 mod http;
@@ -21,14 +22,16 @@ use std::{
 
 use tokio::{
     net::{TcpSocket, TcpStream, lookup_host},
-    sync::Semaphore,
+    sync::{OwnedSemaphorePermit, Semaphore},
 };
 
 use crate::{
     NetworkGrant,
+    state::MAX_RESOURCES,
     uses::{Grant, Uses, lines_that_grant, shown},
 };
 
+pub(crate) use concurrent::add_to_linker as add_concurrent_to_linker;
 pub use destination::{Destination, Host};
 pub(crate) use http::HttpSender;
 pub(crate) use sockets::add_to_linker;
@@ -53,7 +56,14 @@ struct Inner {
     uses: Uses,
     /// What the granted names were found to be; they stay that for the run.
     resolved: Mutex<Vec<Resolved>>,
+    places: Arc<Semaphore>,
     _trace: Trace,
+}
+
+/// A place among the sockets that a run may have at once, and a trace of the run.
+pub(crate) struct Place {
+    _permit: OwnedSemaphorePermit,
+    _network: Network,
 }
 
 /// An address that a name stands for.
@@ -86,8 +96,17 @@ impl Network {
             grant,
             uses,
             resolved: Mutex::default(),
+            places: Arc::new(Semaphore::new(MAX_RESOURCES)),
             _trace: trace,
         }))
+    }
+
+    /// For a socket that the run's table of resources does not hold; none if there are too many.
+    pub(crate) fn place(&self) -> Option<Place> {
+        Some(Place {
+            _permit: Arc::clone(&self.0.places).try_acquire_owned().ok()?,
+            _network: self.clone(),
+        })
     }
 
     fn refuse(&self, destination: &str) -> DialError {
@@ -296,6 +315,15 @@ mod tests {
         assert_eq!(route(&ports, "10.10.8.7"), None);
         let used: Vec<_> = ports.0.uses.all().into_iter().map(|one| one.detail).collect();
         assert_eq!(used, ["192.0.2.7:80", "10.9.8.7:80", "10.10.8.7:80"]);
+    }
+
+    #[test]
+    fn a_place_is_free_again_when_it_is_given_back() {
+        let network = network(true, vec![]);
+        let places: Vec<Place> = (0..=MAX_RESOURCES).map_while(|_| network.place()).collect();
+        assert_eq!(places.len(), MAX_RESOURCES);
+        drop(places);
+        assert!(network.place().is_some());
     }
 
     #[tokio::test]
