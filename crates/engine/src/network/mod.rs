@@ -16,13 +16,14 @@ mod trace;
 
 use std::{
     io,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs},
     sync::{Arc, Mutex, PoisonError},
 };
 
 use tokio::{
-    net::{TcpSocket, TcpStream, lookup_host},
+    net::{TcpSocket, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
+    task::spawn_blocking,
 };
 
 use crate::{
@@ -44,8 +45,11 @@ const MAX_ADDRESSES: usize = 8;
 const MAX_NAMES: usize = 32;
 
 /// Look-ups under way. They occupy threads that nothing can end before the system's resolver gives up, which makes
-/// them the one thing of a run that may outlive it.
-static LOOKUPS: Semaphore = Semaphore::const_new(32);
+/// them the one thing of a run that may outlive it. A quarter of the threads that the runtime has for blocking work: the
+/// rest goes on where the resolver is silent.
+static LOOKUPS: Semaphore = Semaphore::const_new(128);
+/// Those of one run, threads that it has given up included: it must not keep all others from theirs.
+const MAX_LOOKUPS: usize = 4;
 
 /// What one run may connect to. A clone is the same run's.
 #[derive(Clone)]
@@ -56,6 +60,7 @@ struct Inner {
     uses: Uses,
     /// What the granted names were found to be; they stay that for the run.
     resolved: Mutex<Vec<Resolved>>,
+    lookups: Arc<Semaphore>,
     places: Arc<Semaphore>,
     _trace: Trace,
 }
@@ -96,6 +101,7 @@ impl Network {
             grant,
             uses,
             resolved: Mutex::default(),
+            lookups: Arc::new(Semaphore::new(MAX_LOOKUPS)),
             places: Arc::new(Semaphore::new(MAX_RESOURCES)),
             _trace: trace,
         }))
@@ -146,12 +152,7 @@ impl Network {
             if host.eq_ignore_ascii_case("localhost") && (is_granted || grant.namespace.is_some()) {
                 vec![IpAddr::from(Ipv4Addr::LOCALHOST), IpAddr::from(Ipv6Addr::LOCALHOST)]
             } else if is_granted {
-                let _permit = LOOKUPS.acquire().await;
-                let found = lookup_host((host, 0)).await.map_err(|_| DialError::NoSuchHost)?;
-                found
-                    .map(|address| address.ip().to_canonical())
-                    .take(MAX_ADDRESSES)
-                    .collect()
+                self.look_up(host).await.ok_or(DialError::NoSuchHost)?
             } else {
                 return Err(self.refuse(host));
             };
@@ -163,6 +164,23 @@ impl Network {
         resolved.extend(known);
         resolved.truncate(MAX_NAMES * MAX_ADDRESSES);
         Ok(addresses)
+    }
+
+    /// Asks the system's resolver.
+    async fn look_up(&self, name: &str) -> Option<Vec<IpAddr>> {
+        let permits = (
+            Arc::clone(&self.0.lookups).acquire_owned().await,
+            LOOKUPS.acquire().await,
+        );
+        let name = name.to_owned();
+        let ask = move || {
+            // They are the thread's rather than the guest's, who may give up and ask again without end.
+            let _permits = permits;
+            (name.as_str(), 0).to_socket_addrs()
+        };
+        let found = spawn_blocking(ask).await.ok()?.ok()?;
+        let addresses = found.map(|address| address.ip().to_canonical());
+        Some(addresses.take(MAX_ADDRESSES).collect())
     }
 
     /// Makes a socket for a destination, where it belongs.
