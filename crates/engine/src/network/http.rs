@@ -101,6 +101,8 @@ pub(super) async fn send(
     Outgoing { mut http, is_streamed }: Outgoing,
     options: RequestOptions,
 ) -> Result<Answer, Error> {
+    // The handles of WASI 0.3's streams are more than the connections may be.
+    let place = network.place().ok_or(Error::ConnectionLimitReached)?;
     let authority = http.uri().authority().ok_or(Error::HttpRequestUriInvalid)?.clone();
     let is_tls = http.uri().scheme() == Some(&Scheme::HTTPS);
     let host = authority.host().trim_start_matches('[').trim_end_matches(']');
@@ -124,8 +126,8 @@ pub(super) async fn send(
     *http.uri_mut() = origin_form(http.uri())?;
 
     let connection = async move {
-        // The run is not over while this holds its network.
-        let _network = network;
+        // The run is not over while this holds its place.
+        let _place = place;
         connection.await
     };
     let connection: Connecting = if is_streamed {

@@ -204,7 +204,7 @@ fn link_lookup(lookup: &mut LinkerInstance<'_, RunState>) -> wasmtime::Result<()
     )
 }
 
-fn network(state: &RunState) -> wasmtime::Result<Network> {
+pub(super) fn network(state: &RunState) -> wasmtime::Result<Network> {
     state
         .network
         .clone()

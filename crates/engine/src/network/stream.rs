@@ -12,7 +12,7 @@ use wasmtime_wasi::p2::{InputStream, OutputStream, Pollable, StreamError, Stream
 use super::connection::Half;
 
 /// The most that is read or written at once, so that a guest's number does not become the host's allocation.
-const CHUNK: usize = 64 << 10;
+pub(super) const CHUNK: usize = 64 << 10;
 
 /// What the other side sends.
 pub(super) struct Reader(Half);
