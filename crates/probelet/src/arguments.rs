@@ -1,12 +1,17 @@
 //! The command line, as clap reads it. The texts here are also what `docs/cli.md` says.
 
 mod offline;
+mod stores;
+mod time_machine;
 
-use std::{path::PathBuf, time::Duration};
+use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 pub(crate) use offline::{Explain, Lint, Schema, Threshold};
-use probelet_simulate::LONGEST_TIME;
+pub(crate) use stores::{
+    Image, ImageCommand, ImageImport, Plugin, PluginAudit, PluginCommand, PluginImport, PluginList, PluginRemove,
+};
+pub(crate) use time_machine::{Replay, Simulate, SimulationFormat, Why};
 
 /// Runs Kubernetes pods on this machine; their probes and hooks are WebAssembly components
 #[derive(Debug, Parser)]
@@ -329,209 +334,6 @@ pub(crate) struct History {
     pub(crate) output: Option<DataFormat>,
 }
 
-/// Tell why a container of a pod was restarted, or why the pod is not ready: the chain of causes
-///
-/// It is told from what the agent has recorded of the last hours.
-#[derive(Debug, Args)]
-pub(crate) struct Why {
-    /// The pod
-    pub(crate) pod: String,
-
-    #[command(flatten)]
-    pub(crate) namespace: Namespace,
-
-    /// The container, if the pod has more than one
-    #[arg(short, long, value_name = "NAME")]
-    pub(crate) container: Option<String>,
-
-    /// Which restart, counted from 1 [default: why it is not ready, else the last restart]
-    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
-    pub(crate) restart: Option<u32>,
-
-    /// json: print a document instead of lines
-    #[arg(short, long, value_name = "FORMAT")]
-    pub(crate) output: Option<Lines>,
-}
-
-/// Live a pod's recorded life again, in virtual time, as it was or with other numbers
-///
-/// The pod itself is left alone. With --set it is told what would have happened instead, if the application had done at
-/// each time what it did then.
-#[derive(Debug, Args)]
-pub(crate) struct Replay {
-    /// The pod
-    pub(crate) pod: String,
-
-    #[command(flatten)]
-    pub(crate) namespace: Namespace,
-
-    /// Another number, such as livenessProbe.failureThreshold=5 or terminationGracePeriodSeconds=10
-    #[arg(long = "set", value_name = "FIELD=VALUE")]
-    pub(crate) set: Vec<String>,
-
-    /// The container whose field is set, if the pod has more than one
-    #[arg(short, long, value_name = "NAME")]
-    pub(crate) container: Option<String>,
-
-    /// How to print what happened
-    #[arg(short, long, value_name = "FORMAT", default_value = "text")]
-    pub(crate) output: SimulationFormat,
-}
-
-/// Live the lives of pods in virtual time, and tell what their probes make of them; needs no agent and no containers
-///
-/// What their applications do is told by a script; without one they are well. A day takes no second.
-#[derive(Debug, Args)]
-pub(crate) struct Simulate {
-    /// A manifest; - is standard input
-    #[arg(
-        required_unless_present = "kubelet_traces",
-        conflicts_with = "kubelet_traces",
-        value_name = "FILE"
-    )]
-    pub(crate) file: Option<PathBuf>,
-
-    /// How the applications behave, and what is done to the pods: lines as docs/simulate.md lists them
-    #[arg(long, value_name = "FILE", conflicts_with = "kubelet_traces")]
-    pub(crate) script: Option<PathBuf>,
-
-    /// How long they live, such as 10m or 24h [default: what the script says, else 24h]
-    #[arg(long = "for", value_name = "TIME", value_parser = time, conflicts_with = "kubelet_traces")]
-    pub(crate) time: Option<Duration>,
-
-    /// Only this pod of the manifest
-    #[arg(long, value_name = "NAME", conflicts_with = "kubelet_traces")]
-    pub(crate) pod: Option<String>,
-
-    /// Run cases that were recorded from a kubelet instead, and end with 1 if one goes otherwise
-    #[arg(long, value_name = "FILE")]
-    pub(crate) kubelet_traces: Option<PathBuf>,
-
-    /// How to print what happened
-    #[arg(short, long, value_name = "FORMAT", default_value = "text")]
-    pub(crate) output: SimulationFormat,
-}
-
-/// A time that can be simulated.
-fn time(text: &str) -> Result<Duration, String> {
-    let time = probelet_simulate::duration::parse(text)?;
-    if time.is_zero() {
-        Err("nothing happens in no time".to_owned())
-    } else if time > LONGEST_TIME {
-        Err("a year is the longest".to_owned())
-    } else {
-        Ok(time)
-    }
-}
-
-/// Import, list and remove images; needs no agent
-#[derive(Debug, Args)]
-pub(crate) struct Image {
-    #[command(subcommand)]
-    pub(crate) command: ImageCommand,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum ImageCommand {
-    Import(ImageImport),
-    List(ImageList),
-    Remove(ImageRemove),
-}
-
-/// Import OCI layouts, OCI archives and archives of docker save
-#[derive(Debug, Args)]
-pub(crate) struct ImageImport {
-    /// Archives or folders
-    #[arg(required = true, value_name = "FILE")]
-    pub(crate) files: Vec<PathBuf>,
-
-    /// The image's name, in place of the one that the archive gives it
-    #[arg(long, value_name = "REFERENCE")]
-    pub(crate) name: Option<String>,
-
-    /// How to print the imported images, if not as a line for each
-    #[arg(short, long, value_name = "FORMAT")]
-    pub(crate) output: Option<DataFormat>,
-}
-
-/// List the imported images
-#[derive(Debug, Args)]
-pub(crate) struct ImageList {
-    /// How to print them, if not as a table
-    #[arg(short, long, value_name = "FORMAT")]
-    pub(crate) output: Option<DataFormat>,
-}
-
-/// Remove imported images
-#[derive(Debug, Args)]
-pub(crate) struct ImageRemove {
-    /// Their names
-    #[arg(required = true, value_name = "IMAGE")]
-    pub(crate) names: Vec<String>,
-}
-
-/// Import, list and remove components, and see what they need
-#[derive(Debug, Args)]
-pub(crate) struct Plugin {
-    #[command(subcommand)]
-    pub(crate) command: PluginCommand,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum PluginCommand {
-    Import(PluginImport),
-    List(PluginList),
-    Remove(PluginRemove),
-    Audit(PluginAudit),
-}
-
-/// Put a component into the plugin store, where manifests find it by its name; needs no agent
-#[derive(Debug, Args)]
-pub(crate) struct PluginImport {
-    /// The component
-    pub(crate) file: PathBuf,
-
-    /// Its name, such as redis-ping:1 [default: the file's name]
-    #[arg(long, value_name = "REFERENCE")]
-    pub(crate) name: Option<String>,
-
-    /// How to print it, if not as a line
-    #[arg(short, long, value_name = "FORMAT")]
-    pub(crate) output: Option<DataFormat>,
-}
-
-/// List the components in the plugin store; needs no agent
-#[derive(Debug, Args)]
-pub(crate) struct PluginList {
-    /// How to print them, if not as a table
-    #[arg(short, long, value_name = "FORMAT")]
-    pub(crate) output: Option<DataFormat>,
-}
-
-/// Remove components from the plugin store; pods that run them keep them. Needs no agent
-#[derive(Debug, Args)]
-pub(crate) struct PluginRemove {
-    /// Their names
-    #[arg(required = true, value_name = "REFERENCE")]
-    pub(crate) names: Vec<String>,
-}
-
-/// Print the least set of grants that the last runs of a pod's plugins needed, as YAML
-///
-/// What they were refused is part of it: they asked for it.
-#[derive(Debug, Args)]
-pub(crate) struct PluginAudit {
-    /// The pod
-    pub(crate) pod: String,
-
-    #[command(flatten)]
-    pub(crate) namespace: Namespace,
-
-    /// JSON in place of YAML
-    #[arg(short, long, value_name = "FORMAT")]
-    pub(crate) output: Option<DataFormat>,
-}
-
 /// Print the agent's metrics as Prometheus reads them
 #[derive(Debug, Args)]
 pub(crate) struct Metrics {}
@@ -580,16 +382,6 @@ pub(crate) enum ObjectFormat {
     Yaml,
     /// KIND/NAME only
     Name,
-}
-
-/// Formats of `simulate`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum SimulationFormat {
-    /// A timeline, a chart in characters, and totals
-    Text,
-    Json,
-    /// The chart as a picture
-    Svg,
 }
 
 /// The format of streams of documents.
