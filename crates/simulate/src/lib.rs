@@ -82,18 +82,7 @@ fn simulate_within(pod: &Pod, script: &Script, time: Duration, max_steps: u64) -
         let application = Application::new(script.behaviour(&container.name), post_start, pre_stop);
         application.with_stop_signal(container.stop_signal.as_deref())
     });
-    let mut plan = Plan::default();
-    for (time, grace_period) in &script.deletions {
-        plan.at(
-            *time,
-            Event::Delete {
-                grace_period: *grace_period,
-            },
-        );
-    }
-    for (time, event) in &script.told {
-        plan.at(*time, event.clone());
-    }
+    let mut plan = planned(script);
     let mut state = State::new(config.clone(), moment(Duration::ZERO));
     let mut world = PodWorld::new(&config, applications.collect(), Recorder::new(&config));
     let ended = clockwork::run(&mut state, &mut plan, &mut world, time, max_steps);
@@ -104,6 +93,18 @@ fn simulate_within(pod: &Pod, script: &Script, time: Duration, max_steps: u64) -
         Ended::Time | Ended::Quiet => time,
     };
     world.report(simulated, ended)
+}
+
+/// What is done to the pod, and told to its machine.
+fn planned(script: &Script) -> Plan {
+    let mut plan = Plan::default();
+    for &(time, grace_period) in &script.deletions {
+        plan.at(time, Event::Delete { grace_period });
+    }
+    for (time, event) in &script.told {
+        plan.at(*time, event.clone());
+    }
+    plan
 }
 
 /// How long a hook takes by its handler.

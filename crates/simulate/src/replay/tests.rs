@@ -3,7 +3,7 @@ use probelet_manifest::{Pod, parse_yaml};
 use probelet_pod_config::pod_config;
 
 use super::*;
-use crate::{Entry, EntryKind, clockwork, clockwork::moment, read_script, simulate};
+use crate::{Entry, EntryKind, clockwork, clockwork::moment, planned, read_script, simulate};
 
 /// The world of a script that writes down what it tells.
 struct Noting<'a>(PodWorld<'a>, Vec<Told>);
@@ -55,18 +55,7 @@ fn journal(pod: &Pod, script: &str) -> (Journal, State) {
     let applications = names.map(|name| Application::new(script.behaviour(name), Duration::ZERO, Duration::ZERO));
     let world = PodWorld::new(&config, applications.collect(), Recorder::new(&config));
     let mut state = State::new(config.clone(), moment(Duration::ZERO));
-    let (mut plan, mut world) = (Plan::default(), Noting(world, Vec::new()));
-    for (time, grace_period) in &script.deletions {
-        plan.at(
-            *time,
-            Event::Delete {
-                grace_period: *grace_period,
-            },
-        );
-    }
-    for (time, event) in &script.told {
-        plan.at(*time, event.clone());
-    }
+    let (mut plan, mut world) = (planned(&script), Noting(world, Vec::new()));
     clockwork::run(&mut state, &mut plan, &mut world, TIME, 100_000);
     let (since, first) = (
         moment(Duration::ZERO),
