@@ -52,9 +52,9 @@ fn a_field_that_would_be_dangerous_to_ignore_is_refused() {
     let manifest = busybox(
         "bad",
         "",
-        "  initContainers: [{ name: first, image: 'busybox:latest' }]",
+        "  ephemeralContainers: [{ name: first, image: 'busybox:latest' }]",
     );
-    refused(&namespace("unsupported"), &manifest, &["spec.initContainers"]);
+    refused(&namespace("unsupported"), &manifest, &["spec.ephemeralContainers"]);
 }
 
 #[test]
