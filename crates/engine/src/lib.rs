@@ -39,6 +39,7 @@ mod run;
 mod signature;
 mod state;
 mod ticker;
+mod turns;
 mod uses;
 
 pub use compile::{CompilerProgram, compiler_main};
