@@ -5,24 +5,27 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[path = "../tests/requests/mod.rs"]
+mod requests;
+
 use std::{
     io::{BufRead, BufReader, Read, Write},
-    net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener},
+    net::{Ipv4Addr, SocketAddr, TcpListener},
     path::Path,
     process::{Child, Command, Stdio},
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use probelet_engine::{
-    Check, Engine, EngineConfig, Grants, Limits, NetworkGrant, Plugin, ProbeKind, RunRequest, Subject, Verdict,
-};
+use probelet_engine::{Engine, EngineConfig, Plugin, Verdict};
 use rustix::{
     net::sockopt::set_socket_linger,
     time::{ClockId, clock_gettime},
 };
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
+
+use crate::requests::{on_loopback, probe};
 
 /// Runs of each kind: a steady median in a second.
 const SAMPLES: usize = 4000;
@@ -191,30 +194,8 @@ fn processor_time() -> Duration {
 }
 
 async fn run(plugin: &Plugin, config: Value) {
-    let outcome = plugin.run(request(config, Duration::from_secs(5))).await;
+    let outcome = plugin.run(on_loopback(probe(config, Duration::from_secs(5)))).await;
     assert_eq!(outcome.verdict, Verdict::Success, "{outcome:?}");
-}
-
-fn request(config: Value, timeout: Duration) -> RunRequest {
-    RunRequest {
-        check: Check::Probe(ProbeKind::Liveness),
-        subject: Subject::default(),
-        attempt: 1,
-        previous: None,
-        config,
-        timeout,
-        deadline: Instant::now() + timeout,
-        limits: Limits::default(),
-        grants: Grants {
-            network: Some(NetworkGrant {
-                pod_addresses: vec![IpAddr::from(Ipv4Addr::LOCALHOST)],
-                ..NetworkGrant::default()
-            }),
-            ..Grants::default()
-        },
-        grace_left: None,
-        state: None,
-    }
 }
 
 async fn native_tcp(server: SocketAddr) {
@@ -326,7 +307,10 @@ async fn memory(engine: &Engine, bytes: &[u8]) {
                 let plugin = Arc::clone(&plugin);
                 tokio::spawn(async move {
                     plugin
-                        .run(request(json!({"do": "wait_for_ever"}), Duration::from_secs(2)))
+                        .run(on_loopback(probe(
+                            json!({"do": "wait_for_ever"}),
+                            Duration::from_secs(2),
+                        )))
                         .await
                 })
             })
