@@ -1,13 +1,15 @@
 //! What a run costs, beside the same check done natively in the same process: `cargo xtask bench plugin`.
 //!
-//! The server answers from a thread of its own, on the same processors, as in production. Machines are noisy: the
-//! ratios count.
+//! The servers are processes of their own and sleep between two runs, as in production. Machines are noisy: the ratios
+//! count.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::{
-    net::{IpAddr, Ipv4Addr, SocketAddr},
+    io::{BufRead, BufReader, Read, Write},
+    net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener},
     path::Path,
+    process::{Child, Command, Stdio},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -15,17 +17,22 @@ use std::{
 use probelet_engine::{
     Check, Engine, EngineConfig, Grants, Limits, NetworkGrant, Plugin, ProbeKind, RunRequest, Subject, Verdict,
 };
-use rustix::time::{ClockId, clock_gettime};
-use serde_json::{Value, json};
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
+use rustix::{
+    net::sockopt::set_socket_linger,
+    time::{ClockId, clock_gettime},
 };
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
 
 /// Runs of each kind: a steady median in a second.
 const SAMPLES: usize = 4000;
-/// What is run before anything is measured.
-const WARM_UP: usize = 500;
+/// Time between two runs. A server of a container sleeps when a probe comes, and waking it up is a part of the cost; one
+/// that is still busy with the run before would do its work beside what is measured.
+const PAUSE: Duration = Duration::from_micros(200);
+/// Runs of one kind in a row.
+const BATCH: usize = 200;
+/// What is run before each batch and not measured.
+const WARM_UP: usize = 20;
 /// Live instances whose memory is measured.
 const LIVE: usize = 500;
 const RESPONSE: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok";
@@ -59,13 +66,21 @@ struct Measured {
     processor: Duration,
 }
 
+/// The first argument of this program as a server.
+const SERVE: &str = "serve";
+
 fn main() {
+    let mut arguments = std::env::args().skip(1);
+    if let (Some(SERVE), Some(kind)) = (arguments.next().as_deref(), arguments.next()) {
+        return serve(&kind);
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .expect("a runtime");
-    runtime.block_on(bench());
+    // As on a node: a run is a part of a task, on one of the runtime's own threads.
+    runtime.block_on(async { tokio::spawn(bench()).await.expect("the measurements") });
 }
 
 async fn bench() {
@@ -73,28 +88,29 @@ async fn bench() {
     let guests = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/guests");
     let guest = |file: &str| std::fs::read(guests.join(file)).expect("run `cargo xtask build` first");
     let load = async |name: &str, bytes: &[u8]| engine.load(name, bytes).await.expect("a plugin");
+    let builtin = async |name: &str, bytes: &[u8]| engine.load_builtin(name, bytes).await.expect("a plugin");
     let trivial = load("trivial", &wat::parse_str(TRIVIAL).expect("a component")).await;
     let (tcp, http) = (
-        load("tcp", &guest("tcp.wasm")).await,
-        load("http", &guest("http.wasm")).await,
+        builtin("tcp", &guest("tcp.wasm")).await,
+        builtin("http", &guest("http.wasm")).await,
     );
-    let (tcp_server, http_server) = (serve(false), serve(true));
+    let servers = (Server::start("tcp"), Server::start("http"));
+    let (tcp_server, http_server) = (servers.0.address, servers.1.address);
 
-    println!("median of {SAMPLES} runs one after the other; processor time of this process, the server's included\n");
+    println!("median of {SAMPLES} runs, {PAUSE:?} apart; processor time of this process alone\n");
     println!(
         "{:<28} {:>10} {:>10} {:>8} {:>8}",
         "", "wall", "processor", "ratio", "ratio"
     );
-    let nothing = measure(async || run(&trivial, json!({})).await).await;
+    let nothing = measure(|| run(&trivial, json!({}))).await;
     row("trivial plugin", &nothing, None);
-    let native = measure(async || native_tcp(tcp_server).await).await;
+    let config = json!({"host": "127.0.0.1", "port": tcp_server.port()});
+    let (native, ours) = compare(|| native_tcp(tcp_server), || run(&tcp, config.clone())).await;
     row("tcp, native tokio", &native, None);
-    let ours = measure(async || run(&tcp, json!({"host": "127.0.0.1", "port": tcp_server.port()})).await).await;
     row("tcp, built-in plugin", &ours, Some(&native));
-    let native = measure(async || native_http(http_server).await).await;
+    let config = json!({"scheme": "HTTP", "host": "127.0.0.1", "port": http_server.port(), "path": "/", "headers": []});
+    let (native, ours) = compare(|| native_http(http_server), || run(&http, config.clone())).await;
     row("http, native hyper", &native, None);
-    let config = json!({"scheme": "HTTP", "host": "127.0.0.1", "port": http_server.port(), "path": "/", "headers": [], "hook": false});
-    let ours = measure(async || run(&http, config.clone()).await).await;
     row("http, built-in plugin", &ours, Some(&native));
 
     throughput(&trivial).await;
@@ -117,22 +133,55 @@ fn row(name: &str, measured: &Measured, native: Option<&Measured>) {
     );
 }
 
-async fn measure(mut once: impl AsyncFnMut()) -> Measured {
-    for _ in 0..WARM_UP {
-        once().await;
+/// Measures two things in turns, so that whatever else the machine does is the same for both.
+async fn compare<First: Future<Output = ()>, Second: Future<Output = ()>>(
+    first: impl Fn() -> First,
+    second: impl Fn() -> Second,
+) -> (Measured, Measured) {
+    let mut samples = (Samples::default(), Samples::default());
+    for _ in 0..SAMPLES / BATCH {
+        samples.0.take(&first).await;
+        samples.1.take(&second).await;
     }
-    let mut walls = Vec::with_capacity(SAMPLES);
-    let before = processor_time();
-    for _ in 0..SAMPLES {
-        let begin = Instant::now();
-        once().await;
-        walls.push(begin.elapsed());
+    (samples.0.measured(), samples.1.measured())
+}
+
+async fn measure<Once: Future<Output = ()>>(once: impl Fn() -> Once) -> Measured {
+    let mut samples = Samples::default();
+    for _ in 0..SAMPLES / BATCH {
+        samples.take(&once).await;
     }
-    let processor = (processor_time() - before) / SAMPLES as u32;
-    walls.sort();
-    Measured {
-        wall: walls[SAMPLES / 2],
-        processor,
+    samples.measured()
+}
+
+#[derive(Default)]
+struct Samples {
+    walls: Vec<Duration>,
+    processor: Duration,
+}
+
+impl Samples {
+    /// Takes one batch, after a few runs that do not count.
+    async fn take<Once: Future<Output = ()>>(&mut self, once: impl Fn() -> Once) {
+        for _ in 0..WARM_UP {
+            once().await;
+        }
+        for _ in 0..BATCH {
+            let pause = Instant::now();
+            while pause.elapsed() < PAUSE {}
+            let (begin, before) = (Instant::now(), processor_time());
+            once().await;
+            self.processor += processor_time() - before;
+            self.walls.push(begin.elapsed());
+        }
+    }
+
+    fn measured(mut self) -> Measured {
+        self.walls.sort();
+        Measured {
+            wall: self.walls[self.walls.len() / 2],
+            processor: self.processor / self.walls.len() as u32,
+        }
     }
 }
 
@@ -196,30 +245,56 @@ async fn native_http(server: SocketAddr) {
     ended.expect("an orderly end");
 }
 
-/// A server on a thread of its own: it closes each connection at once, or answers a request first.
-fn serve(http: bool) -> SocketAddr {
-    let (sender, address) = std::sync::mpsc::channel();
-    std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .expect("a runtime");
-        runtime.block_on(async {
-            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a listener");
-            sender
-                .send(listener.local_addr().expect("an address"))
-                .expect("somebody waits");
-            loop {
-                let (mut stream, _) = listener.accept().await.expect("a connection");
-                if http {
-                    let mut request = [0; 1024];
-                    let _ = stream.read(&mut request).await;
-                    let _ = stream.write_all(RESPONSE).await;
-                }
-            }
-        });
+/// A server in a process of its own, as a container's is. It ends with this one.
+struct Server {
+    process: Child,
+    address: SocketAddr,
+}
+
+impl Server {
+    fn start(kind: &str) -> Self {
+        let mut process = Command::new(std::env::current_exe().expect("this program"))
+            .args([SERVE, kind])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("this program again");
+        let mut line = String::new();
+        let output = process.stdout.take().expect("its output");
+        BufReader::new(output).read_line(&mut line).expect("a line");
+        let address = line.trim().parse().expect("the server's address");
+        Self { process, address }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// Answers requests, or just waits for clients to go.
+fn serve(kind: &str) {
+    std::thread::spawn(|| {
+        // Its end is that of the process that has started this one.
+        let _ = std::io::stdin().read_line(&mut String::new());
+        std::process::exit(0);
     });
-    address.recv().expect("the server's address")
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a listener");
+    println!("{}", listener.local_addr().expect("an address"));
+    for stream in listener.incoming() {
+        let mut stream = stream.expect("a connection");
+        // It resets the connection after the client has closed it: else the ports of those before would be used up within
+        // a second, and what is measured would be the kernel's search for a free one.
+        set_socket_linger(&stream, Some(Duration::ZERO)).expect("an option of sockets");
+        let mut request = [0; 1024];
+        while stream.read(&mut request).is_ok_and(|length| length > 0) {
+            if kind == "http" {
+                let _ = stream.write_all(RESPONSE);
+            }
+        }
+    }
 }
 
 /// How many runs a second both processors do.
@@ -263,12 +338,11 @@ async fn memory(engine: &Engine, bytes: &[u8]) {
         }
         live
     };
-    round().await;
     let before = resident();
     let live = round().await;
     let after = resident();
     println!(
-        "{:.0} KiB resident for each of {LIVE} live instances, {:.1} KiB after they have ended",
+        "{:.0} KiB resident for each of {LIVE} live instances, {:.1} KiB kept for the next in their places",
         live.saturating_sub(before) as f64 / LIVE as f64,
         after.saturating_sub(before) as f64 / LIVE as f64
     );

@@ -19,3 +19,13 @@ wasmtime::component::bindgen!({
     },
     exports: { default: async },
 });
+
+/// What the built-in components import beside the contract.
+pub mod builtin {
+    wasmtime::component::bindgen!({
+        path: "../../wit/builtin",
+        world: "builtin",
+        imports: { default: async | trappable },
+        with: { "probelet:builtin/exchange.body": crate::network::Driven },
+    });
+}

@@ -55,7 +55,7 @@ pub(crate) async fn describe(host: &Host, linked: &Linked) -> Result<Option<Desc
     let state = RunState::new(context, Grants::default(), Kept::default(), limiter, &log, &[], trace);
     let mut store = new_store(host, state, limits.fuel).map_err(|error| format!("{error:#}"))?;
     let ticking = host.ticker.tick();
-    let asked = time::timeout(TIMEOUT, async {
+    let ask = async {
         let instance = linked.instance.instantiate_async(&mut store).await?;
         let guest = GuestIndices::load(describe, &mut store, &instance)?;
         let name = guest.call_name(&mut store).await?;
@@ -63,8 +63,8 @@ pub(crate) async fn describe(host: &Host, linked: &Linked) -> Result<Option<Desc
         let schema = guest.call_config_schema(&mut store).await?;
         let grants = guest.call_grants(&mut store).await?;
         wasmtime::Result::Ok((name, version, schema, grants))
-    })
-    .await;
+    };
+    let asked = time::timeout(TIMEOUT, host.turns.take(ask)).await;
     drop(ticking);
     let limiter = store.into_data().limiter;
     residue.gone().await;

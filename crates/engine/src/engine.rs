@@ -15,7 +15,8 @@ use crate::{
     compile::{self, COMPILE_TIMEOUT, CompilerProgram, MAX_COMPILATIONS},
     config::{self, ConfigFault},
     flavour::{Flavour, Host},
-    plugin::{self, Plugin},
+    plugin::{self, Origin, Plugin},
+    turns::Turns,
 };
 
 /// Python with its library makes components of some twenty megabytes.
@@ -77,7 +78,7 @@ impl Engine {
             }
         });
         Ok(Self(Arc::new(Inner {
-            plain: Host::new(Flavour::Plain)?,
+            plain: Host::new(Flavour::Plain, Turns::new())?,
             concurrent: Mutex::new(None),
             cache,
             compiler: config.compiler,
@@ -95,6 +96,19 @@ impl Engine {
     ///
     /// [`LoadError`] says what is wrong with it.
     pub async fn load(&self, name: &str, bytes: &[u8]) -> Result<Plugin, LoadError> {
+        self.load_of(Origin::Elsewhere, name, bytes).await
+    }
+
+    /// The same for a component that comes with the agent: it may import what is no part of the contract.
+    ///
+    /// # Errors
+    ///
+    /// [`LoadError`] says what is wrong with it.
+    pub async fn load_builtin(&self, name: &str, bytes: &[u8]) -> Result<Plugin, LoadError> {
+        self.load_of(Origin::Builtin, name, bytes).await
+    }
+
+    async fn load_of(&self, origin: Origin, name: &str, bytes: &[u8]) -> Result<Plugin, LoadError> {
         plugin::check_format(name, bytes)?;
         let bytes: Arc<[u8]> = bytes.into();
         let (engine, scanned) = (self.clone(), Arc::clone(&bytes));
@@ -109,7 +123,7 @@ impl Engine {
             Some(component) => component,
             None => self.compile(&host, name, &digest, bytes).await?,
         };
-        Plugin::new(host, name, digest, component).await
+        Plugin::new(host, origin, name, digest, component).await
     }
 
     /// What is known of a component before it is compiled.
@@ -144,7 +158,7 @@ impl Engine {
         if let Some(host) = &*concurrent {
             return Ok(Arc::clone(host));
         }
-        let host = Host::new(flavour)?;
+        let host = Host::new(flavour, self.0.plain.turns.clone())?;
         *concurrent = Some(Arc::clone(&host));
         Ok(host)
     }

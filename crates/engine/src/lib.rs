@@ -38,6 +38,7 @@ mod run;
 mod signature;
 mod state;
 mod ticker;
+mod turns;
 mod uses;
 
 pub use compile::{CompilerProgram, compiler_main};

@@ -10,9 +10,9 @@ use wasmtime_wasi::{
     cli::{WasiCli, WasiCliCtxView, WasiCliView},
     filesystem::{WasiFilesystem, WasiFilesystemView},
     p2::bindings::{cli, filesystem, random, sockets},
-    p3::bindings as p3,
+    p3,
     random::WasiRandom,
-    sockets::{WasiSockets, WasiSocketsCtxView, WasiSocketsView},
+    sockets::{WasiSockets, WasiSocketsView},
 };
 
 use crate::{
@@ -34,7 +34,7 @@ struct Guarded {
     line: &'static str,
 }
 
-const GUARDED: [Guarded; 6] = [
+const GUARDED: [Guarded; 7] = [
     Guarded {
         prefix: "probelet:plugin/container-exec@",
         grant: Grant::Exec,
@@ -58,6 +58,12 @@ const GUARDED: [Guarded; 6] = [
         grant: Grant::Files,
         what: "the container's files (probelet:plugin/container-files)",
         line: "files: [\"/PATH\"]",
+    },
+    Guarded {
+        prefix: network::BUILTIN_PREFIX,
+        grant: Grant::Network,
+        what: "the network (probelet:builtin)",
+        line: "network: [\"HOST:PORT\"]",
     },
     Guarded {
         prefix: "wasi:sockets/",
@@ -128,24 +134,19 @@ pub(crate) fn linker(engine: &Engine, flavour: Flavour) -> wasmtime::Result<Link
     Ok(linker)
 }
 
-/// WASI 0.3: the same, but for its sockets, which are switched off.
+/// WASI 0.3: the same again.
 fn link_concurrent(linker: &mut Linker<RunState>) -> wasmtime::Result<()> {
-    wasmtime_wasi::p3::add_to_linker(linker)?;
+    p3::cli::add_to_linker(linker)?;
+    p3::clocks::add_to_linker(linker)?;
+    p3::filesystem::add_to_linker(linker)?;
+    p3::random::add_to_linker(linker)?;
+    network::add_concurrent_to_linker(linker)?;
     wasmtime_wasi_http::p3::add_to_linker(linker)?;
     // Again, for what is to be counted.
     linker.allow_shadowing(true);
-    p3::cli::environment::add_to_linker::<_, WasiCli>(linker, environment)?;
-    p3::sockets::types::add_to_linker::<_, WasiSockets>(linker, refused_sockets)?;
-    p3::sockets::ip_name_lookup::add_to_linker::<_, WasiSockets>(linker, refused_sockets)?;
+    p3::bindings::cli::environment::add_to_linker::<_, WasiCli>(linker, environment)?;
     linker.allow_shadowing(false);
     Ok(())
-}
-
-/// Sockets of WASI 0.3 could only be made in the host's own namespace. A plugin that tries could not do its check.
-fn refused_sockets(state: &mut RunState) -> WasiSocketsCtxView<'_> {
-    let why = "the sockets of WASI 0.3 (wasi:sockets@0.3) are not offered; those of WASI 0.2 and wasi:http are";
-    state.uses.refused(Grant::Network, "", why);
-    state.sockets()
 }
 
 fn link_contract(linker: &mut Linker<RunState>) -> wasmtime::Result<()> {
@@ -164,8 +165,7 @@ fn link_network(linker: &mut Linker<RunState>) -> wasmtime::Result<()> {
     // Switched off, but toolchains import them unasked.
     sockets::udp::add_to_linker::<_, WasiSockets>(linker, RunState::sockets)?;
     sockets::udp_create_socket::add_to_linker::<_, WasiSockets>(linker, RunState::sockets)?;
-    network::add_to_linker(linker)?;
-    wasmtime_wasi_http::p2::add_only_http_to_linker_async(linker)
+    network::add_to_linker(linker)
 }
 
 /// What every plugin has: clocks, io, random, its log. Standard libraries import files, environment and terminals as

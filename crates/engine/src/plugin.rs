@@ -15,6 +15,7 @@ use crate::{
     engine::MAX_COMPONENT_BYTES,
     flavour::Host,
     linker::Needs,
+    network::BUILTIN_PREFIX,
     run, signature,
     state::RunState,
     uses::Grant,
@@ -35,6 +36,15 @@ struct Inner {
     needs: Needs,
     linked: Linked,
     description: Option<Description>,
+}
+
+/// Where a component comes from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// With the agent.
+    Builtin,
+    /// From anybody.
+    Elsewhere,
 }
 
 /// A component with its imports resolved.
@@ -117,11 +127,21 @@ impl Plugin {
     /// Links a component, looks for our exports and asks it to describe itself.
     pub(crate) async fn new(
         host: Arc<Host>,
+        origin: Origin,
         name: &str,
         digest: String,
         component: Component,
     ) -> Result<Self, LoadError> {
         let name = name.to_owned();
+        if origin != Origin::Builtin
+            && let Some(import) = builtin_import(&component)
+        {
+            let reason = format!(
+                "{import} is for the components that come with the agent and changes with it; use wasi:sockets or \
+                 wasi:http"
+            );
+            return Err(LoadError::UnknownImport { name, reason });
+        }
         let linked = Linked::new(&host, &name, &component)?;
         let description = describe(&host, &linked).await;
         let description = description.map_err(|reason| LoadError::Description {
@@ -201,6 +221,14 @@ impl CommandExport {
             .ok()
             .map(Self::Concurrent)
     }
+}
+
+/// An import that is no part of the contract.
+fn builtin_import(component: &Component) -> Option<String> {
+    let component_type = component.component_type();
+    let mut imports = component_type.imports(component.engine());
+    let import = imports.find(|(name, _)| name.starts_with(BUILTIN_PREFIX));
+    import.map(|(name, _)| name.to_owned())
 }
 
 /// What a component exports, for a message.

@@ -59,7 +59,8 @@ pub(crate) async fn run(plugin: &Plugin, request: RunRequest) -> Outcome {
     };
 
     let ticking = plugin.host().ticker.tick();
-    let result = time::timeout_at(deadline, call(&mut store, plugin.linked(), run.check)).await;
+    let call = call(&mut store, plugin.linked(), run.check);
+    let result = time::timeout_at(deadline, plugin.host().turns.take(call)).await;
     drop(ticking);
 
     let fuel = run.limits.fuel.saturating_sub(store.get_fuel().unwrap_or_default());

@@ -16,7 +16,8 @@ use crate::{
     uses::{Grant, Uses},
 };
 
-/// A run holds few resources at once; sockets are among them, and nothing else bounds those.
+/// A run holds few resources at once; sockets are among them. Connections that handles do not stand for, as those of WASI
+/// 0.3's streams and requests, are bounded by the same number.
 pub(crate) const MAX_RESOURCES: usize = 100;
 /// Random bytes are made in the host's memory before the guest's own limit takes effect.
 const MAX_RANDOM_BYTES: u64 = 1 << 20;

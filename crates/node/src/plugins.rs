@@ -31,7 +31,7 @@ impl Plugins {
             let engine = &engine;
             async move {
                 let bytes = probelet_builtin_plugins::builtin(name).expect("every name in BUILTIN is built in");
-                match engine.load(name, bytes).await {
+                match engine.load_builtin(name, bytes).await {
                     Ok(plugin) => Ok((name, plugin)),
                     Err(source) => Err(NodeError::Builtin {
                         name: name.to_owned(),

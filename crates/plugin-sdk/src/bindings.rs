@@ -84,3 +84,11 @@ pub mod async_hook {
         },
     });
 }
+
+#[cfg(feature = "builtin")]
+pub mod builtin {
+    wit_bindgen::generate!({
+        path: "../../wit/builtin",
+        world: "builtin",
+    });
+}

@@ -41,6 +41,9 @@ use wasip2::{
     io::poll::{Pollable, poll},
 };
 
+#[cfg(feature = "builtin")]
+#[doc(hidden)]
+pub use bindings::builtin::probelet::builtin::exchange;
 #[cfg(feature = "async")]
 pub use bindings::{
     async_hook::{export_async_hook, exports::probelet::plugin::async_hook::Guest as AsyncHook},

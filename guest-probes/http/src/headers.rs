@@ -1,8 +1,6 @@
 //! The request's headers (A2.6 to A2.9).
 
-use probelet_plugin_sdk::wasip2::http::types::Fields;
-
-use crate::{Header, exchange::ExchangeError, url::Url};
+use crate::{Header, url::Url};
 
 /// What goes onto the wire, except what the host adds.
 pub(crate) struct RequestHeaders {
@@ -48,18 +46,12 @@ impl RequestHeaders {
         self.referer = (to.is_https() || !from.is_https()).then(|| from.to_string());
     }
 
-    /// As WASI wants them.
-    pub(crate) fn to_fields(&self, url: &Url) -> Result<Fields, ExchangeError> {
-        let fields = Fields::new();
-        let referer = self.referer.iter().map(|referer| ("Referer", referer));
-        let own = self.fields.iter().map(|(name, value)| (name.as_str(), value));
-        for (name, value) in own.chain(referer) {
-            fields.append(name, value.as_bytes()).map_err(|_| {
-                ExchangeError::Failed(format!(
-                    "Get \"{url}\": net/http: invalid header field value for \"{name}\""
-                ))
-            })?;
-        }
-        Ok(fields)
+    /// All of them, in order.
+    pub(crate) fn fields(&self) -> Vec<(String, String)> {
+        let referer = self
+            .referer
+            .iter()
+            .map(|referer| ("Referer".to_owned(), referer.clone()));
+        self.fields.iter().cloned().chain(referer).collect()
     }
 }

@@ -9,9 +9,9 @@ mod exchange;
 mod headers;
 mod url;
 
-use exchange::{Body, Exchange, ExchangeError, MAX_BODY};
+use exchange::{ExchangeError, MAX_BODY};
 use headers::RequestHeaders;
-use probelet_plugin_sdk::{Hook, Probe, Verdict, config, export_hook, export_probe};
+use probelet_plugin_sdk::{Hook, Probe, Verdict, config, exchange::Response, export_hook, export_probe};
 use serde::Deserialize;
 use url::Url;
 
@@ -43,7 +43,7 @@ impl Probe for Http {
     fn check() -> Result<Verdict, String> {
         let config: Config = config()?;
         let verdict = get(&config, PROBE_USER_AGENT).and_then(|response| {
-            let body = exchange::read(response.body, MAX_BODY)?;
+            let body = exchange::read_body(&response)?;
             Ok(judge(response.status, &body))
         });
         match verdict {
@@ -62,8 +62,8 @@ impl Hook for Http {
             ExchangeError::Failed(text) | ExchangeError::Impossible(text) => text,
         })?;
         // The server may still be at work while it answers; how that ends does not matter (B1.9).
-        if response.declared_length.is_none_or(|length| length <= MAX_BODY as u64) {
-            let _ = exchange::read(response.body, MAX_BODY);
+        if response.declared_length.is_none_or(|length| length <= MAX_BODY) {
+            let _ = exchange::read_body(&response);
         }
         Ok(())
     }
@@ -84,13 +84,6 @@ fn judge(status: u16, body: &[u8]) -> Verdict {
     }
 }
 
-/// The last response's status and its body, which has not been read yet.
-struct Response {
-    status: u16,
-    declared_length: Option<u64>,
-    body: Body,
-}
-
 /// Sends the request, and again for each redirect to the same host (A2.16).
 fn get(config: &Config, user_agent: &str) -> Result<Response, ExchangeError> {
     if config.host.is_empty() {
@@ -101,15 +94,11 @@ fn get(config: &Config, user_agent: &str) -> Result<Response, ExchangeError> {
     let mut headers = RequestHeaders::new(&config.headers, user_agent);
     let mut redirects = 0;
     loop {
-        let Exchange {
-            status,
-            location,
-            declared_length,
-            body,
-        } = exchange::send(&url, &headers)?;
-        let next = match location.filter(|_| matches!(status, 301 | 302 | 303 | 307 | 308)) {
+        let response = exchange::send(&url, &headers)?;
+        let location = response.location.as_ref();
+        let next = match location.filter(|_| matches!(response.status, 301 | 302 | 303 | 307 | 308)) {
             Some(location) => {
-                let next = url.join(&location).ok_or_else(|| {
+                let next = url.join(location).ok_or_else(|| {
                     ExchangeError::Failed(format!("Get \"{url}\": failed to parse Location header \"{location}\""))
                 })?;
                 Some((next, location)).filter(|(next, _)| next.hostname() == url.hostname())
@@ -117,11 +106,7 @@ fn get(config: &Config, user_agent: &str) -> Result<Response, ExchangeError> {
             None => None,
         };
         let Some((next, location)) = next else {
-            return Ok(Response {
-                status,
-                declared_length,
-                body,
-            });
+            return Ok(response);
         };
         redirects += 1;
         if redirects >= MAX_REDIRECTS {

@@ -2,10 +2,13 @@
 //!
 //! In a hook Kubernetes accepts this handler and then fails with it (B1.11); here it works.
 
-mod dial;
+use std::net::IpAddr;
 
-use dial::DialError;
-use probelet_plugin_sdk::{Hook, Probe, Verdict, config, export_hook, export_probe};
+use probelet_plugin_sdk::{
+    Hook, Probe, Verdict, config,
+    exchange::{Failure, connect},
+    export_hook, export_probe,
+};
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -18,8 +21,7 @@ struct Tcp;
 
 impl Probe for Tcp {
     fn check() -> Result<Verdict, String> {
-        let Config { host, port } = config()?;
-        match dial::dial(&host, port) {
+        match dial(&config()?) {
             Ok(()) => Ok(Verdict::healthy()),
             Err(DialError::Failed(text)) => Ok(Verdict::unhealthy(text)),
             Err(DialError::Impossible(text)) => Err(text),
@@ -29,8 +31,7 @@ impl Probe for Tcp {
 
 impl Hook for Tcp {
     fn run() -> Result<(), String> {
-        let Config { host, port } = config()?;
-        dial::dial(&host, port).map_err(|error| match error {
+        dial(&config()?).map_err(|error| match error {
             DialError::Failed(text) | DialError::Impossible(text) => text,
         })
     }
@@ -38,3 +39,26 @@ impl Hook for Tcp {
 
 export_probe!(Tcp);
 export_hook!(Tcp);
+
+/// Why there is no connection.
+enum DialError {
+    /// The other side, or the time.
+    Failed(String),
+    /// It could not even be tried.
+    Impossible(String),
+}
+
+fn dial(Config { host, port }: &Config) -> Result<(), DialError> {
+    if host.is_empty() {
+        // Go would dial the local host (A2.31).
+        return Err(DialError::Impossible("the pod has no address yet".to_owned()));
+    }
+    connect(host, *port).map_err(|failure| match failure {
+        Failure::Failed(text) => DialError::Failed(text),
+        Failure::TimedOut => DialError::Failed(format!("dial tcp {host}:{port}: i/o timeout")),
+        Failure::NotGranted if host.parse::<IpAddr>().is_err() => {
+            DialError::Impossible(format!("looking up {host} is not granted"))
+        }
+        Failure::NotGranted => DialError::Impossible(format!("connecting to {host}:{port} is not granted")),
+    })
+}

@@ -2,7 +2,8 @@
 //!
 //! The engine's suite and the end-to-end suite run the same cases. Most are WebAssembly text, one file for each family of
 //! attacks: in `components/`, where the lines above a component are its row of the table ([`Case`]). What text is too
-//! painful for is done by the Rust component `guest-probes/tests/hostile`, which its configuration tells what to do. Files
+//! painful for is done by the Rust components `guest-probes/tests/hostile` and, with WASI 0.3, `guest-probes/tests/concurrent`,
+//! which their configuration tells what to do. Files
 //! that no text can say, such as cut and huge ones, are made by `made.rs`.
 //!
 //! It knows nothing of the engine: limits and grants are those of a manifest.
@@ -18,7 +19,7 @@ pub use servers::Servers;
 use std::path::Path;
 
 /// The files of cases: what they attack, and their text.
-const FAMILIES: [(&str, &str); 12] = [
+const FAMILIES: [(&str, &str); 13] = [
     ("loops", include_str!("../components/loops.wat")),
     ("memory", include_str!("../components/memory.wat")),
     ("tables", include_str!("../components/tables.wat")),
@@ -28,6 +29,7 @@ const FAMILIES: [(&str, &str); 12] = [
     ("contract", include_str!("../components/contract.wat")),
     ("describe", include_str!("../components/describe.wat")),
     ("concurrent", include_str!("../components/concurrent.wat")),
+    ("sockets", include_str!("../components/sockets.txt")),
     ("floods", include_str!("../components/floods.txt")),
     ("waits", include_str!("../components/waits.txt")),
     ("grants", include_str!("../components/grants.txt")),

@@ -4,8 +4,14 @@
 //! Each request has a connection of its own, which is closed after it (A2.11). No proxy is ever used (A2.12). Of the
 //! guest's own time limits the one between bytes is not observed: the run's deadline bounds everything.
 
-use std::{io, pin::Pin, time::Duration};
+use std::{
+    io,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
 
+use bytes::Bytes;
 use http::{
     HeaderName, HeaderValue, Request, Response, Uri,
     header::{CONNECTION, HOST, TRANSFER_ENCODING},
@@ -13,31 +19,43 @@ use http::{
 };
 use http_body_util::BodyExt;
 use hyper::{
-    body::Incoming,
-    client::conn::http1::{self, Connection},
+    body::{Body, Frame, Incoming},
+    client::conn::http1,
 };
 use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     time,
 };
+use wasmtime_wasi::runtime::spawn;
 use wasmtime_wasi_http::{Error, ForbiddenHeaderFilter, RequestOptions, WasiBody, WasiHttpHooks};
 
-use super::{DialError, Network, tls};
+use super::{DialError, Network, connection::Connection, tls};
 
 /// Hyper's buffer for a response's headers: those of real services take a few kilobytes.
 const MAX_HEADERS_BYTES: usize = 64 << 10;
 
 type Stream = Pin<Box<dyn Duplex>>;
-/// Drives the connection while the body is read.
+/// A connection at work: it ends when the exchange is over.
+type Connecting = Pin<Box<dyn Future<Output = hyper::Result<()>> + Send>>;
+/// What WASI 0.3 wants to have driven; our bodies drive themselves.
 type Driver = Box<dyn Future<Output = Result<(), Error>> + Send>;
 type Sent = Result<(Response<WasiBody>, Driver), Error>;
+/// A response; its body holds the connection.
+pub(super) type Answer = Response<Driven>;
 
 trait Duplex: AsyncRead + AsyncWrite + Send {}
 
 impl<T: AsyncRead + AsyncWrite + Send> Duplex for T {}
 
-/// A run's way to send requests.
+/// A request.
+pub(super) struct Outgoing {
+    pub(super) http: Request<WasiBody>,
+    /// Whether its body comes bit by bit, perhaps while the response is not waited for.
+    pub(super) is_streamed: bool,
+}
+
+/// A run's way to send requests, for components of WASI 0.3; those of 0.2 have theirs in `outgoing`.
 pub(crate) struct HttpSender(Option<Network>);
 
 impl HttpSender {
@@ -59,21 +77,34 @@ impl WasiHttpHooks for HttpSender {
 
     fn send_request(
         &mut self,
-        request: Request<WasiBody>,
+        http: Request<WasiBody>,
         options: Option<RequestOptions>,
         _result: Box<dyn Future<Output = Result<(), Error>> + Send>,
     ) -> Box<dyn Future<Output = Sent> + Send> {
         let network = self.0.clone();
         Box::new(async move {
             let network = network.ok_or(Error::HttpRequestDenied)?;
-            send(network, request, options.unwrap_or_default()).await
+            let request = Outgoing {
+                is_streamed: !http.body().is_end_stream(),
+                http,
+            };
+            let answer = send(network, request, options.unwrap_or_default()).await?;
+            let driver: Driver = Box::new(async { Ok(()) });
+            Ok((answer.map(BodyExt::boxed_unsync), driver))
         })
     }
 }
 
-async fn send(network: Network, mut request: Request<WasiBody>, options: RequestOptions) -> Sent {
-    let authority = request.uri().authority().ok_or(Error::HttpRequestUriInvalid)?.clone();
-    let is_tls = request.uri().scheme() == Some(&Scheme::HTTPS);
+/// Sends a request and waits for the response's headers.
+pub(super) async fn send(
+    network: Network,
+    Outgoing { mut http, is_streamed }: Outgoing,
+    options: RequestOptions,
+) -> Result<Answer, Error> {
+    // The handles of WASI 0.3's streams are more than the connections may be.
+    let place = network.place().ok_or(Error::ConnectionLimitReached)?;
+    let authority = http.uri().authority().ok_or(Error::HttpRequestUriInvalid)?.clone();
+    let is_tls = http.uri().scheme() == Some(&Scheme::HTTPS);
     let host = authority.host().trim_start_matches('[').trim_end_matches(']');
     let port = authority.port_u16().unwrap_or(if is_tls { 443 } else { 80 });
 
@@ -86,31 +117,27 @@ async fn send(network: Network, mut request: Request<WasiBody>, options: Request
         .await
         .map_err(explain)?;
 
-    let headers = request.headers_mut();
+    let headers = http.headers_mut();
     if !headers.contains_key(HOST) {
         let host = HeaderValue::from_str(authority.as_str()).map_err(|_| Error::HttpRequestUriInvalid)?;
         headers.insert(HOST, host);
     }
     headers.entry(CONNECTION).or_insert(HeaderValue::from_static("close"));
-    *request.uri_mut() = origin_form(request.uri())?;
+    *http.uri_mut() = origin_form(http.uri())?;
 
-    let respond = within(
-        options.first_byte_timeout,
-        respond(sender.send_request(request), connection),
-    );
-    let (response, connection) = respond.await.unwrap_or(Err(Error::ConnectionReadTimeout))?;
-    let driver = async move {
-        // The run is not over while this holds its network.
-        let _network = network;
-        match connection {
-            Some(connection) => connection.await.map_err(explain),
-            None => Ok(()),
-        }
+    let connection = async move {
+        // The run is not over while this holds its place.
+        let _place = place;
+        connection.await
     };
-    Ok((
-        response.map(|body| body.map_err(explain).boxed_unsync()),
-        Box::new(driver),
-    ))
+    let connection: Connecting = if is_streamed {
+        Box::pin(spawn(connection))
+    } else {
+        Box::pin(connection)
+    };
+    let respond = respond(sender.send_request(http), connection);
+    let responded = within(options.first_byte_timeout, respond).await;
+    responded.unwrap_or(Err(Error::ConnectionReadTimeout))
 }
 
 /// None: the time was over first.
@@ -122,7 +149,7 @@ async fn within<T>(limit: Option<Duration>, future: impl Future<Output = T>) -> 
 }
 
 async fn connect(network: &Network, host: &str, port: u16, is_tls: bool) -> Result<Stream, Error> {
-    let stream = network.dial(host, port).await.map_err(explain_dial)?;
+    let stream = Connection::new(network.dial(host, port).await.map_err(explain_dial)?);
     if is_tls {
         let stream = tls::connect(host, stream, network.verifies_tls())
             .await
@@ -144,19 +171,46 @@ fn origin_form(uri: &Uri) -> Result<Uri, Error> {
         .map_err(|_| Error::HttpRequestUriInvalid)
 }
 
-/// Waits for the response's headers, while driving the connection. It is given back unless it has ended.
-async fn respond<S: AsyncRead + AsyncWrite + Unpin>(
+/// Waits for the response's headers, while driving the connection.
+async fn respond(
     response: impl Future<Output = hyper::Result<Response<Incoming>>>,
-    mut connection: Connection<TokioIo<S>, WasiBody>,
-) -> Result<(Response<Incoming>, Option<Connection<TokioIo<S>, WasiBody>>), Error> {
+    mut connection: Connecting,
+) -> Result<Answer, Error> {
     tokio::pin!(response);
-    tokio::select! {
+    let (response, connection) = tokio::select! {
         biased;
-        response = &mut response => Ok((response.map_err(explain)?, Some(connection))),
+        response = &mut response => (response.map_err(explain)?, Some(connection)),
         ended = &mut connection => {
             ended.map_err(explain)?;
-            Ok((response.await.map_err(explain)?, None))
+            (response.await.map_err(explain)?, None)
         }
+    };
+    Ok(response.map(|body| Driven { body, connection }))
+}
+
+/// A response's body, which drives its connection while it is read.
+#[allow(unreachable_pub, reason = "generated bindings export it again")]
+pub struct Driven {
+    body: Incoming,
+    connection: Option<Connecting>,
+}
+
+impl Body for Driven {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        if let Some(connection) = &mut self.connection
+            && connection.as_mut().poll(context).is_ready()
+        {
+            // What went wrong, if anything did, the body says too.
+            self.connection = None;
+        }
+        Pin::new(&mut self.body).poll_frame(context).map_err(explain)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
     }
 }
 

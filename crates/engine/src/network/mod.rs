@@ -5,9 +5,13 @@
 //! destination decides first, and then one short synchronous section makes the socket; connecting and everything after
 //! it may happen on any thread.
 
-mod connect;
+mod concurrent;
+mod connection;
 mod destination;
+mod exchange;
 mod http;
+mod operation;
+mod outgoing;
 mod sockets;
 mod stream;
 mod tls;
@@ -15,24 +19,40 @@ mod trace;
 
 use std::{
     io,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs},
+    os::fd::OwnedFd,
     sync::{Arc, Mutex, PoisonError},
 };
 
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
 use tokio::{
-    net::{TcpSocket, TcpStream, lookup_host},
-    sync::Semaphore,
+    sync::{OwnedSemaphorePermit, Semaphore},
+    task::spawn_blocking,
 };
+use wasmtime::component::Linker;
 
 use crate::{
     NetworkGrant,
+    state::{MAX_RESOURCES, RunState},
     uses::{Grant, Uses, lines_that_grant, shown},
 };
 
+pub(crate) use concurrent::add_to_linker as add_concurrent_to_linker;
 pub use destination::{Destination, Host};
+pub(crate) use exchange::BUILTIN_PREFIX;
+#[allow(unreachable_pub, reason = "generated bindings export it again")]
+pub use http::Driven;
 pub(crate) use http::HttpSender;
-pub(crate) use sockets::add_to_linker;
 pub(crate) use trace::Trace;
+
+type Store<'a> = wasmtime::StoreContextMut<'a, RunState>;
+
+/// Links TCP sockets, the look-up of names, HTTP requests, and the exchanges of the built-in components.
+pub(crate) fn add_to_linker(linker: &mut Linker<RunState>) -> wasmtime::Result<()> {
+    sockets::add_to_linker(linker)?;
+    outgoing::add_to_linker(linker)?;
+    exchange::add_to_linker(linker)
+}
 
 /// Of a name with more addresses the first ones are used.
 const MAX_ADDRESSES: usize = 8;
@@ -41,8 +61,11 @@ const MAX_ADDRESSES: usize = 8;
 const MAX_NAMES: usize = 32;
 
 /// Look-ups under way. They occupy threads that nothing can end before the system's resolver gives up, which makes
-/// them the one thing of a run that may outlive it.
-static LOOKUPS: Semaphore = Semaphore::const_new(32);
+/// them the one thing of a run that may outlive it. A quarter of the threads that the runtime has for blocking work: the
+/// rest goes on where the resolver is silent.
+static LOOKUPS: Semaphore = Semaphore::const_new(128);
+/// Those of one run, threads that it has given up included: it must not keep all others from theirs.
+const MAX_LOOKUPS: usize = 4;
 
 /// What one run may connect to. A clone is the same run's.
 #[derive(Clone)]
@@ -53,7 +76,15 @@ struct Inner {
     uses: Uses,
     /// What the granted names were found to be; they stay that for the run.
     resolved: Mutex<Vec<Resolved>>,
+    lookups: Arc<Semaphore>,
+    places: Arc<Semaphore>,
     _trace: Trace,
+}
+
+/// A place among the sockets that a run may have at once, and a trace of the run.
+pub(crate) struct Place {
+    _permit: OwnedSemaphorePermit,
+    _network: Network,
 }
 
 /// An address that a name stands for.
@@ -86,8 +117,18 @@ impl Network {
             grant,
             uses,
             resolved: Mutex::default(),
+            lookups: Arc::new(Semaphore::new(MAX_LOOKUPS)),
+            places: Arc::new(Semaphore::new(MAX_RESOURCES)),
             _trace: trace,
         }))
+    }
+
+    /// For a socket that the run's table of resources does not hold; none if there are too many.
+    pub(crate) fn place(&self) -> Option<Place> {
+        Some(Place {
+            _permit: Arc::clone(&self.0.places).try_acquire_owned().ok()?,
+            _network: self.clone(),
+        })
     }
 
     fn refuse(&self, destination: &str) -> DialError {
@@ -127,12 +168,7 @@ impl Network {
             if host.eq_ignore_ascii_case("localhost") && (is_granted || grant.namespace.is_some()) {
                 vec![IpAddr::from(Ipv4Addr::LOCALHOST), IpAddr::from(Ipv6Addr::LOCALHOST)]
             } else if is_granted {
-                let _permit = LOOKUPS.acquire().await;
-                let found = lookup_host((host, 0)).await.map_err(|_| DialError::NoSuchHost)?;
-                found
-                    .map(|address| address.ip().to_canonical())
-                    .take(MAX_ADDRESSES)
-                    .collect()
+                self.look_up(host).await.ok_or(DialError::NoSuchHost)?
             } else {
                 return Err(self.refuse(host));
             };
@@ -146,16 +182,33 @@ impl Network {
         Ok(addresses)
     }
 
-    /// Makes a socket for a destination, where it belongs.
-    pub(crate) fn socket(&self, destination: SocketAddr) -> Result<TcpSocket, DialError> {
-        let route = self.route(destination)?;
-        let make = || {
-            if destination.is_ipv4() {
-                TcpSocket::new_v4()
-            } else {
-                TcpSocket::new_v6()
-            }
+    /// Asks the system's resolver.
+    async fn look_up(&self, name: &str) -> Option<Vec<IpAddr>> {
+        let permits = (
+            Arc::clone(&self.0.lookups).acquire_owned().await,
+            LOOKUPS.acquire().await,
+        );
+        let name = name.to_owned();
+        let ask = move || {
+            // They are the thread's rather than the guest's, who may give up and ask again without end.
+            let _permits = permits;
+            (name.as_str(), 0).to_socket_addrs()
         };
+        let found = spawn_blocking(ask).await.ok()?.ok()?;
+        let addresses = found.map(|address| address.ip().to_canonical());
+        Some(addresses.take(MAX_ADDRESSES).collect())
+    }
+
+    /// Makes a socket for a destination, where it belongs. It does not block.
+    pub(crate) fn socket(&self, destination: SocketAddr) -> Result<OwnedFd, DialError> {
+        let route = self.route(destination)?;
+        let family = if destination.is_ipv4() {
+            AddressFamily::INET
+        } else {
+            AddressFamily::INET6
+        };
+        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+        let make = || Ok(socket_with(family, SocketType::STREAM, flags, None)?);
         let socket = match (route, &self.0.grant.namespace) {
             (Route::Pod, Some(namespace)) => {
                 let mut socket = None;
@@ -173,7 +226,7 @@ impl Network {
         for address in self.resolve(host).await? {
             let destination = SocketAddr::new(address, port);
             let socket = self.socket(destination)?;
-            match connect::finish(socket, destination).await {
+            match connection::connect(socket, destination).await {
                 Ok(stream) => return Ok(stream),
                 Err(error) => last = DialError::Io(error),
             }
@@ -296,6 +349,15 @@ mod tests {
         assert_eq!(route(&ports, "10.10.8.7"), None);
         let used: Vec<_> = ports.0.uses.all().into_iter().map(|one| one.detail).collect();
         assert_eq!(used, ["192.0.2.7:80", "10.9.8.7:80", "10.10.8.7:80"]);
+    }
+
+    #[test]
+    fn a_place_is_free_again_when_it_is_given_back() {
+        let network = network(true, vec![]);
+        let places: Vec<Place> = (0..=MAX_RESOURCES).map_while(|_| network.place()).collect();
+        assert_eq!(places.len(), MAX_RESOURCES);
+        drop(places);
+        assert!(network.place().is_some());
     }
 
     #[tokio::test]

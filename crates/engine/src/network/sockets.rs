@@ -4,17 +4,12 @@
 //! Connecting and looking up names is all there is. Listening is denied, and socket options are not supported.
 
 use std::{
-    future::Future,
-    net::{IpAddr, SocketAddr},
-    pin::Pin,
+    net::{IpAddr, SocketAddr, TcpStream},
     sync::Arc,
-    task::{Context, Poll, Waker},
     vec,
 };
 
-use tokio::net::TcpStream;
 use wasmtime::{
-    StoreContextMut,
     component::{ComponentType, Lift, Linker, LinkerInstance, Lower, Resource, ResourceType},
     format_err,
 };
@@ -28,14 +23,14 @@ use wasmtime_wasi::p2::{
 };
 
 use super::{
-    DialError, Network, connect,
+    DialError, Network, Store, connection,
+    operation::Operation,
     stream::{Reader, Writer},
 };
 use crate::state::RunState;
 
 /// What a host function gives the guest, or a trap.
 type Reply<T> = wasmtime::Result<(Result<T, ErrorCode>,)>;
-type Store<'a> = StoreContextMut<'a, RunState>;
 
 /// Links `tcp`, `tcp-create-socket` and `ip-name-lookup`. Guests of other 0.2 versions find them as well.
 pub(crate) fn add_to_linker(linker: &mut Linker<RunState>) -> wasmtime::Result<()> {
@@ -209,7 +204,7 @@ fn link_lookup(lookup: &mut LinkerInstance<'_, RunState>) -> wasmtime::Result<()
     )
 }
 
-fn network(state: &RunState) -> wasmtime::Result<Network> {
+pub(super) fn network(state: &RunState) -> wasmtime::Result<Network> {
     state
         .network
         .clone()
@@ -223,38 +218,6 @@ fn error_code(error: DialError) -> ErrorCode {
         // Not to be taken for a missing grant.
         DialError::Io(error) if ErrorCode::from(&error) == ErrorCode::AccessDenied => ErrorCode::RemoteUnreachable,
         DialError::Io(error) => ErrorCode::from(&error),
-    }
-}
-
-/// Something that a guest starts, polls and finishes.
-enum Operation<T> {
-    Pending(Pin<Box<dyn Future<Output = T> + Send>>),
-    Done(T),
-}
-
-impl<T> Operation<T> {
-    fn start(future: impl Future<Output = T> + Send + 'static) -> Self {
-        Self::Pending(Box::pin(future))
-    }
-
-    /// Its result if there is one by now.
-    fn poll(&mut self) -> Option<&mut T> {
-        if let Self::Pending(future) = self {
-            let Poll::Ready(result) = future.as_mut().poll(&mut Context::from_waker(Waker::noop())) else {
-                return None;
-            };
-            *self = Self::Done(result);
-        }
-        match self {
-            Self::Done(result) => Some(result),
-            Self::Pending(_) => None,
-        }
-    }
-
-    async fn ready(&mut self) {
-        if let Self::Pending(future) = self {
-            *self = Self::Done(future.await);
-        }
     }
 }
 
@@ -303,7 +266,7 @@ impl Socket {
         }
         let socket = network.socket(destination).map_err(error_code)?;
         let connect = async move {
-            connect::finish(socket, destination)
+            connection::connect(socket, destination)
                 .await
                 .map_err(|error| error_code(DialError::Io(error)))
         };
@@ -366,7 +329,7 @@ fn finish_connect(
         Ok(stream) => stream,
         Err(error) => return Ok((Err(error),)),
     };
-    let reader: DynInputStream = Box::new(Reader(Arc::clone(&stream)));
+    let reader: DynInputStream = Box::new(Reader::new(Arc::clone(&stream)));
     let writer: DynOutputStream = Box::new(Writer::new(stream));
     let reader = state.table.push_child(reader, socket)?;
     let writer = state.table.push_child(writer, socket)?;

@@ -1,22 +1,33 @@
 //! A connection's two directions as WASI streams, without a task or a copy of their own.
 
-use std::{io, sync::Arc};
+use std::{
+    io::{self, Read, Write},
+    net::TcpStream,
+    sync::Arc,
+};
 
 use bytes::{Buf, Bytes};
-use tokio::net::TcpStream;
 use wasmtime_wasi::p2::{InputStream, OutputStream, Pollable, StreamError, StreamResult};
 
+use super::connection::Half;
+
 /// The most that is read or written at once, so that a guest's number does not become the host's allocation.
-const CHUNK: usize = 64 << 10;
+pub(super) const CHUNK: usize = 64 << 10;
 
 /// What the other side sends.
-pub(super) struct Reader(pub(super) Arc<TcpStream>);
+pub(super) struct Reader(Half);
+
+impl Reader {
+    pub(super) fn new(stream: Arc<TcpStream>) -> Self {
+        Self(Half::reader(stream))
+    }
+}
 
 #[wasmtime_wasi::async_trait]
 impl Pollable for Reader {
     async fn ready(&mut self) {
         // An error shows at the next read.
-        let _ = self.0.readable().await;
+        let _ = self.0.ready().await;
     }
 }
 
@@ -27,7 +38,7 @@ impl InputStream for Reader {
             return Ok(Bytes::new());
         }
         let mut buffer = vec![0; size.min(CHUNK)];
-        match self.0.try_read(&mut buffer) {
+        match self.0.attempt(|mut stream| stream.read(&mut buffer)) {
             Ok(0) => Err(StreamError::Closed),
             Ok(length) => {
                 buffer.truncate(length);
@@ -41,7 +52,7 @@ impl InputStream for Reader {
 
 /// What goes to the other side.
 pub(super) struct Writer {
-    stream: Arc<TcpStream>,
+    connection: Half,
     /// What the socket has not taken yet.
     pending: Bytes,
 }
@@ -49,14 +60,14 @@ pub(super) struct Writer {
 impl Writer {
     pub(super) fn new(stream: Arc<TcpStream>) -> Self {
         Self {
-            stream,
+            connection: Half::writer(stream),
             pending: Bytes::new(),
         }
     }
 
     fn push(&mut self) -> StreamResult<()> {
         while !self.pending.is_empty() {
-            match self.stream.try_write(&self.pending) {
+            match self.connection.attempt(|mut stream| stream.write(&self.pending)) {
                 Ok(length) => self.pending.advance(length),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) => return Err(StreamError::LastOperationFailed(error.into())),
@@ -70,7 +81,7 @@ impl Writer {
 impl Pollable for Writer {
     async fn ready(&mut self) {
         // An error shows at the next write.
-        while !self.pending.is_empty() && self.stream.writable().await.is_ok() && self.push().is_ok() {}
+        while !self.pending.is_empty() && self.connection.ready().await.is_ok() && self.push().is_ok() {}
     }
 }
 

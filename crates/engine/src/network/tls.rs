@@ -15,7 +15,7 @@ use rustls::{
     crypto::{CryptoProvider, ring},
     pki_types::{CertificateDer, ServerName, UnixTime},
 };
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
 /// The same for all runs: building one takes longer than a handshake.
@@ -49,7 +49,11 @@ fn finished(mut config: ClientConfig) -> ClientConfig {
 }
 
 /// Opens TLS over a connection. The server's name follows the URL's host.
-pub(super) async fn connect(host: &str, stream: TcpStream, verify: bool) -> io::Result<TlsStream<TcpStream>> {
+pub(super) async fn connect<S: AsyncRead + AsyncWrite + Unpin>(
+    host: &str,
+    stream: S,
+    verify: bool,
+) -> io::Result<TlsStream<S>> {
     let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
     let config = if verify { &VERIFIED } else { &UNVERIFIED };
     TlsConnector::from(Arc::clone(config)).connect(name, stream).await

@@ -42,7 +42,7 @@ impl Neighbours {
         let guests = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/guests");
         let load = async |file: &str| {
             let bytes = std::fs::read(guests.join(file)).expect("run `cargo xtask build` first");
-            engine.load(file, &bytes).await.expect("a plugin")
+            engine.load_builtin(file, &bytes).await.expect("a plugin")
         };
         let (trivial, tcp) = (load("tests/unruly.wasm").await, load("tcp.wasm").await);
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("bind");

@@ -145,27 +145,6 @@ async fn a_connection_in_the_making_ends_with_the_run() {
 }
 
 #[tokio::test]
-async fn sockets_of_0_3_are_switched_off() {
-    let server = Server::start(vec![reply("200 OK", "")]).await;
-    for config in [
-        json!({"do": "connect", "port": server.port}),
-        json!({"do": "listen"}),
-        json!({"do": "datagram", "port": server.port}),
-        json!({"do": "resolve", "name": "localhost"}),
-    ] {
-        let outcome = run(config).await;
-        // The container is not to blame.
-        assert_eq!(outcome.verdict, Verdict::Errored, "{outcome:?}");
-        assert!(
-            outcome.message.ends_with(
-                "the sockets of WASI 0.3 (wasi:sockets@0.3) are not offered; those of WASI 0.2 and wasi:http are"
-            ),
-            "{outcome:?}"
-        );
-    }
-}
-
-#[tokio::test]
 async fn without_the_grant_the_network_is_not_there() {
     let outcome = concurrent()
         .await

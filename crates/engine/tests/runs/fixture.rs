@@ -38,11 +38,14 @@ pub(crate) fn guest_bytes(file: &str) -> Vec<u8> {
 
 macro_rules! guest {
     ($name:ident, $file:literal) => {
+        guest!($name, $file, load);
+    };
+    ($name:ident, $file:literal, $load:ident) => {
         pub(crate) async fn $name() -> Plugin {
             static PLUGIN: OnceCell<Plugin> = OnceCell::const_new();
             let load = || async {
                 ENGINE
-                    .load(stringify!($name), &guest_bytes($file))
+                    .$load(stringify!($name), &guest_bytes($file))
                     .await
                     .expect("a plugin")
             };
@@ -52,8 +55,8 @@ macro_rules! guest {
 }
 
 guest!(exec, "exec.wasm");
-guest!(http, "http.wasm");
-guest!(tcp, "tcp.wasm");
+guest!(http, "http.wasm", load_builtin);
+guest!(tcp, "tcp.wasm", load_builtin);
 guest!(sleep, "sleep.wasm");
 guest!(unruly, "tests/unruly.wasm");
 guest!(curious, "tests/curious.wasm");

@@ -72,8 +72,19 @@ async fn a_plugin_knows_its_name_digest_and_exports() {
         sleep.digest()
     );
     assert_eq!((sleep.exports_probe(), sleep.exports_hook()), (false, true));
-    let tcp = ENGINE.load("tcp", &guest_bytes("tcp.wasm")).await.expect("a plugin");
+    let tcp = ENGINE.load_builtin("tcp", &guest_bytes("tcp.wasm")).await;
+    let tcp = tcp.expect("a plugin");
     assert_eq!((tcp.exports_probe(), tcp.exports_hook()), (true, true));
+}
+
+#[tokio::test]
+async fn what_the_built_in_components_import_is_not_for_others() {
+    let error = ENGINE.load("copy", &guest_bytes("tcp.wasm")).await.err();
+    let text = error.expect("an error").to_string();
+    assert!(
+        text.contains("probelet:builtin/exchange") && text.contains("use wasi:sockets"),
+        "{text}"
+    );
 }
 
 #[tokio::test]

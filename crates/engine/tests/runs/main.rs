@@ -4,6 +4,7 @@
 
 mod commands;
 mod concurrent;
+mod concurrent_sockets;
 mod container;
 mod contract;
 mod exec;

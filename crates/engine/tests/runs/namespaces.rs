@@ -12,11 +12,11 @@ use std::{
     thread,
 };
 
-use probelet_engine::{Destination, NetworkGrant, NetworkNamespace};
+use probelet_engine::{Destination, NetworkGrant, NetworkNamespace, Plugin};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::fixture::{http, probe, said, tcp, with_network};
+use crate::fixture::{concurrent, http, probe, said, tcp, with_network};
 
 /// In each pod.
 const PORT: u16 = 8080;
@@ -84,6 +84,21 @@ fn grant(pod: &Arc<Pod>) -> NetworkGrant {
     }
 }
 
+/// A hundred runs at once, every other one for the second pod.
+async fn run_in_turn(plugin: &Plugin, config: &Value, pods: [&Arc<Pod>; 2], expected: [&str; 2]) {
+    let runs = (0..100).map(|number| {
+        let request = with_network(grant(pods[number % 2]), probe(config.clone()));
+        let plugin = plugin.clone();
+        (
+            expected[number % 2],
+            tokio::spawn(async move { plugin.run(request).await }),
+        )
+    });
+    for (expected, run) in runs.collect::<Vec<_>>() {
+        assert_eq!(said(&run.await.expect("a run")), expected);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn pods_with_the_same_address_are_kept_apart() {
     if !rustix::process::geteuid().is_root() {
@@ -93,19 +108,14 @@ async fn pods_with_the_same_address_are_kept_apart() {
     let well = Pod::start("200 OK").expect("a pod");
     let ill = Pod::start("503 Service Unavailable").expect("a pod");
     let config = json!({"scheme": "HTTP", "host": "127.0.0.1", "port": PORT, "path": "/"});
-    let plugin = http().await;
-    let runs = (0..100).map(|number| {
-        let (pod, expected) = match number % 2 {
-            0 => (&well, "Success: "),
-            _ => (&ill, "Failure: HTTP probe failed with statuscode: 503"),
-        };
-        let request = with_network(grant(pod), probe(config.clone()));
-        let plugin = plugin.clone();
-        (expected, tokio::spawn(async move { plugin.run(request).await }))
-    });
-    for (expected, run) in runs.collect::<Vec<_>>() {
-        assert_eq!(said(&run.await.expect("a run")), expected);
-    }
+    let expected = ["Success: ", "Failure: HTTP probe failed with statuscode: 503"];
+    run_in_turn(&http().await, &config, [&well, &ill], expected).await;
+    // The sockets of WASI 0.3.
+    let config = json!({"do": "connect", "host": format!("127.0.0.1:{PORT}"), "then": "exchange"});
+    let expected = ["200 OK", "503 Service Unavailable"]
+        .map(|status| format!(r#"Warning: "0 bytes left: HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n""#));
+    let expected = expected.each_ref().map(String::as_str);
+    run_in_turn(&concurrent().await, &config, [&well, &ill], expected).await;
     for pod in [&well, &ill] {
         let outcome = tcp()
             .await

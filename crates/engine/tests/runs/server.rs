@@ -23,6 +23,10 @@ pub(crate) enum Answer {
     Stall(String),
     /// The end at once, with the request unread: the client sees a reset.
     Reset,
+    /// These bytes before the request.
+    Greet(String),
+    /// These bytes, and then back whatever comes, until the client has no more.
+    Echo(String),
 }
 
 /// A reply with a status and a body.
@@ -78,6 +82,16 @@ async fn serve(mut stream: TcpStream, answer: Answer) -> String {
         Answer::Reset => {
             stream.readable().await.expect("a request");
             stream.set_zero_linger().expect("linger");
+        }
+        Answer::Greet(bytes) => {
+            stream.write_all(bytes.as_bytes()).await.expect("write");
+            head = read_head(&mut stream).await;
+        }
+        Answer::Echo(bytes) => {
+            stream.write_all(bytes.as_bytes()).await.expect("write");
+            let (mut from, mut to) = stream.split();
+            // A client whose time is over leaves without a word.
+            let _ = tokio::io::copy(&mut from, &mut to).await;
         }
     }
     head

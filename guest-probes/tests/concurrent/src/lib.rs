@@ -1,5 +1,7 @@
 //! A plugin of WASI 0.3: its exports are asynchronous, and it waits for several things at once.
 
+mod sockets;
+
 mod bindings {
     wit_bindgen::generate!({
         path: "wit",
@@ -14,10 +16,6 @@ use bindings::{
         http::{
             client,
             types::{Fields, Request, Scheme},
-        },
-        sockets::{
-            ip_name_lookup::resolve_addresses,
-            types::{IpAddressFamily, IpSocketAddress, Ipv4SocketAddress, TcpSocket, UdpSocket},
         },
     },
     wit_future,
@@ -35,14 +33,18 @@ enum Deed {
     Wait { timers: usize, milliseconds: u64 },
     /// Ask these servers at once.
     Get { authorities: Vec<String> },
-    /// Make a TCP connection, which is not for plugins of 0.3.
-    Connect { port: u16 },
+    /// Connect to an address with a port, and then do something with the connection.
+    Connect { host: String, then: sockets::Then },
+    /// Look a name up, connect to its addresses with this port until one answers, and send a line for another.
+    ConnectByName { name: String, port: u16 },
+    /// Do what can be done with a socket that has no connection.
+    Misuse { host: String },
     /// Listen on a TCP port.
     Listen,
-    /// Send a datagram.
-    Datagram { port: u16 },
-    /// Look up a name.
-    Resolve { name: String },
+    /// Make a socket for datagrams.
+    Datagram,
+    /// Make something of this kind again and again, and keep it.
+    Hoard { what: sockets::Kind, host: String },
     /// Compute without end.
     Loop,
     /// Take this much memory.
@@ -70,10 +72,12 @@ impl AsyncProbe for Concurrent {
                 let answers = join_all(authorities.iter().map(|authority| get(authority))).await;
                 told(answers.into_iter().collect::<Result<Vec<String>, String>>())
             }
-            Deed::Connect { port } => told(connect(port).await),
-            Deed::Listen => told(listen()),
-            Deed::Datagram { port } => told(datagram(port).await),
-            Deed::Resolve { name } => told(resolve_addresses(name).await.map_err(|error| format!("{error:?}"))),
+            Deed::Connect { host, then } => told(sockets::connect(&host, then).await),
+            Deed::ConnectByName { name, port } => told(sockets::connect_by_name(name, port).await),
+            Deed::Misuse { host } => told(sockets::misuse(&host).await),
+            Deed::Listen => told(sockets::listen()),
+            Deed::Datagram => told(sockets::datagram()),
+            Deed::Hoard { what, host } => told(sockets::hoard(what, &host).await),
             Deed::Loop => loop {
                 std::hint::black_box(());
             },
@@ -130,30 +134,4 @@ async fn get(authority: &str) -> Result<String, String> {
         Ok(response) => Ok(response.get_status_code().to_string()),
         Err(error) => Err(format!("{error:?}")),
     }
-}
-
-fn loopback(port: u16) -> IpSocketAddress {
-    IpSocketAddress::Ipv4(Ipv4SocketAddress {
-        port,
-        address: (127, 0, 0, 1),
-    })
-}
-
-async fn connect(port: u16) -> Result<(), String> {
-    let words = |error| format!("{error:?}");
-    let socket = TcpSocket::create(IpAddressFamily::Ipv4).map_err(words)?;
-    socket.connect(loopback(port)).await.map_err(words)
-}
-
-fn listen() -> Result<(), String> {
-    let words = |error| format!("{error:?}");
-    let socket = TcpSocket::create(IpAddressFamily::Ipv4).map_err(words)?;
-    socket.bind(loopback(0)).map_err(words)?;
-    socket.listen().map(drop).map_err(words)
-}
-
-async fn datagram(port: u16) -> Result<(), String> {
-    let words = |error| format!("{error:?}");
-    let socket = UdpSocket::create(IpAddressFamily::Ipv4).map_err(words)?;
-    socket.send(vec![1], Some(loopback(port))).await.map_err(words)
 }
