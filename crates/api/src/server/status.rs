@@ -7,6 +7,7 @@ use axum::{
     extract::{Path, State},
     response::{IntoResponse, Response},
 };
+use probelet_manifest::Diagnostic;
 use probelet_node::handle::{ConditionStatus, ConditionUpdate, Document, OWN_CONDITIONS};
 use serde_json::{Value, json};
 
@@ -27,7 +28,8 @@ pub(super) async fn patch(
     parameters.refuse(&["dryRun"])?;
     let patch = body.json(MERGE_PATCHES)?.unwrap_or_else(|| json!({}));
     let (key, present) = shared.pod(namespace, name)?;
-    let conditions = conditions(&patch, &present).map_err(|fault| Refusal::invalid(&key.name, vec![fault]))?;
+    let invalid = |(path, message): Fault| Refusal::invalid(&key.name, vec![Diagnostic::error(&path, message)]);
+    let conditions = conditions(&patch, &present).map_err(invalid)?;
     let pod = shared
         .agent
         .set_conditions(&key, conditions)
@@ -36,59 +38,76 @@ pub(super) async fn patch(
     Ok(Json(&*pod).into_response())
 }
 
+/// The path of a field, and what is wrong with it.
+type Fault = (String, String);
+
+fn fault(path: impl Into<String>, message: impl Into<String>) -> Fault {
+    (path.into(), message.into())
+}
+
 /// The conditions of a patch, which may say nothing else.
-fn conditions(patch: &Value, present: &Document) -> Result<Vec<ConditionUpdate>, String> {
-    let only = |value: &Value, path: &str, allowed: &[&str]| match value.as_object() {
-        None => Err(format!("{path}: expected an object")),
-        Some(fields) => match fields.keys().find(|field| !allowed.contains(&field.as_str())) {
-            Some(field) => Err(format!(
-                "{path}.{field}: Forbidden: the agent writes the status; only conditions that are not its own can be set"
-            )),
-            None => Ok(()),
-        },
-    };
+fn conditions(patch: &Value, present: &Document) -> Result<Vec<ConditionUpdate>, Fault> {
     // Clients name the object that they patch.
-    only(patch, "the patch", &["apiVersion", "kind", "metadata", "status"])?;
+    only(patch, "", &["apiVersion", "kind", "metadata", "status"])?;
     let status = patch.get("status").cloned().unwrap_or_else(|| json!({}));
     // How strategic patches ask for an order.
     only(&status, "status", &["conditions", "$setElementOrder/conditions"])?;
     let Some(items) = status.get("conditions") else {
         return Ok(Vec::new());
     };
-    let items = items.as_array().ok_or("status.conditions: expected a list")?;
+    let no_list = || fault("status.conditions", "expected a list");
+    let items = items.as_array().ok_or_else(no_list)?;
     let mut updates = Vec::new();
     for (at, item) in items.iter().enumerate() {
-        let update = condition(item).map_err(|fault| format!("status.conditions[{at}].{fault}"))?;
+        let path = format!("status.conditions[{at}]");
+        let update = condition(item, &path)?;
         if !OWN_CONDITIONS.contains(&update.name.as_str()) {
             updates.push(update);
         } else if !says(present, &update) {
-            let name = update.name;
-            return Err(format!(
-                "status.conditions[{at}]: Forbidden: {name} is the agent's own condition"
-            ));
+            let message = format!("Forbidden: {} is the agent's own condition", update.name);
+            return Err(fault(path, message));
         }
     }
     Ok(updates)
 }
 
-fn condition(item: &Value) -> Result<ConditionUpdate, String> {
+/// Refuses what is no object, or has other fields than these.
+fn only(value: &Value, path: &str, allowed: &[&str]) -> Result<(), Fault> {
+    let fields = value.as_object();
+    let mut fields = fields.ok_or_else(|| fault(path, "expected an object"))?.keys();
+    match fields.find(|field| !allowed.contains(&field.as_str())) {
+        Some(field) => {
+            let path = if path.is_empty() {
+                field.clone()
+            } else {
+                format!("{path}.{field}")
+            };
+            let message = "Forbidden: the agent writes the status; only conditions that are not its own can be set";
+            Err(fault(path, message))
+        }
+        None => Ok(()),
+    }
+}
+
+fn condition(item: &Value, path: &str) -> Result<ConditionUpdate, Fault> {
+    let fault = |field: &str, message: &str| fault(format!("{path}.{field}"), message);
     let text = |field: &str| match item.get(field) {
         None | Some(Value::Null) => Ok(String::new()),
         Some(Value::String(text)) => Ok(text.clone()),
-        Some(_) => Err(format!("{field}: expected a string")),
+        Some(_) => Err(fault(field, "expected a string")),
     };
     let name = text("type")?;
     if name.is_empty() {
-        return Err("type: Required value".to_owned());
+        return Err(fault("type", "Required value"));
     }
     let status = match text("status")?.as_str() {
         "True" => ConditionStatus::True,
         "False" => ConditionStatus::False,
         "Unknown" => ConditionStatus::Unknown,
-        "" => return Err("status: Required value".to_owned()),
+        "" => return Err(fault("status", "Required value")),
         other => {
             let known = "supported values: \"True\", \"False\", \"Unknown\"";
-            return Err(format!("status: Unsupported value: \"{other}\": {known}"));
+            return Err(fault("status", &format!("Unsupported value: \"{other}\": {known}")));
         }
     };
     Ok(ConditionUpdate {
@@ -110,7 +129,7 @@ fn says(present: &Document, update: &ConditionUpdate) -> bool {
 mod tests {
     use super::*;
 
-    fn read(patch: Value) -> Result<Vec<(String, ConditionStatus)>, String> {
+    fn read(patch: Value) -> Result<Vec<(String, ConditionStatus)>, Fault> {
         let present = json!({"status": {"conditions": [{"type": "Ready", "status": "False"}]}});
         let updates = conditions(&patch, &Arc::new(present))?;
         Ok(updates.into_iter().map(|update| (update.name, update.status)).collect())
@@ -132,7 +151,7 @@ mod tests {
     #[test]
     fn everything_else_is_refused() {
         for (patch, fault) in [
-            (json!({"spec": {}}), "the patch.spec: Forbidden"),
+            (json!({"spec": {}}), "spec: Forbidden"),
             (json!({"status": {"phase": "Failed"}}), "status.phase: Forbidden"),
             (
                 json!({"status": {"conditions": {}}}),
@@ -151,7 +170,8 @@ mod tests {
                 "status.conditions[0].status: Unsupported value: \"true\"",
             ),
         ] {
-            let found = read(patch).unwrap_err();
+            let (path, message) = read(patch).unwrap_err();
+            let found = format!("{path}: {message}");
             assert!(found.starts_with(fault), "{found}");
         }
     }
