@@ -26,7 +26,7 @@ use crate::{
     hold::Hold,
     objects::Objects,
     plugins::Plugins,
-    pod::{Input, PodEntry, PodTask},
+    pod::{Input, PodEntry, PodTask, Searching},
     recorder::Recorder,
     store::{PodFolder, Store, StoreError, create_private},
 };
@@ -157,8 +157,8 @@ impl Inner {
         room(&self.pods(), key)
     }
 
-    /// Takes over a pod that an earlier agent left.
-    pub(crate) async fn recover(self: &Arc<Self>, folder: PodFolder) -> Result<(), NodeError> {
+    /// Takes over a pod that an earlier agent left. `searching` is dropped when its containers have been found again.
+    pub(crate) async fn recover(self: &Arc<Self>, folder: PodFolder, searching: Searching) -> Result<(), NodeError> {
         let document = folder.document()?;
         let pod = match probelet_manifest::parse_json(document) {
             Ok(pod) => pod,
@@ -179,7 +179,7 @@ impl Inner {
         let task = PodTask::new(self.clone(), entry, inbox, stored);
         task.publish_first();
         if recovered {
-            self.spawn(task.run_recovered());
+            self.spawn(task.run_recovered(searching));
         } else {
             self.spawn(task.run_new());
         }

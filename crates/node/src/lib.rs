@@ -49,7 +49,11 @@ use inner::Inner;
 use pod::{Input, PodEntry};
 use probelet_lifecycle::journal::Journal;
 pub use store::StoreError;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
+
+/// How long those who ask wait for the containers of an earlier agent: finding one takes a few milliseconds, and one whose
+/// shim does not answer must not keep the others from being managed.
+const FOUND_AGAIN: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// A handle on the running agent; cheap to clone.
 #[derive(Clone)]
@@ -58,15 +62,21 @@ pub struct Node {
 }
 
 impl Node {
-    /// Starts the agent and takes over the pods that an earlier one left.
+    /// Starts the agent and takes over the pods that an earlier one left. Their containers have been found again when it
+    /// returns, so that whoever asks the new agent is not told that they do not run.
     ///
     /// # Errors
     ///
     /// [`NodeError`] says what is missing: root, the shim, a free address range, a state folder without another agent.
     pub async fn start(config: NodeConfig) -> Result<Self, NodeError> {
         let inner = Inner::open(&config).await?;
+        let (searching, mut all_found) = mpsc::channel(1);
         for folder in inner.store.pods()? {
-            inner.recover(folder).await?;
+            inner.recover(folder, searching.clone()).await?;
+        }
+        drop(searching);
+        if tokio::time::timeout(FOUND_AGAIN, all_found.recv()).await.is_err() {
+            tracing::warn!("some containers were not found again within {FOUND_AGAIN:?}; the search goes on");
         }
         Ok(Self { inner })
     }

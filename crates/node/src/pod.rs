@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    convert::Infallible,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -183,6 +184,9 @@ impl PodEntry {
     }
 }
 
+/// Held while the containers of an earlier agent are looked for.
+pub(crate) type Searching = mpsc::Sender<Infallible>;
+
 /// The task of one pod.
 pub(crate) struct PodTask {
     node: Arc<Inner>,
@@ -246,7 +250,7 @@ impl PodTask {
 
     /// Goes on with a pod that an earlier agent left: finds its sandbox and containers again, and asks anew for what
     /// had not been answered.
-    pub(crate) async fn run_recovered(mut self) {
+    pub(crate) async fn run_recovered(mut self, searching: Searching) {
         self.handle(Event::Resume);
         let outstanding = self.state.outstanding();
         if !outstanding
@@ -259,6 +263,7 @@ impl PodTask {
             }
         }
         self.adopt_containers(&outstanding).await;
+        drop(searching);
         for (id, request) in outstanding {
             self.request(id, request);
         }
