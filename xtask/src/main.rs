@@ -48,7 +48,7 @@ const COMMANDS: &[(&str, &str, &str)] = &[
     (
         "test",
         "[SUITE…]",
-        "set up, then run every suite or those named: lint, unit, e2e, seed, leftovers; hostile only if named",
+        "set up, then run every suite or those named: lint, unit, e2e, seed, hostile, leftovers",
     ),
     (
         "lint",

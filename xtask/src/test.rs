@@ -10,8 +10,6 @@ use crate::{build, checks, guests, images, process, setup, tally, tally::Tally};
 struct Suite {
     name: &'static str,
     run: fn(&Path) -> anyhow::Result<Tally>,
-    /// Whether it runs only if it is named.
-    on_request: bool,
 }
 
 /// The quick ones come first; `leftovers` counts what is on the machine, so nothing may run beside it.
@@ -19,33 +17,26 @@ const SUITES: [Suite; 6] = [
     Suite {
         name: "lint",
         run: checks::run,
-        on_request: false,
     },
     Suite {
         name: "unit",
         run: unit,
-        on_request: false,
     },
     Suite {
         name: "e2e",
         run: |root| end_to_end(root, "e2e"),
-        on_request: false,
     },
     Suite {
         name: "seed",
         run: |root| end_to_end(root, "seed"),
-        on_request: false,
     },
     Suite {
         name: "hostile",
         run: |root| end_to_end(root, "hostile"),
-        // Eight plugins that compute without end still make a neighbour's run late on two processors.
-        on_request: true,
     },
     Suite {
         name: "leftovers",
         run: |root| end_to_end(root, "leftovers"),
-        on_request: false,
     },
 ];
 
@@ -73,7 +64,7 @@ pub(crate) fn run(root: &Path, names: &[&str]) -> anyhow::Result<()> {
     guests::run(root)?;
     let chosen: Vec<&Suite> = SUITES
         .iter()
-        .filter(|suite| names.contains(&suite.name) || names.is_empty() && !suite.on_request)
+        .filter(|suite| names.is_empty() || names.contains(&suite.name))
         .collect();
     let mut sum = Tally::default();
     let mut report = Vec::new();

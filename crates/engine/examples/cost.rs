@@ -322,12 +322,11 @@ async fn memory(engine: &Engine, bytes: &[u8]) {
         }
         live
     };
-    round().await;
     let before = resident();
     let live = round().await;
     let after = resident();
     println!(
-        "{:.0} KiB resident for each of {LIVE} live instances, {:.1} KiB after they have ended",
+        "{:.0} KiB resident for each of {LIVE} live instances, {:.1} KiB kept for the next in their places",
         live.saturating_sub(before) as f64 / LIVE as f64,
         after.saturating_sub(before) as f64 / LIVE as f64
     );

@@ -29,12 +29,10 @@ const MAX_PROBE_RUNS: u32 = 768;
 /// Hooks under way: these may take hours, and must not keep probes from running.
 const MAX_HOOK_RUNS: u32 = 256;
 
-/// Places of runs that keep their pages for the next run, wiped: giving pages back interrupts every processor that runs
-/// the agent, which takes longer than a probe's computing. So many runs seldom are under way at once, and all of them
-/// together keep two megabytes at most, however many pods there are.
-const WARM_SLOTS: u32 = 16;
-/// What such a place keeps of a memory: as much as the built-in components touch, four times.
-const WARM_MEMORY_BYTES: usize = 128 << 10;
+/// What a place in the pool keeps of a memory for its next run, wiped: as much as the built-in components touch, twice.
+/// Giving pages back interrupts every processor that runs the agent, which makes a check half as long again. It is kept
+/// for as many places as were ever in use at once, not for each probe: a few dozen on a busy node.
+const WARM_MEMORY_BYTES: usize = 64 << 10;
 /// What it keeps of a table: one page, which is 512 functions.
 const WARM_TABLE_BYTES: usize = 4 << 10;
 
@@ -97,7 +95,6 @@ impl Flavour {
             .total_core_instances(runs * 8)
             .total_memories(runs)
             .total_tables(runs * 4)
-            .max_unused_warm_slots(WARM_SLOTS)
             .linear_memory_keep_resident(WARM_MEMORY_BYTES)
             .table_keep_resident(WARM_TABLE_BYTES)
             .pagemap_scan(Enabled::Auto)

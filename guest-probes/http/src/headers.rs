@@ -48,7 +48,10 @@ impl RequestHeaders {
 
     /// All of them, in order.
     pub(crate) fn fields(&self) -> Vec<(String, String)> {
-        let referer = self.referer.iter().map(|referer| ("Referer".to_owned(), referer.clone()));
+        let referer = self
+            .referer
+            .iter()
+            .map(|referer| ("Referer".to_owned(), referer.clone()));
         self.fields.iter().cloned().chain(referer).collect()
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! In a hook Kubernetes accepts this handler and then fails with it (B1.11); here it works.
 
+use std::net::IpAddr;
+
 use probelet_plugin_sdk::{
     Hook, Probe, Verdict, config,
     exchange::{Failure, connect},
@@ -54,6 +56,9 @@ fn dial(Config { host, port }: &Config) -> Result<(), DialError> {
     connect(host, *port).map_err(|failure| match failure {
         Failure::Failed(text) => DialError::Failed(text),
         Failure::TimedOut => DialError::Failed(format!("dial tcp {host}:{port}: i/o timeout")),
+        Failure::NotGranted if host.parse::<IpAddr>().is_err() => {
+            DialError::Impossible(format!("looking up {host} is not granted"))
+        }
         Failure::NotGranted => DialError::Impossible(format!("connecting to {host}:{port} is not granted")),
     })
 }
