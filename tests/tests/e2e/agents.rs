@@ -1,6 +1,6 @@
 //! The agent itself: two of them, and one that dies.
 
-use std::time::Duration;
+use std::{fs, time::Duration};
 
 use probelet_tests::{
     agent::Settings,
@@ -58,7 +58,7 @@ fn the_agent_dies_and_comes_back_and_nobody_notices() {
 
     agent.kill();
     // It ends while nobody looks.
-    std::fs::write(host.path().join("end"), "").expect("/tmp can be written");
+    fs::write(host.path().join("end"), "").expect("/tmp can be written");
     agent.start_again();
 
     let mut watch = namespace.watch("kept");
@@ -116,19 +116,28 @@ fn a_deletion_that_was_under_way_goes_on_after_the_agents_death() {
 fn b1_16_a_container_whose_post_start_hook_runs_is_found_again() {
     let agent = own_agent();
     let namespace = agent.namespace("default");
-    let hook = "    lifecycle: { postStart: { exec: { command: [sh, -c, 'touch /tmp/begun; while ! [ -e /tmp/go ]; do sleep 0.1; done'] } } }";
+    let hook =
+        "    lifecycle: { postStart: { exec: { command: [sh, -c, 'while ! [ -e /v/go ]; do sleep 0.1; done'] } } }
+    volumeMounts: [{ name: v, mountPath: /v }]";
+    let host = tempfile::tempdir().expect("/tmp can be written");
+    let volume = format!(
+        "  volumes: [{{ name: v, hostPath: {{ path: {} }} }}]",
+        host.path().display()
+    );
     namespace
-        .apply(&busybox("hooked", &(script(crate::WAIT) + hook), ""))
+        .apply(&busybox("hooked", &(script(crate::WAIT) + hook), &volume))
         .success();
     let mut events = namespace.watch_events("hooked");
     events.until("it runs", PATIENCE, |event| event["reason"] == "Started");
     agent.kill();
     agent.start_again();
     // The hook is asked for again, and finds its container, which only an agent that has found it can tell of.
-    namespace.exec("hooked", &["touch", "/tmp/go"]).success();
+    let go = host.path().join("go");
+    fs::write(&go, "").expect("/tmp can be written");
     namespace.watch("hooked").until("the hook is over", PATIENCE, |pod| {
         is_ready(pod) && runs_instance(pod, 0)
     });
+    fs::remove_file(&go).expect("it is there");
     namespace.exec("hooked", &["kill", "1"]);
     // The next instance has a hook to wait for, too.
     namespace.watch("hooked").until("its end is seen", PATIENCE, |pod| {
