@@ -347,11 +347,11 @@ mod tests {
             self.counters.count(&event, &self.state, 1);
             let mut actions = Vec::new();
             step(&mut self.state, at(self.second), event, &mut actions);
-            let requests = actions.into_iter().filter_map(|action| match action {
+            let mut requests = actions.into_iter().filter_map(|action| match action {
                 Action::Request { id, .. } => Some(id),
                 _ => None,
             });
-            self.outstanding = requests.last().or(self.outstanding);
+            self.outstanding = requests.next_back().or(self.outstanding);
         }
 
         /// Answers the last request.
