@@ -2,23 +2,20 @@
 
 use std::{io, net::SocketAddr};
 
-use bytes::Bytes;
 use http::{
     HeaderName, HeaderValue, Request, Uri,
     header::{CONTENT_LENGTH, LOCATION},
     uri::{Authority, Scheme},
 };
-use http_body_util::{BodyExt, Empty};
+use http_body_util::BodyExt;
 use tokio::time;
-use wasmtime::{
-    component::{HasSelf, Linker, Resource},
-    format_err,
-};
+use wasmtime::component::{HasSelf, Linker, Resource};
 use wasmtime_wasi_http::{Error, RequestOptions};
 
 use super::{
     DialError, Network, connection,
-    http::{Driven, Outgoing, send},
+    http::{Driven, Outgoing, no_body, send},
+    sockets::network,
 };
 use crate::{
     bindings::builtin::probelet::builtin::exchange::{
@@ -37,22 +34,15 @@ pub(super) fn add_to_linker(linker: &mut Linker<RunState>) -> wasmtime::Result<(
     exchange::add_to_linker::<_, HasSelf<RunState>>(linker, RunState::called)
 }
 
-impl RunState {
-    fn granted_network(&self) -> wasmtime::Result<Network> {
-        let network = self.network.clone();
-        network.ok_or_else(|| format_err!("the network is linked without its grant"))
-    }
-}
-
 impl Host for RunState {
     async fn connect(&mut self, host: String, port: u16) -> wasmtime::Result<Result<(), Failure>> {
-        let network = self.granted_network()?;
+        let network = network(self)?;
         let deadline = self.context.soft_deadline.into();
         Ok(dial(&network, &host, port, deadline).await)
     }
 
     async fn send(&mut self, request: BuiltinRequest) -> wasmtime::Result<Result<Response, Failure>> {
-        let network = self.granted_network()?;
+        let network = network(self)?;
         let request = match outgoing(request) {
             Ok(request) => request,
             Err(text) => return Ok(Err(Failure::Failed(text))),
@@ -139,8 +129,7 @@ fn outgoing(request: BuiltinRequest) -> Result<Outgoing, String> {
         .path_and_query(request.path_with_query)
         .build()
         .map_err(|_| "invalid URL".to_owned())?;
-    let none = Empty::<Bytes>::new().map_err(|never| match never {});
-    let mut http = Request::new(none.boxed_unsync());
+    let mut http = Request::new(no_body());
     *http.uri_mut() = uri;
     for (name, value) in request.headers {
         let header = HeaderName::try_from(&name).ok().zip(HeaderValue::try_from(value).ok());
