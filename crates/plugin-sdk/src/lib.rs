@@ -2,7 +2,7 @@
 //! that end with the run's time.
 //!
 //! ```
-//! use probelet_plugin_sdk::{Probe, Verdict, context};
+//! use probelet_plugin::{Probe, Verdict, context};
 //!
 //! struct Even;
 //!
@@ -15,7 +15,7 @@
 //!     }
 //! }
 //!
-//! probelet_plugin_sdk::export_probe!(Even);
+//! probelet_plugin::export_probe!(Even);
 //! # fn main() {}
 //! ```
 //!
