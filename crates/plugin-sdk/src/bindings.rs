@@ -15,6 +15,7 @@ pub mod probe {
         pub_export_macro: true,
         export_macro_name: "export_probe",
         default_bindings_module: "probelet_plugin::bindings::probe",
+        additional_derives: [PartialEq],
     });
 }
 
