@@ -109,6 +109,15 @@ pub(crate) fn run(root: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The tests of the checks' own code, which run natively: a command to tally.
+pub(crate) fn native_tests(root: &Path) -> Command {
+    let mut command = process::cargo(&root.join("guest-probes"));
+    command
+        .args(["test", "--no-fail-fast", "--locked", "--package", "probelet-checks"])
+        .env("CARGO_TARGET_DIR", root.join("target/guest-native"));
+    command
+}
+
 fn build(root: &Path, target: &Path, toolchain: &Toolchain) -> anyhow::Result<Command> {
     let mut command = process::cargo(&root.join("guest-probes"));
     command
@@ -188,37 +197,9 @@ fn unpack_packages(folder: &Path) -> anyhow::Result<()> {
 /// The packages to unpack: the compiler, the standard library, and of the libraries that these need those that are not
 /// installed.
 fn packages() -> anyhow::Result<BTreeSet<String>> {
-    let depends = |package| {
-        let mut command = Command::new("apt-cache");
-        command.args([
-            "depends",
-            "--recurse",
-            "--no-recommends",
-            "--no-suggests",
-            "--no-conflicts",
-            "--no-breaks",
-        ]);
-        process::output(command.args(["--no-replaces", "--no-enhances", package]))
-    };
-    let listing = match depends(LIBRARY_PACKAGE) {
-        Ok(listing) => listing,
-        Err(_) => {
-            // A bare machine has no lists of packages yet.
-            process::run(Command::new("apt-get").args(["update", "--quiet"]))?;
-            depends(LIBRARY_PACKAGE)?
-        }
-    };
-    // Packages stand at the beginning of a line, what they depend on is indented; `<name>` is a virtual one.
-    let names = listing.lines().filter(|line| !line.starts_with([' ', '<']));
-    let missing = names.filter(|name| !is_installed(name));
-    Ok(missing.chain(PACKAGES.iter().copied()).map(str::to_owned).collect())
-}
-
-fn is_installed(package: &str) -> bool {
-    let architecture = if ARCH == "aarch64" { "arm64" } else { "amd64" };
-    [format!("{package}.list"), format!("{package}:{architecture}.list")]
-        .iter()
-        .any(|name| Path::new("/var/lib/dpkg/info").join(name).exists())
+    let mut packages = tools::with_dependencies(&[LIBRARY_PACKAGE])?;
+    packages.extend(PACKAGES.iter().copied().map(str::to_owned));
+    Ok(packages)
 }
 
 /// The compiler's libraries lie beside it, and the linker in rustup's toolchain.

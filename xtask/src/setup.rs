@@ -54,6 +54,8 @@ enum Remedy {
     CargoDeny,
     /// From Debian, unpacked into xtask's own folder.
     DockerRegistry,
+    /// From Debian, unpacked into xtask's own folder.
+    Servers,
     /// By the guests' own set-up.
     GuestToolchain,
 }
@@ -100,6 +102,7 @@ fn install(root: &Path, missing: &[Missing]) -> anyhow::Result<()> {
             }
             Remedy::CargoDeny => tools::install_cargo_deny(root)?,
             Remedy::DockerRegistry => tools::unpack_docker_registry()?,
+            Remedy::Servers => tools::unpack_servers()?,
             Remedy::GuestToolchain => guests::setup(root)?,
         }
     }
@@ -173,6 +176,12 @@ fn missing(root: &Path, options: Options) -> anyhow::Result<Vec<Missing>> {
         "docker-registry",
         "the tests of the plugin store push to a real registry and pull from it",
         Remedy::DockerRegistry,
+    );
+    need(
+        tools::has_servers()?,
+        "redis-server, postgres, mariadbd, nats-server, nginx",
+        "the suite `checks` runs the library of checks against them",
+        Remedy::Servers,
     );
     need(
         guests::check(root).is_empty(),

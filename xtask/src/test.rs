@@ -13,7 +13,7 @@ struct Suite {
 }
 
 /// The quick ones come first; `leftovers` counts what is on the machine, so nothing may run beside it.
-const SUITES: [Suite; 6] = [
+const SUITES: [Suite; 7] = [
     Suite {
         name: "lint",
         run: checks::run,
@@ -21,6 +21,10 @@ const SUITES: [Suite; 6] = [
     Suite {
         name: "unit",
         run: unit,
+    },
+    Suite {
+        name: "checks",
+        run: |root| end_to_end(root, "checks"),
     },
     Suite {
         name: "e2e",
@@ -110,14 +114,18 @@ fn unit(root: &Path) -> anyhow::Result<Tally> {
         cargo.args(["--workspace", "--exclude", "probelet-tests"]);
         cargo
     };
+    let guests = tally::run(&mut guests::native_tests(root))?;
     if process::is_root() {
-        return tally::run(&mut workspace());
+        let mut sum = tally::run(&mut workspace())?;
+        sum += guests;
+        return Ok(sum);
     }
     let mut unprivileged = workspace();
     for package in NEED_ROOT {
         unprivileged.args(["--exclude", package]);
     }
     let mut sum = tally::run(&mut unprivileged)?;
+    sum += guests;
     match process::as_root() {
         Ok(prefix) => {
             let mut privileged = cargo_test(root);

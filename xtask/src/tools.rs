@@ -1,6 +1,8 @@
 //! Programs that xtask installs for itself, under `~/.cache/probelet`, where several clones share them.
 
 use std::{
+    collections::BTreeSet,
+    env::consts::ARCH,
     ffi::OsStr,
     fs,
     path::{Path, PathBuf},
@@ -69,6 +71,88 @@ pub(crate) fn unpack_docker_registry() -> anyhow::Result<()> {
 
 fn docker_registry_folder() -> anyhow::Result<PathBuf> {
     Ok(cache()?.join("tools/docker-registry"))
+}
+
+/// What the tests of the checks run: Debian's packages by names without a version. What they depend on comes along.
+const SERVERS: &[&str] = &[
+    "redis-server",
+    "postgresql",
+    "mariadb-server",
+    "nats-server",
+    "nginx-light",
+];
+/// What is left out of what they depend on: the locales take 200 MB, and the tests speak in the locale C.
+const UNWANTED: &[&str] = &["locales-all"];
+/// A program of each of them, of which some have a folder of their own.
+const SERVER_PROGRAMS: &[&str] = &["redis-server", "postgres", "mariadbd", "nats-server", "nginx"];
+
+/// Whether there are all the servers that checks are tested against: installed, or unpacked by [`unpack_servers`].
+pub(crate) fn has_servers() -> anyhow::Result<bool> {
+    let unpacked = servers_folder()?.join("root");
+    Ok(SERVER_PROGRAMS.iter().all(|program| {
+        let is_there = |root: &Path| {
+            let versions = fs::read_dir(root.join("usr/lib/postgresql"))
+                .into_iter()
+                .flatten()
+                .flatten();
+            let folders = versions.map(|version| version.path().join("bin"));
+            let common = ["usr/sbin", "usr/bin"].map(|folder| root.join(folder));
+            folders.chain(common).any(|folder| folder.join(program).exists())
+        };
+        is_there(Path::new("/")) || is_there(&unpacked)
+    }))
+}
+
+/// Gets the servers from Debian. Installed, each would start a service at once and at every boot.
+pub(crate) fn unpack_servers() -> anyhow::Result<()> {
+    if process::find("apt-get").is_none() {
+        bail!(
+            "this is no Debian: install {} by your system's own means, then run this again",
+            SERVER_PROGRAMS.join(", ")
+        );
+    }
+    println!("fetching servers to test checks against: some 100 MB");
+    unpack_packages(&Vec::from_iter(with_dependencies(SERVERS)?), &servers_folder()?, |_| {
+        Ok(())
+    })
+}
+
+fn servers_folder() -> anyhow::Result<PathBuf> {
+    Ok(cache()?.join("tools/servers"))
+}
+
+/// Packages and, of what they depend on, what is not installed.
+pub(crate) fn with_dependencies(packages: &[&str]) -> anyhow::Result<BTreeSet<String>> {
+    let depends = || {
+        let mut command = Command::new("apt-cache");
+        command.args([
+            "depends",
+            "--recurse",
+            "--no-recommends",
+            "--no-suggests",
+            "--no-conflicts",
+            "--no-breaks",
+        ]);
+        process::output(command.args(["--no-replaces", "--no-enhances"]).args(packages))
+    };
+    let listing = match depends() {
+        Ok(listing) => listing,
+        Err(_) => {
+            // A bare machine has no lists of packages yet.
+            apt_update()?;
+            depends()?
+        }
+    };
+    // Packages stand at the beginning of a line, what they depend on is indented; `<name>` is a virtual one.
+    let names = listing.lines().filter(|line| !line.starts_with([' ', '<']));
+    Ok(names.filter(|name| !is_installed(name)).map(str::to_owned).collect())
+}
+
+fn is_installed(package: &str) -> bool {
+    let architecture = if ARCH == "aarch64" { "arm64" } else { "amd64" };
+    [format!("{package}.list"), format!("{package}:{architecture}.list")]
+        .iter()
+        .any(|name| Path::new("/var/lib/dpkg/info").join(name).exists())
 }
 
 /// Downloads Debian's packages and unpacks them into `root` below a folder: all of it beside the place where it is

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::{
     run,
-    server::{Server, command, folder, free_port},
+    server::{Server, command, folder, free_port, unpacked},
     silent_then_gone,
 };
 
@@ -148,6 +148,10 @@ fn mysql_takes_connections_or_not() {
     server
         .args(["--skip-networking=0", "--max-connections=10", "--pid-file"])
         .arg(folder.path().join("pid"));
+    let messages = unpacked().join("usr/share/mysql");
+    if messages.is_dir() {
+        server.arg("--lc-messages-dir").arg(messages);
+    }
     let server = Server::start(server, folder, port, "ready for connections", false);
     let config = json!({ "port": port });
     let fields = run("mysql", &config, &server.address(), &[]).is("healthy", "");

@@ -3,6 +3,7 @@
 //! Each check runs as its author would run it, by `probelet plugin run`: no agent, no pod.
 
 mod cases;
+mod containers;
 mod databases;
 mod server;
 mod web;

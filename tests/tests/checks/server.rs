@@ -36,7 +36,7 @@ pub(crate) fn folder() -> TempDir {
 }
 
 /// Where `cargo xtask setup` unpacks the servers that are not installed.
-fn unpacked() -> PathBuf {
+pub(crate) fn unpacked() -> PathBuf {
     Path::new(&env::var_os("HOME").unwrap_or_default()).join(".cache/probelet/tools/servers/root")
 }
 
