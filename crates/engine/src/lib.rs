@@ -26,6 +26,7 @@ mod engine;
 mod error;
 mod explain;
 mod flavour;
+mod interface;
 mod kept;
 mod limiter;
 mod linker;
