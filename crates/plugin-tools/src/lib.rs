@@ -8,8 +8,11 @@
 
 mod here;
 mod outcome;
+mod player;
 mod request;
+mod test;
 
 pub use here::NoContainer;
 pub use outcome::{document, outcome_name, requirements};
 pub use request::{check_of, limits_of, request};
+pub use test::{run_case, seen};

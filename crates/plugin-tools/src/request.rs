@@ -80,7 +80,7 @@ where
         stats: allow.stats.then(|| Arc::clone(&container) as Arc<dyn ContainerStats>),
         logs: allow.logs.then(|| Arc::clone(&container) as Arc<dyn ContainerLogs>),
         files: (!allow.files.is_empty()).then(|| Arc::clone(&container) as Arc<dyn ContainerFiles>),
-        environment: Vec::new(),
+        ..Grants::default()
     }
 }
 

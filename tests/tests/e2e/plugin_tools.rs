@@ -1,6 +1,6 @@
 //! The author's tools: no agent, no root, real components.
 
-use std::{net::TcpListener, process::Command};
+use std::{fs, net::TcpListener, process::Command};
 
 use probelet_tests::{
     agent::{binary, plugin},
@@ -96,4 +96,75 @@ fn run_has_the_rules_of_a_manifest() {
         limited.stdout.contains("errored") && limited.stdout.contains("fuel"),
         "{limited:#?}"
     );
+}
+
+fn cases(name: &str) -> String {
+    format!("{}/data/cases/{name}", env!("CARGO_MANIFEST_DIR"))
+}
+
+#[test]
+fn cases_are_run_without_a_network_or_a_container() {
+    let text = probelet(&["test", &cases("passing")]).success();
+    assert!(text.ends_with(" passed, 0 failed\n"), "{text}");
+    assert!(text.contains("ok    ") && text.contains(": a black hole ("), "{text}");
+}
+
+#[test]
+fn a_case_that_fails_shows_what_differs_to_people_and_to_scripts() {
+    let failing = cases("failing");
+    let found = probelet(&["test", &failing]);
+    assert_eq!(found.code, Some(1), "{found:#?}");
+    for part in [
+        "expect.outcome: expected degraded, found unhealthy",
+        "host.exec: the command [\"rm\",\"-r\",\"/\"] was asked for, and the case does not list it",
+        "host.exec[0]: the plugin never asked for it",
+        "        - 0 Stream::Stdout three\n        + 0 Stream::Stdout two\n",
+        "expect.limits.fuel: expected at most 1, found ",
+        "0 passed, 4 failed",
+    ] {
+        assert!(found.stdout.contains(part), "{part} in\n{}", found.stdout);
+    }
+    let document = json(&probelet(&["test", &failing, "-o", "json"]).stdout);
+    assert_eq!(document["failed"], 4);
+    assert_eq!(document["cases"][3]["differences"][0]["path"], "config");
+    let junit = probelet(&["test", &failing, "-o", "junit"]);
+    assert_eq!(junit.code, Some(1));
+    assert!(junit.stdout.contains("tests=\"4\" failures=\"4\""), "{junit:#?}");
+}
+
+#[test]
+fn hostile_cases_and_components_do_no_harm() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let write = |text: &str| fs::write(folder.path().join("case.yaml"), text).expect("a case");
+    let run = || probelet(&["test", &folder.path().to_string_lossy()]);
+    run().failure(1, &["there are no case files"]);
+    let bomb = format!("a: &a [x]\n{}", "b: [*a, *a, *a]\n".repeat(100));
+    for (text, parts) in [
+        (
+            "expect: {outcom: healthy}\n",
+            &["case.yaml:1:", "unknown field `outcom`"][..],
+        ),
+        (&bomb, &["case.yaml:"]),
+        (&"[".repeat(100_000), &["case.yaml:"]),
+        ("component: /dev/zero\nexpect: {}\n", &["/dev/zero", "no regular file"]),
+        ("component: builtin:nothing\nexpect: {}\n", &["builtin:nothing"]),
+        ("expect: {}\n", &["names no component", "--component"]),
+    ] {
+        write(text);
+        run().failure(1, parts);
+    }
+    let unruly = component("unruly");
+    for (config, part) in [
+        ("{ do: loop }", "fuel"),
+        ("{ do: allocate, bytes: 1000000000 }", "memory"),
+        ("{ do: hoard_handles }", "handles"),
+        ("{ do: wait_for_ever }", "timed out"),
+        ("{ do: recurse }", "stack"),
+    ] {
+        write(&format!(
+            "component: {unruly}\nconfig: {config}\nlimits: {{fuel: 10M}}\ntimeout: 500ms\nexpect: {{message: {{contains: {part}}}}}\n"
+        ));
+        let found = run();
+        assert_eq!(found.code, Some(0), "{config}: {found:#?}");
+    }
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::{DataFormat, Namespace, PluginInspect, PluginRun};
+use super::{DataFormat, Namespace, PluginInspect, PluginRun, PluginTest};
 
 /// Import, list and remove images; needs no agent
 #[derive(Debug, Args)]
@@ -67,6 +67,7 @@ pub(crate) enum PluginCommand {
     Audit(PluginAudit),
     Inspect(PluginInspect),
     Run(PluginRun),
+    Test(PluginTest),
 }
 
 /// Put a component into the plugin store, where manifests find it by its name; needs no agent

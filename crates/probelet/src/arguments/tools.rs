@@ -1,6 +1,6 @@
 //! The author's tools below `probelet plugin`.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, ValueEnum};
 use probelet_manifest::Role;
@@ -34,6 +34,33 @@ pub(crate) struct PluginRun {
     /// How to print the outcome, if not as text
     #[arg(short, long, value_name = "FORMAT")]
     pub(crate) output: Option<DataFormat>,
+}
+
+/// Run a plugin's test cases, without a network or a container; needs no agent
+///
+/// Ends with 1 if a case has failed.
+#[derive(Debug, Args)]
+pub(crate) struct PluginTest {
+    /// A folder with case files, or one that has them in its folder cases; or a case file
+    #[arg(value_name = "FOLDER")]
+    pub(crate) folder: PathBuf,
+
+    /// The component to test, in place of those that the cases name
+    #[arg(long, value_name = "COMPONENT")]
+    pub(crate) component: Option<String>,
+
+    /// How to print the results, if not as text
+    #[arg(short, long, value_name = "FORMAT")]
+    pub(crate) output: Option<TestFormat>,
+}
+
+/// How results of cases are printed.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum TestFormat {
+    /// One document.
+    Json,
+    /// JUnit's XML, for continuous integration.
+    Junit,
 }
 
 /// What stands beside a component in a manifest, and whom it is run against.

@@ -33,7 +33,12 @@ enum Place<'a> {
 
 /// Loads what a command line names: a file, a reference, or `builtin:NAME`.
 pub(super) async fn load(text: &str, state_dir: &Path) -> anyhow::Result<Loaded> {
-    let engine = engine()?;
+    load_with(&engine()?, text, state_dir).await
+}
+
+/// The same with an engine that there is already.
+pub(super) async fn load_with(engine: &Engine, text: &str, state_dir: &Path) -> anyhow::Result<Loaded> {
+    let engine = engine.clone();
     let place = place(text)?;
     if let Place::Builtin(name) = place {
         let bytes =

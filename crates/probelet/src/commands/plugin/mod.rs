@@ -7,6 +7,7 @@ mod inspect;
 mod outcome;
 mod run;
 mod store;
+mod test;
 
 use std::{path::Path, process::ExitCode};
 
@@ -22,6 +23,7 @@ pub(crate) async fn run(command: arguments::Plugin, state_dir: &Path, client: &C
         PluginCommand::Remove(command) => store::remove(&command, state_dir),
         PluginCommand::Audit(command) => audit::run(&command, client).await,
         PluginCommand::Inspect(command) => inspect::run(&command, state_dir).await,
+        PluginCommand::Test(command) => return test::run(&command, state_dir).await,
         PluginCommand::Run(command) => return run::run(&command, state_dir).await,
     }
     .map(|()| ExitCode::SUCCESS)
