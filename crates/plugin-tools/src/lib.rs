@@ -6,12 +6,14 @@
 //!
 //! It does not do: finding components, printing, anything with an agent.
 
+mod bench;
 mod here;
 mod outcome;
 mod player;
 mod request;
 mod test;
 
+pub use bench::{Bench, PERCENTILES};
 pub use here::NoContainer;
 pub use outcome::{document, outcome_name, requirements};
 pub use request::{check_of, limits_of, request};

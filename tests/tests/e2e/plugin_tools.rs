@@ -159,7 +159,7 @@ fn hostile_cases_and_components_do_no_harm() {
         ("{ do: allocate, bytes: 1000000000 }", "memory"),
         ("{ do: hoard_handles }", "handles"),
         ("{ do: wait_for_ever }", "timed out"),
-        ("{ do: recurse }", "stack"),
+        ("{ do: recurse }", "trapped"),
     ] {
         write(&format!(
             "component: {unruly}\nconfig: {config}\nlimits: {{fuel: 10M}}\ntimeout: 500ms\nexpect: {{message: {{contains: {part}}}}}\n"
@@ -167,4 +167,34 @@ fn hostile_cases_and_components_do_no_harm() {
         let found = run();
         assert_eq!(found.code, Some(0), "{config}: {found:#?}");
     }
+}
+
+#[test]
+fn bench_suggests_limits_that_the_component_keeps_to() {
+    let unruly = component("unruly");
+    let bench = |config: &str, more: &[&str]| {
+        let arguments = ["bench", &unruly, "--config", config, "--runs", "20", "-o", "json"];
+        probelet(&[&arguments, more].concat())
+    };
+    let found = json(&bench("{ do: allocate, bytes: 3000000 }", &[]).success());
+    assert_eq!(
+        (&found["runs"], &found["outcomes"]["healthy"]),
+        (&json!(20), &json!(20))
+    );
+    for quantity in ["wallMicroseconds", "fuel", "memoryBytes"] {
+        let numbers = ["min", "p50", "p99", "max"].map(|name| found[quantity][name].as_u64().expect("a number"));
+        assert!(numbers[0] > 0 && numbers.is_sorted(), "{found}");
+    }
+    let limits = found["limits"].to_string();
+    let run = [
+        "run",
+        &unruly,
+        "--config",
+        "{ do: allocate, bytes: 3000000 }",
+        "--limits",
+        &limits,
+    ];
+    probelet(&run).success();
+    let limited = bench("{ do: loop }", &["--limits", "{fuel: 1M}"]);
+    assert!(limited.stderr.contains("come up to its limits"), "{limited:#?}");
 }

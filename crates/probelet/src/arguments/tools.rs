@@ -63,6 +63,25 @@ pub(crate) enum TestFormat {
     Junit,
 }
 
+/// Run a component many times, and tell what it took and which limits would do; needs no agent
+#[derive(Debug, Args)]
+pub(crate) struct PluginBench {
+    /// A file, a reference such as redis-ping:1, or builtin:NAME
+    #[arg(value_name = "COMPONENT")]
+    pub(crate) component: String,
+
+    /// How often, one run after the other
+    #[arg(long, value_name = "NUMBER", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) runs: u32,
+
+    #[command(flatten)]
+    pub(crate) handler: HandlerArguments,
+
+    /// How to print the result, if not as text
+    #[arg(short, long, value_name = "FORMAT")]
+    pub(crate) output: Option<DataFormat>,
+}
+
 /// What stands beside a component in a manifest, and whom it is run against.
 #[derive(Debug, Args)]
 pub(crate) struct HandlerArguments {

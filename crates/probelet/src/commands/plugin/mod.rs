@@ -1,6 +1,7 @@
 //! `probelet plugin`.
 
 mod audit;
+mod bench;
 mod component;
 mod handler;
 mod inspect;
@@ -23,6 +24,7 @@ pub(crate) async fn run(command: arguments::Plugin, state_dir: &Path, client: &C
         PluginCommand::Remove(command) => store::remove(&command, state_dir),
         PluginCommand::Audit(command) => audit::run(&command, client).await,
         PluginCommand::Inspect(command) => inspect::run(&command, state_dir).await,
+        PluginCommand::Bench(command) => bench::run(&command, state_dir).await,
         PluginCommand::Test(command) => return test::run(&command, state_dir).await,
         PluginCommand::Run(command) => return run::run(&command, state_dir).await,
     }
