@@ -5,8 +5,8 @@ use probelet_lifecycle::journal::Journal;
 use probelet_node::{
     Node,
     handle::{
-        Changes, Collection, ConditionUpdate, Created, DeleteOptions, Document, ExecOptions, ExecSession, Listing,
-        LogOptions, LogStream, PodKey, RequestError, RunRecord, WatchError,
+        Changes, CheckUsage, Collection, ConditionUpdate, Created, DeleteOptions, Document, ExecOptions, ExecSession,
+        Listing, LogOptions, LogStream, PodKey, RequestError, RunRecord, WatchError,
     },
 };
 use serde_json::Value;
@@ -37,6 +37,9 @@ pub trait Agent: Send + Sync + 'static {
 
     /// The recorded runs of a pod's probes and hooks, oldest first.
     fn history(&self, key: &PodKey) -> Result<Vec<RunRecord>, RequestError>;
+
+    /// What the runs of a pod's probes and hooks have taken since the agent's start.
+    fn usage(&self, key: &PodKey) -> Result<Vec<CheckUsage>, RequestError>;
 
     /// What a pod's machine was told, as far back as it is recorded.
     fn journal(&self, key: &PodKey) -> Result<Journal, RequestError>;
@@ -85,6 +88,10 @@ impl Agent for Node {
 
     fn history(&self, key: &PodKey) -> Result<Vec<RunRecord>, RequestError> {
         Node::history(self, key)
+    }
+
+    fn usage(&self, key: &PodKey) -> Result<Vec<CheckUsage>, RequestError> {
+        Node::usage(self, key)
     }
 
     fn journal(&self, key: &PodKey) -> Result<Journal, RequestError> {

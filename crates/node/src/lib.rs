@@ -41,8 +41,8 @@ use std::{sync::Arc, time::Duration};
 
 pub use config::{NodeConfig, NodeError};
 use handle::{
-    Changes, Collection, ConditionUpdate, Created, DeleteOptions, Document, ExecOptions, ExecSession, Listing,
-    LogOptions, LogStream, PodKey, RequestError, RunRecord, WatchError,
+    Changes, CheckUsage, Collection, ConditionUpdate, Created, DeleteOptions, Document, ExecOptions, ExecSession,
+    Listing, LogOptions, LogStream, PodKey, RequestError, RunRecord, WatchError,
 };
 pub use hold::{BUDGET_WINDOW, set_hold};
 use inner::Inner;
@@ -162,6 +162,15 @@ impl Node {
     /// [`RequestError::NotFound`].
     pub fn history(&self, key: &PodKey) -> Result<Vec<RunRecord>, RequestError> {
         Ok(self.entry(key)?.runs())
+    }
+
+    /// What the runs of a pod's probes and hooks have taken since the agent's start.
+    ///
+    /// # Errors
+    ///
+    /// [`RequestError::NotFound`].
+    pub fn usage(&self, key: &PodKey) -> Result<Vec<CheckUsage>, RequestError> {
+        Ok(self.entry(key)?.usage())
     }
 
     /// What a pod's machine was told, as far back as it is recorded.

@@ -29,7 +29,7 @@ use crate::{
     check::{self, CheckResult},
     clock,
     components::Components,
-    handle::{Collection, ConditionUpdate, Document, PodKey, RunRecord},
+    handle::{CheckUsage, Collection, ConditionUpdate, Document, PodKey, RunRecord},
     history::History,
     inner::Inner,
     journal::JournalFile,
@@ -139,6 +139,11 @@ impl PodEntry {
     /// The recorded runs, oldest first.
     pub(crate) fn runs(&self) -> Vec<RunRecord> {
         self.history.lock().unwrap_or_else(PoisonError::into_inner).runs()
+    }
+
+    /// What the runs of its checks took.
+    pub(crate) fn usage(&self) -> Vec<CheckUsage> {
+        self.history.lock().unwrap_or_else(PoisonError::into_inner).usage()
     }
 
     /// Adds what is known of the pod's checks.
