@@ -4,7 +4,10 @@ use std::{path::Path, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Digest, Entry, Reference, Registry, ResolveError, Store, StoreError, Version};
+use crate::{
+    Digest, Entry, Progress, Pushed, Reference, Registry, RegistryError, ResolveError, Store, StoreError, Version,
+    silent,
+};
 
 /// Where a component came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,6 +72,19 @@ impl Resolver {
     ///
     /// [`ResolveError::NotFound`] if it is not here and names no registry; else what the store or the registry says.
     pub async fn resolve(&self, reference: &Reference) -> Result<Resolved, ResolveError> {
+        self.resolve_watched(reference, &silent).await
+    }
+
+    /// [`resolve`](Self::resolve)s, and tells of a download as it goes on.
+    ///
+    /// # Errors
+    ///
+    /// As [`resolve`](Self::resolve).
+    pub async fn resolve_watched(
+        &self,
+        reference: &Reference,
+        progress: &Progress<'_>,
+    ) -> Result<Resolved, ResolveError> {
         if let Some(resolved) = self.resolve_here(reference).await? {
             return Ok(resolved);
         }
@@ -85,7 +101,7 @@ impl Resolver {
         let located = self.registry.locate(reference).await?;
         let digest = located.digest;
         if !self.with_store(move |store| store.touch(&digest)).await? {
-            let bytes = self.registry.fetch(reference, &located).await?;
+            let bytes = self.registry.fetch(reference, &located, progress).await?;
             self.with_store(move |store| store.keep(&bytes)).await?;
         }
         let pinned = reference.pinned(located.manifest_digest);
@@ -97,6 +113,31 @@ impl Resolver {
             size: located.size,
             origin: Origin::Registry,
         })
+    }
+
+    /// [`Registry::push`]es, and spares the registry what it has in another repository from which the component was pulled.
+    ///
+    /// # Errors
+    ///
+    /// As [`Registry::push`], and what the store says.
+    pub async fn push(
+        &self,
+        reference: &Reference,
+        bytes: Vec<u8>,
+        progress: &Progress<'_>,
+    ) -> Result<Pushed, ResolveError> {
+        let (digest, target) = (Digest::of(&bytes), reference.clone());
+        let names = self.with_store(Store::list).await?;
+        let elsewhere = names.iter().find(|entry| {
+            let name = &entry.reference;
+            entry.digest == digest
+                && entry.manifest_digest.is_some()
+                && name.is_same_registry(&target)
+                && !name.is_same_repository(&target)
+        });
+        let mount_from = elsewhere.map(|entry| entry.reference.repository());
+        let pushed = self.registry.push(reference, bytes, mount_from, progress).await;
+        pushed.map_err(|error: RegistryError| error.into())
     }
 
     /// Puts the component in a file into the store, without a name.
@@ -149,7 +190,7 @@ impl Resolver {
     }
 
     /// The store's calls block: they run beside the runtime's threads.
-    async fn with_store<T: Send + 'static>(
+    pub(crate) async fn with_store<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Store) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {

@@ -22,7 +22,7 @@ pub(super) fn import(command: &PluginImport, state_dir: &Path) -> anyhow::Result
         None => default_name(&command.file)?,
     };
     let reference: Reference = name.parse()?;
-    let digest = open(state_dir)?.import_file(&reference, &command.file)?;
+    let digest = open(state_dir)?.import_file(&reference, &command.file)?.digest;
     match command.output {
         Some(format) => print_document(&json!({"reference": reference, "digest": digest}), format),
         None => Ok(print(&format!("plugin {reference} imported ({digest})\n"))?),
