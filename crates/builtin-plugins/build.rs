@@ -1,25 +1,40 @@
-//! Finds the built components and hands their paths to the crate, which embeds them.
+//! Finds the built components and makes the table of them that the crate embeds.
 
-use std::{env, path::PathBuf};
+use std::{env, error::Error, fmt::Write, fs, path::PathBuf};
 
-const GUESTS: &[&str] = &["exec", "http", "tcp", "sleep"];
+/// The components, by name: those that stand for Kubernetes' handlers, then the library's.
+const GUESTS: &[&str] = &[
+    "exec",
+    "http",
+    "tcp",
+    "sleep",
+    "disk-space",
+    "drain",
+    "drain-connections",
+    "file-freshness",
+    "http-assert",
+    "log-pattern",
+    "memory-trend",
+    "notify",
+    "postgres",
+    "redis",
+    "stuck-counter",
+    "tcp-expect",
+    "warm-up",
+];
 
-fn main() {
+fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-env-changed=PROBELET_GUESTS");
-    let manifest_dir = env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets CARGO_MANIFEST_DIR");
     let folder = match env::var_os("PROBELET_GUESTS") {
         Some(folder) => PathBuf::from(folder),
-        None => PathBuf::from(manifest_dir).join("../../target/guests"),
+        None => PathBuf::from(env::var("CARGO_MANIFEST_DIR")?).join("../../target/guests"),
     };
+    let mut table = String::from("&[\n");
     for name in GUESTS {
         let path = folder.join(format!("{name}.wasm"));
         println!("cargo::rerun-if-changed={}", path.display());
         match path.canonicalize() {
-            Ok(path) => println!(
-                "cargo::rustc-env=PROBELET_GUEST_{}={}",
-                name.to_uppercase(),
-                path.display()
-            ),
+            Ok(path) => writeln!(table, "    ({name:?}, include_bytes!({path:?})),")?,
             Err(error) => println!(
                 "cargo::error=the built-in component {} is missing ({error}): `cargo xtask build` makes it, as would \
                  PROBELET_GUESTS=FOLDER with components that were built elsewhere",
@@ -27,4 +42,7 @@ fn main() {
             ),
         }
     }
+    table.push(']');
+    fs::write(PathBuf::from(env::var("OUT_DIR")?).join("components.rs"), table)?;
+    Ok(())
 }

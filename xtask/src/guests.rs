@@ -1,8 +1,8 @@
 //! The built-in components, and those that tests are driven with, built from source.
 //!
-//! Those of tests are built for wasm32-wasip2, as anybody's plugins are. The built-in ones are built for
-//! wasm32-unknown-unknown and made components by the same linker: without WASI's C library they have a third fewer parts
-//! to start for each run (`docs/adr/0012-whole-exchanges-for-built-in-checks.md`).
+//! The library's checks and those of tests are built for wasm32-wasip2, as anybody's plugins are. Those that stand for
+//! Kubernetes' handlers are built for wasm32-unknown-unknown and made components by the same linker: without WASI's C
+//! library a run starts fewer parts of them (`docs/adr/0012-whole-exchanges-for-built-in-checks.md`).
 //!
 //! Two toolchains can do it: rustup's own target where it is installed or can be added, else Debian's packages of a
 //! Rust for the web, unpacked into `~/.cache/probelet` and never installed, since they conflict with rustup. They bring
@@ -25,18 +25,31 @@ use crate::{process, tools};
 
 /// The target of everybody's plugins.
 const TARGET: &str = "wasm32-wasip2";
-/// The target of the built-in components.
-const BUILTIN_TARGET: &str = "wasm32-unknown-unknown";
+/// The target of the components that stand for Kubernetes' handlers.
+const HANDLER_TARGET: &str = "wasm32-unknown-unknown";
 /// What makes components of them: rustc has it for the other target, and knows it by its name.
 const COMPONENT_LINKER: &str = "wasm-component-ld";
 /// A memory that grows is made accessible page by page, which interrupts every processor: so it begins with what a check
 /// allocates. A stack of this size is what the deepest of them takes, several times; the less there is, the less is
 /// searched for what a run has written.
-const BUILTIN_MEMORY: &str = "-Clink-arg=-zstack-size=131072 -Clink-arg=--initial-heap=131072";
-/// The built-in components: each the file of its name, below `target/guests`.
-const BUILTIN: &[&str] = &["exec", "http", "tcp", "sleep"];
+const HANDLER_MEMORY: &str = "-Clink-arg=-zstack-size=131072 -Clink-arg=--initial-heap=131072";
+/// The components that stand for Kubernetes' handlers: each the file of its name, below `target/guests`.
+const HANDLERS: &[&str] = &["exec", "http", "tcp", "sleep"];
 /// The other guests and what becomes of them: below `target/guests`.
 const GUESTS: &[(&str, &str)] = &[
+    ("redis", "redis.wasm"),
+    ("http_assert", "http-assert.wasm"),
+    ("tcp_expect", "tcp-expect.wasm"),
+    ("postgres", "postgres.wasm"),
+    ("file_freshness", "file-freshness.wasm"),
+    ("log_pattern", "log-pattern.wasm"),
+    ("memory_trend", "memory-trend.wasm"),
+    ("stuck_counter", "stuck-counter.wasm"),
+    ("disk_space", "disk-space.wasm"),
+    ("drain", "drain.wasm"),
+    ("drain_connections", "drain-connections.wasm"),
+    ("warm_up", "warm-up.wasm"),
+    ("notify", "notify.wasm"),
     ("curious", "tests/curious.wasm"),
     ("hostile", "tests/hostile.wasm"),
     ("unruly", "tests/unruly.wasm"),
@@ -66,7 +79,7 @@ enum Toolchain {
 pub(crate) fn check(root: &Path) -> Vec<String> {
     match find(root) {
         Ok(Some(_)) => Vec::new(),
-        Ok(None) => vec![format!("a Rust toolchain for {TARGET} and {BUILTIN_TARGET}")],
+        Ok(None) => vec![format!("a Rust toolchain for {TARGET} and {HANDLER_TARGET}")],
         Err(error) => vec![format!("{error:#}")],
     }
 }
@@ -78,7 +91,7 @@ pub(crate) fn setup(root: &Path) -> anyhow::Result<()> {
     }
     if process::find("apt-get").is_none() {
         bail!(
-            "no toolchain for {TARGET}: `rustup target add {TARGET} {BUILTIN_TARGET}` failed, and the other way takes Debian's packages; \
+            "no toolchain for {TARGET}: `rustup target add {TARGET} {HANDLER_TARGET}` failed, and the other way takes Debian's packages; \
              see that rustup can reach the internet and run this again"
         );
     }
@@ -95,17 +108,17 @@ pub(crate) fn run(root: &Path) -> anyhow::Result<()> {
         }
     };
     let (build, guests) = (root.join("target/guest-build"), root.join("target/guests"));
-    let mut builtin = cargo_build(root, &build, &toolchain, BUILTIN_TARGET)?;
+    let mut handlers = cargo_build(root, &build, &toolchain, HANDLER_TARGET)?;
     let mut others = cargo_build(root, &build, &toolchain, TARGET)?;
     others.arg("--workspace");
-    for name in BUILTIN {
-        builtin.args(["--package", &package(name)]);
+    for name in HANDLERS {
+        handlers.args(["--package", &package(name)]);
         others.args(["--exclude", &package(name)]);
     }
-    process::run(&mut builtin)?;
+    process::run(&mut handlers)?;
     process::run(&mut others)?;
-    for name in BUILTIN {
-        let built = build.join(format!("{BUILTIN_TARGET}/release/{name}.wasm"));
+    for name in HANDLERS {
+        let built = build.join(format!("{HANDLER_TARGET}/release/{name}.wasm"));
         copy_if_different(&built, &guests.join(format!("{name}.wasm")))?;
     }
     for (name, file) in GUESTS {
@@ -115,8 +128,8 @@ pub(crate) fn run(root: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn package(builtin: &str) -> String {
-    format!("probelet-guest-{builtin}")
+fn package(handler: &str) -> String {
+    format!("probelet-guest-{handler}")
 }
 
 fn cargo_build(root: &Path, build: &Path, toolchain: &Toolchain, target: &str) -> anyhow::Result<Command> {
@@ -135,7 +148,7 @@ fn cargo_build(root: &Path, build: &Path, toolchain: &Toolchain, target: &str) -
         )
         .env(
             "CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS",
-            format!("-Clinker={COMPONENT_LINKER} {BUILTIN_MEMORY}"),
+            format!("-Clinker={COMPONENT_LINKER} {HANDLER_MEMORY}"),
         );
     if let Toolchain::Debian(folder) = toolchain {
         let flags = format!("-Lnative={}", folder.join("root/usr/lib/wasm32-wasi").display());
@@ -159,7 +172,7 @@ fn path_with(folders: &[PathBuf]) -> anyhow::Result<std::ffi::OsString> {
 fn find(root: &Path) -> anyhow::Result<Option<Toolchain>> {
     let rustlib = rustlib(root)?;
     if !is_debian_wanted()
-        && [TARGET, BUILTIN_TARGET]
+        && [TARGET, HANDLER_TARGET]
             .iter()
             .all(|target| rustlib.join(target).is_dir())
     {
@@ -188,9 +201,9 @@ fn add_targets(root: &Path) -> anyhow::Result<bool> {
     if process::find("rustup").is_none() {
         return Ok(false);
     }
-    println!("$ rustup target add {TARGET} {BUILTIN_TARGET}");
+    println!("$ rustup target add {TARGET} {HANDLER_TARGET}");
     let mut rustup = Command::new("rustup")
-        .args(["target", "add", TARGET, BUILTIN_TARGET])
+        .args(["target", "add", TARGET, HANDLER_TARGET])
         .current_dir(root)
         .stdin(Stdio::null())
         .spawn()

@@ -12,13 +12,16 @@ use probelet_plugin_store::{Digest, Reference, Registry, RegistryConfig, Resolve
 
 use crate::{config::NodeError, start::blocking};
 
-/// The components that come with probelet.
+/// The components that stand for Kubernetes' handlers. They are ready before the first pod; those of the library become so
+/// when a pod names them.
 const BUILTIN: [&str; 4] = ["exec", "http", "tcp", "sleep"];
 
 /// All components.
 pub(crate) struct Plugins {
     pub(crate) engine: Engine,
     builtin: HashMap<&'static str, Plugin>,
+    /// Those of the library that some pod has named. There are few, so none is let go of.
+    library: Mutex<HashMap<String, Plugin>>,
     resolver: Resolver,
     /// Those of users that some pod runs.
     loaded: Mutex<HashMap<String, Plugin>>,
@@ -45,6 +48,7 @@ impl Plugins {
         Ok(Self {
             engine,
             builtin,
+            library: Mutex::default(),
             resolver,
             loaded: Mutex::default(),
         })
@@ -60,7 +64,7 @@ impl Plugins {
     /// Finds the component that a manifest names, as it is now, and makes it ready to run. The error says what to do.
     pub(crate) async fn resolve(&self, reference: &ComponentReference) -> Result<Plugin, String> {
         let resolved = match reference {
-            ComponentReference::Builtin(name) => return self.named(name),
+            ComponentReference::Builtin(name) => return self.named(name).await,
             ComponentReference::Path(path) if path.is_relative() => {
                 return Err(format!(
                     "{} is relative, and the agent does not know to what; write an absolute path, or use `probelet \
@@ -81,7 +85,7 @@ impl Plugins {
     /// Makes a component ready to run that was found earlier.
     pub(crate) async fn pinned(&self, reference: &ComponentReference, digest: &str) -> Result<Plugin, String> {
         if let ComponentReference::Builtin(name) = reference {
-            return self.named(name);
+            return self.named(name).await;
         }
         let digest = digest
             .parse()
@@ -105,14 +109,22 @@ impl Plugins {
         Ok(plugin)
     }
 
-    fn named(&self, name: &str) -> Result<Plugin, String> {
-        let plugin = self.builtin.get(name).cloned();
-        plugin.ok_or_else(|| {
-            format!(
+    async fn named(&self, name: &str) -> Result<Plugin, String> {
+        let known = self.builtin.get(name).cloned();
+        if let Some(plugin) = known.or_else(|| locked(&self.library).get(name).cloned()) {
+            return Ok(plugin);
+        }
+        let Some(bytes) = probelet_builtin_plugins::builtin(name) else {
+            let names: Vec<&str> = probelet_builtin_plugins::names().collect();
+            return Err(format!(
                 "there is no built-in component `{name}`; there are {}",
-                BUILTIN.join(", ")
-            )
-        })
+                names.join(", ")
+            ));
+        };
+        let plugin = self.engine.load_builtin(name, bytes).await;
+        let plugin = plugin.map_err(|error| error.to_string())?;
+        locked(&self.library).insert(name.to_owned(), plugin.clone());
+        Ok(plugin)
     }
 
     /// Lets go of what no pod runs any more, in memory and in the store.
@@ -126,6 +138,10 @@ impl Plugins {
     }
 
     fn loaded(&self) -> MutexGuard<'_, HashMap<String, Plugin>> {
-        self.loaded.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.loaded)
     }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

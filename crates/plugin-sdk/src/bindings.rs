@@ -14,7 +14,8 @@ pub mod probe {
         world: "probe-plugin",
         pub_export_macro: true,
         export_macro_name: "export_probe",
-        default_bindings_module: "probelet_plugin_sdk::bindings::probe",
+        default_bindings_module: "probelet_plugin::bindings::probe",
+        additional_derives: [PartialEq],
     });
 }
 
@@ -24,7 +25,7 @@ pub mod hook {
         world: "hook-plugin",
         pub_export_macro: true,
         export_macro_name: "export_hook",
-        default_bindings_module: "probelet_plugin_sdk::bindings::hook",
+        default_bindings_module: "probelet_plugin::bindings::hook",
         with: {
             "probelet:plugin/context@0.1.0": super::probe::probelet::plugin::context,
             "probelet:plugin/state@0.1.0": super::probe::probelet::plugin::state,
@@ -42,7 +43,7 @@ pub mod describe {
         world: "described-plugin",
         pub_export_macro: true,
         export_macro_name: "export_description",
-        default_bindings_module: "probelet_plugin_sdk::bindings::describe",
+        default_bindings_module: "probelet_plugin::bindings::describe",
     });
 }
 
@@ -53,7 +54,7 @@ pub mod async_probe {
         world: "async-probe-plugin",
         pub_export_macro: true,
         export_macro_name: "export_async_probe",
-        default_bindings_module: "probelet_plugin_sdk::bindings::async_probe",
+        default_bindings_module: "probelet_plugin::bindings::async_probe",
         with: {
             "probelet:plugin/types@0.1.0": super::probe::probelet::plugin::types,
             "probelet:plugin/context@0.1.0": super::probe::probelet::plugin::context,
@@ -73,7 +74,7 @@ pub mod async_hook {
         world: "async-hook-plugin",
         pub_export_macro: true,
         export_macro_name: "export_async_hook",
-        default_bindings_module: "probelet_plugin_sdk::bindings::async_hook",
+        default_bindings_module: "probelet_plugin::bindings::async_hook",
         with: {
             "probelet:plugin/context@0.1.0": super::probe::probelet::plugin::context,
             "probelet:plugin/state@0.1.0": super::probe::probelet::plugin::state,

@@ -1,6 +1,6 @@
 //! The handler `exec`: runs a command in the container; the exit code decides (A2.29 to A2.34, B1.5).
 
-use probelet_plugin_sdk::{
+use probelet_plugin::{
     Hook, Probe, Verdict, config,
     container_exec::{self, Error, Output},
     export_hook, export_probe, timeout_text,

@@ -1,6 +1,6 @@
 //! One request and its response, with Go's words for what goes wrong (A2.17, A2.18).
 
-use probelet_plugin_sdk::exchange::{self, Failure, Request, Response};
+use probelet_plugin::exchange::{self, Failure, Request, Response};
 
 use crate::{headers::RequestHeaders, url::Url};
 

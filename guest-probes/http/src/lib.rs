@@ -11,7 +11,7 @@ mod url;
 
 use exchange::{ExchangeError, MAX_BODY};
 use headers::RequestHeaders;
-use probelet_plugin_sdk::{Hook, Probe, Verdict, config, exchange::Response, export_hook, export_probe};
+use probelet_plugin::{Hook, Probe, Verdict, config, exchange::Response, export_hook, export_probe};
 use serde::Deserialize;
 use url::Url;
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use probelet_plugin_sdk::{Hook, config, export_hook, sleep};
+use probelet_plugin::{Hook, config, export_hook, sleep};
 use serde::Deserialize;
 
 #[derive(Deserialize)]

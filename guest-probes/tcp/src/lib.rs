@@ -4,7 +4,7 @@
 
 use std::net::IpAddr;
 
-use probelet_plugin_sdk::{
+use probelet_plugin::{
     Hook, Probe, Verdict, config,
     exchange::{Failure, connect},
     export_hook, export_probe,

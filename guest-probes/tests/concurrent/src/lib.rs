@@ -21,7 +21,7 @@ use bindings::{
     wit_future,
 };
 use futures::future::join_all;
-use probelet_plugin_sdk::{AsyncHook, AsyncProbe, Verdict, config, export_async_hook, export_async_probe, state};
+use probelet_plugin::{AsyncHook, AsyncProbe, Verdict, config, export_async_hook, export_async_probe, state};
 use serde::Deserialize;
 
 const MILLISECOND: u64 = 1_000_000;

@@ -1,7 +1,7 @@
 //! A plugin that uses everything that the contract offers, as its configuration says: the engine's tests are driven with
 //! it, and its first build is kept to prove that later hosts still run it.
 
-use probelet_plugin_sdk::{
+use probelet_plugin::{
     Describe, Hook, Probe, Verdict, config, container_exec, container_files, container_logs, container_stats, context,
     export_description, export_hook, export_probe, state,
 };

@@ -2,7 +2,7 @@
 
 use std::io::{Write, stderr, stdout};
 
-use probelet_plugin_sdk::{
+use probelet_plugin::{
     Verdict, state,
     wasip2::{
         clocks::monotonic_clock,

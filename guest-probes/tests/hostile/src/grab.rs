@@ -2,7 +2,7 @@
 
 use std::io::Read;
 
-use probelet_plugin_sdk::{
+use probelet_plugin::{
     Verdict, container_exec, container_files, container_logs, container_stats,
     wasip2::{
         cli::{environment, stdin::get_stdin, terminal_stdin::get_terminal_stdin},

@@ -8,7 +8,7 @@ mod grab;
 mod network;
 mod stall;
 
-use probelet_plugin_sdk::{Probe, Verdict, config, export_probe};
+use probelet_plugin::{Probe, Verdict, config, export_probe};
 use serde::Deserialize;
 
 /// What to do.

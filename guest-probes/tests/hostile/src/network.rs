@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use probelet_plugin_sdk::{
+use probelet_plugin::{
     Verdict,
     wasip2::{
         http::{

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use probelet_plugin_sdk::{
+use probelet_plugin::{
     Verdict, time_left,
     wasip2::{
         cli::stdout::get_stdout,

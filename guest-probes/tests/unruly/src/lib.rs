@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use probelet_plugin_sdk::{
+use probelet_plugin::{
     Describe, Hook, Probe, Verdict, config, context, export_description, export_hook, export_probe, go_duration, sleep,
     time_left, timeout_text, wasip2,
 };

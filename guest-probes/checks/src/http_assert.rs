@@ -1,0 +1,310 @@
+//! An HTTP server, and what its answer has to be: status, headers, text, and values in JSON.
+
+use std::{collections::BTreeMap, time::Instant};
+
+use probelet_plugin::{
+    Failure, Verdict,
+    http::{Request, Response},
+    net::{Endpoint, Port},
+    serde::Deserialize,
+    serde_json::Value,
+};
+
+use crate::text::{pattern, quote};
+
+/// No more of a body is read: what is asserted stands in documents, not in downloads.
+const MAX_BODY: usize = 1 << 20;
+
+/// What is asked for, and what has to come back.
+#[probelet_plugin::config]
+pub struct Config {
+    /// An address or a name; the pod's own address unless it is given.
+    pub host: Option<String>,
+    /// A port's number or name; 80 or 443 unless it is given.
+    pub port: Option<Port>,
+    /// `HTTP` or `HTTPS`. Certificates are checked.
+    #[serde(default)]
+    pub scheme: Scheme,
+    /// Path and query.
+    #[serde(default = "root")]
+    pub path: String,
+    /// The method.
+    #[serde(default = "get")]
+    pub method: String,
+    /// The request's headers.
+    #[serde(default)]
+    pub headers: BTreeMap<String, String>,
+    /// The request's body.
+    #[serde(default)]
+    pub body: String,
+    /// The statuses that are good, such as `200` or `"200-299"`; all from 200 to 399 unless some are given.
+    #[serde(default)]
+    pub status: Vec<Status>,
+    /// Headers that the answer has to have, and a text that has to be in each.
+    #[serde(default)]
+    pub expect_headers: BTreeMap<String, String>,
+    /// Texts that have to be in the body.
+    #[serde(default)]
+    pub contains: Vec<String>,
+    /// A regular expression that the body has to match somewhere.
+    pub matches: Option<String>,
+    /// Values that the body has to have, which is JSON then.
+    #[serde(default)]
+    pub json: Vec<Assertion>,
+    /// An answer that takes longer is degraded, in milliseconds.
+    pub slow_milliseconds: Option<u64>,
+}
+
+/// How the server is spoken to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, probelet_plugin::schemars::JsonSchema)]
+#[serde(crate = "probelet_plugin::serde", rename_all = "UPPERCASE")]
+#[schemars(crate = "probelet_plugin::schemars")]
+pub enum Scheme {
+    /// Without TLS.
+    #[default]
+    Http,
+    /// With TLS.
+    Https,
+}
+
+/// Statuses that are good.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, probelet_plugin::schemars::JsonSchema)]
+#[serde(crate = "probelet_plugin::serde", untagged)]
+#[schemars(crate = "probelet_plugin::schemars")]
+pub enum Status {
+    /// One.
+    One(u16),
+    /// All of a range, its ends included: `200-299`.
+    Range(String),
+}
+
+/// A value in JSON and what it has to be.
+#[probelet_plugin::config]
+#[derive(Debug)]
+pub struct Assertion {
+    /// Where it stands, as a JSON pointer: `/checks/0/status`.
+    pub pointer: String,
+    /// What it has to be equal to.
+    pub equals: Option<Value>,
+    /// A number that it must not be below.
+    pub at_least: Option<f64>,
+    /// A number that it must not be above.
+    pub at_most: Option<f64>,
+}
+
+fn root() -> String {
+    "/".to_owned()
+}
+
+fn get() -> String {
+    "GET".to_owned()
+}
+
+/// Checks the server once.
+pub fn check(config: &Config) -> Result<Verdict, Failure> {
+    let begin = Instant::now();
+    let response = request(config)?.send(MAX_BODY)?;
+    let milliseconds = u64::try_from(begin.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let verdict = match judge(config, &response)? {
+        Some(message) => Verdict::unhealthy(message),
+        None => match config.slow_milliseconds.filter(|slow| milliseconds > *slow) {
+            Some(slow) => Verdict::degraded(format!("the answer took {milliseconds}ms, more than {slow}ms")),
+            None => Verdict::healthy(),
+        },
+    };
+    Ok(verdict
+        .with("status", u32::from(response.status))
+        .with("milliseconds", milliseconds))
+}
+
+fn request(config: &Config) -> Result<Request, Failure> {
+    let (scheme, default) = match config.scheme {
+        Scheme::Http => ("http", 80),
+        Scheme::Https => ("https", 443),
+    };
+    let endpoint = Endpoint::new(config.host.as_deref(), config.port.as_ref(), default)?;
+    let slash = if config.path.starts_with('/') { "" } else { "/" };
+    let url = format!("{scheme}://{}{slash}{}", endpoint.authority(), config.path);
+    let mut request = Request::new(&config.method, url).body(config.body.as_bytes());
+    for (name, value) in &config.headers {
+        request = request.header(name, value);
+    }
+    Ok(request)
+}
+
+/// What is wrong with a response, if anything is.
+fn judge(config: &Config, response: &Response) -> Result<Option<String>, Failure> {
+    if !is_good(&config.status, response.status)? {
+        return Ok(Some(format!(
+            "the status is {}: {}",
+            response.status,
+            quote(&response.text())
+        )));
+    }
+    for (name, wanted) in &config.expect_headers {
+        match response.header(name) {
+            None => return Ok(Some(format!("there is no header `{name}`"))),
+            Some(value) if !value.contains(wanted) => {
+                return Ok(Some(format!(
+                    "the header `{name}` is `{}`, without `{wanted}`",
+                    quote(value)
+                )));
+            }
+            Some(_) => {}
+        }
+    }
+    let text = response.text();
+    if let Some(missing) = config.contains.iter().find(|wanted| !text.contains(*wanted)) {
+        return Ok(Some(format!("the body has no `{missing}` in it: {}", quote(&text))));
+    }
+    if let Some(wanted) = &config.matches {
+        if !pattern("matches", wanted)?.is_match(&text) {
+            return Ok(Some(format!("the body does not match `{wanted}`: {}", quote(&text))));
+        }
+    }
+    if config.json.is_empty() {
+        return Ok(None);
+    }
+    let body = response.json()?;
+    Ok(config.json.iter().find_map(|assertion| assertion.broken_by(&body)))
+}
+
+fn is_good(good: &[Status], status: u16) -> Result<bool, Failure> {
+    if good.is_empty() {
+        return Ok((200..400).contains(&status));
+    }
+    for one in good {
+        let (from, to) = match one {
+            Status::One(one) => (*one, *one),
+            Status::Range(text) => range(text)
+                .ok_or_else(|| Failure::Errored(format!("`status` has `{text}`, which is no range such as 200-299")))?,
+        };
+        if (from..=to).contains(&status) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn range(text: &str) -> Option<(u16, u16)> {
+    let (from, to) = text.split_once('-').unwrap_or((text, text));
+    Some((from.trim().parse().ok()?, to.trim().parse().ok()?))
+}
+
+impl Assertion {
+    /// What is wrong, if anything is.
+    fn broken_by(&self, body: &Value) -> Option<String> {
+        let pointer = &self.pointer;
+        let Some(value) = body.pointer(pointer) else {
+            return Some(format!("the body has nothing at `{pointer}`"));
+        };
+        let is = || quote(&value.to_string());
+        if let Some(wanted) = self.equals.as_ref().filter(|wanted| *wanted != value) {
+            return Some(format!("`{pointer}` is {}, not {}", is(), quote(&wanted.to_string())));
+        }
+        if self.at_least.is_none() && self.at_most.is_none() {
+            return None;
+        }
+        let Some(number) = value.as_f64() else {
+            return Some(format!("`{pointer}` is {}, which is no number", is()));
+        };
+        if let Some(least) = self.at_least.filter(|least| number < *least) {
+            return Some(format!("`{pointer}` is {number}, below {least}"));
+        }
+        let most = self.at_most.filter(|most| number > *most)?;
+        Some(format!("`{pointer}` is {number}, above {most}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use probelet_plugin::serde_json::json;
+
+    use super::*;
+    use crate::tests::config;
+
+    fn fault(wanted: Value, status: u16, body: &str) -> Option<String> {
+        let response = Response {
+            status,
+            headers: vec![("Content-Type".to_owned(), "application/json; charset=utf-8".to_owned())],
+            body: body.as_bytes().to_vec(),
+            truncated: false,
+        };
+        judge(&config(wanted), &response).unwrap_or_else(|failure| Some(failure.to_string()))
+    }
+
+    #[test]
+    fn statuses_are_good_by_themselves_or_in_ranges() {
+        assert_eq!(fault(json!({}), 204, ""), None);
+        assert_eq!(
+            fault(json!({}), 503, "sick\n").as_deref(),
+            Some("the status is 503: sick")
+        );
+        let some = json!({ "status": [404, "200-299"] });
+        assert_eq!(fault(some.clone(), 404, ""), None);
+        assert_eq!(fault(some.clone(), 299, ""), None);
+        assert_eq!(fault(some, 301, "").as_deref(), Some("the status is 301: "));
+        let wrong = fault(json!({ "status": ["2xx"] }), 200, "").expect("a fault");
+        assert!(wrong.contains("no range such as"), "{wrong}");
+    }
+
+    #[test]
+    fn each_assertion_tells_what_it_has_found() {
+        let body = r#"{"status": "up", "queue": {"depth": 12}}"#;
+        let cases = [
+            (json!({ "contains": ["up"] }), None),
+            (
+                json!({ "contains": ["down"] }),
+                Some("the body has no `down` in it: {\"status\": \"up\""),
+            ),
+            (json!({ "matches": "\"depth\": [0-9]{2}\\b" }), None),
+            (json!({ "matches": "^up" }), Some("the body does not match `^up`")),
+            (json!({ "expectHeaders": { "content-type": "application/json" } }), None),
+            (
+                json!({ "expectHeaders": { "content-type": "text/html" } }),
+                Some("the header `content-type` is"),
+            ),
+            (
+                json!({ "expectHeaders": { "etag": "" } }),
+                Some("there is no header `etag`"),
+            ),
+            (json!({ "json": [{ "pointer": "/status", "equals": "up" }] }), None),
+            (
+                json!({ "json": [{ "pointer": "/status", "equals": "down" }] }),
+                Some("`/status` is \"up\", not \"down\""),
+            ),
+            (
+                json!({ "json": [{ "pointer": "/queue/depth", "atMost": 10 }] }),
+                Some("`/queue/depth` is 12, above 10"),
+            ),
+            (
+                json!({ "json": [{ "pointer": "/queue/depth", "atLeast": 13 }] }),
+                Some("`/queue/depth` is 12, below 13"),
+            ),
+            (
+                json!({ "json": [{ "pointer": "/status", "atLeast": 1 }] }),
+                Some("`/status` is \"up\", which is no number"),
+            ),
+            (
+                json!({ "json": [{ "pointer": "/nothing" }] }),
+                Some("the body has nothing at `/nothing`"),
+            ),
+        ];
+        for (wanted, expected) in cases {
+            let fault = fault(wanted.clone(), 200, body);
+            assert_eq!(fault.is_some(), expected.is_some(), "{wanted}: {fault:?}");
+            let begins = fault
+                .as_deref()
+                .unwrap_or_default()
+                .starts_with(expected.unwrap_or_default());
+            assert!(begins, "{wanted}: {fault:?}");
+        }
+    }
+
+    #[test]
+    fn a_body_that_is_no_json_is_unhealthy() {
+        let wanted = json!({ "json": [{ "pointer": "/a" }] });
+        let fault = fault(wanted, 200, "<html>").expect("a fault");
+        assert!(fault.starts_with("the body is no JSON"), "{fault}");
+    }
+}
