@@ -17,6 +17,7 @@
 
 mod bindings;
 mod cache;
+mod clock;
 mod compile;
 mod config;
 mod container;
@@ -26,6 +27,7 @@ mod engine;
 mod error;
 mod explain;
 mod flavour;
+mod interface;
 mod kept;
 mod limiter;
 mod linker;
@@ -52,7 +54,7 @@ pub use describe::Description;
 pub use engine::{Engine, EngineConfig, MAX_COMPONENT_BYTES};
 pub use error::{EngineError, LoadError};
 pub use log::cut;
-pub use network::{Destination, Host};
+pub use network::{Destination, Host, HttpFailure, NetworkStandIn, RealExchange};
 pub use outcome::{Field, FieldValue, Outcome, Usage, Verdict};
 pub use plugin::Plugin;
 pub use request::{

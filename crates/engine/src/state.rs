@@ -8,6 +8,7 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use crate::{
     ContainerFiles, ContainerLogs, ContainerStats, ExecGrant, Grants,
+    clock::StoppedClock,
     context::RunContext,
     kept::Kept,
     limiter::Limiter,
@@ -63,8 +64,13 @@ impl RunState {
             .max_random_size(MAX_RANDOM_BYTES)
             .allow_tcp(false)
             .allow_udp(false);
+        if let Some(time) = grants.stopped_clock {
+            wasi.wall_clock(StoppedClock::at(time));
+        }
         let uses = Uses::default();
-        let network = grants.network.map(|grant| Network::new(grant, uses.clone(), trace));
+        let network = grants
+            .network
+            .map(|grant| Network::new(grant, uses.clone(), trace).with(grants.stand_in));
         Self {
             sender: HttpSender::new(network.clone()),
             variables: grants.environment.into_iter().map(|(name, _)| name).collect(),

@@ -48,5 +48,5 @@ pub use types::{
     SecurityContext, TcpSocket, Volume, VolumeMount, VolumeSource,
 };
 pub use wasm::annotation::{LINT_IGNORE, annotation_name};
-pub use wasm::{Allow, ComponentReference, ExecAllow, NetworkAllow, OnError, Wasm, WasmCheck, WasmLimits};
+pub use wasm::{Allow, ComponentReference, ExecAllow, NetworkAllow, OnError, Wasm, WasmCheck, WasmLimits, parse_wasm};
 pub use yaml::{Document as YamlDocument, read as read_yaml};

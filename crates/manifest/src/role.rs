@@ -36,7 +36,8 @@ impl Role {
         }
     }
 
-    pub(crate) fn from_name(name: &str) -> Option<Self> {
+    /// The other way round.
+    pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|role| role.name() == name)
     }
 

@@ -336,6 +336,7 @@ impl Checked<'_> {
                 Arc::new(FilesOf(files.map(Arc::new))) as Arc<dyn ContainerFiles>
             }),
             environment: self.variables(&allow.environment),
+            ..Grants::default()
         }
     }
 

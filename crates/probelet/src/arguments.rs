@@ -3,6 +3,7 @@
 mod offline;
 mod stores;
 mod time_machine;
+mod tools;
 
 use std::path::PathBuf;
 
@@ -12,6 +13,7 @@ pub(crate) use stores::{
     Image, ImageCommand, ImageImport, Plugin, PluginAudit, PluginCommand, PluginImport, PluginList, PluginRemove,
 };
 pub(crate) use time_machine::{Replay, Simulate, SimulationFormat, Why};
+pub(crate) use tools::{HandlerArguments, PluginInspect, PluginRun, PluginTest, TestFormat};
 
 /// Runs Kubernetes pods on this machine; their probes and hooks are WebAssembly components
 #[derive(Debug, Parser)]

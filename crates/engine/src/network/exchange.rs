@@ -13,7 +13,7 @@ use wasmtime::component::{HasSelf, Linker, Resource};
 use wasmtime_wasi_http::{Error, RequestOptions};
 
 use super::{
-    DialError, Network, connection,
+    DialError, Network,
     http::{Driven, Outgoing, no_body, send},
     sockets::network,
 };
@@ -110,7 +110,7 @@ async fn dial(network: &Network, host: &str, port: u16, deadline: time::Instant)
             }
             Err(DialError::NotGranted | DialError::NoSuchHost) => return Err(Failure::NotGranted),
         };
-        let connect = connection::connect(socket, destination);
+        let connect = socket.connect(destination);
         result = match time::timeout_at(deadline, connect).await {
             Ok(Ok(_closed_at_once)) => return Ok(()),
             Ok(Err(error)) => Err(failed(&format!("connect: {}", system_text(&error)))),

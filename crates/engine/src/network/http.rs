@@ -17,7 +17,7 @@ use http::{
     header::{CONNECTION, HOST, TRANSFER_ENCODING},
     uri::{PathAndQuery, Scheme},
 };
-use http_body_util::{BodyExt, Empty};
+use http_body_util::{BodyExt, Empty, Full};
 use hyper::{
     body::{Body, Frame, Incoming},
     client::conn::http1,
@@ -30,7 +30,7 @@ use tokio::{
 use wasmtime_wasi::runtime::spawn;
 use wasmtime_wasi_http::{Error, ForbiddenHeaderFilter, RequestOptions, WasiBody, WasiHttpHooks};
 
-use super::{DialError, Network, connection::Connection, tls};
+use super::{DialError, Network, connection::Connection, stand_in, tls};
 
 /// Hyper's buffer for a response's headers: those of real services take a few kilobytes.
 const MAX_HEADERS_BYTES: usize = 64 << 10;
@@ -101,7 +101,15 @@ pub(super) fn no_body() -> WasiBody {
 }
 
 /// Sends a request and waits for the response's headers.
-pub(super) async fn send(
+pub(super) async fn send(network: Network, request: Outgoing, options: RequestOptions) -> Result<Answer, Error> {
+    match network.1.clone() {
+        Some(stand_in) => Box::pin(stand_in::exchange(stand_in, network, request, options)).await,
+        None => send_directly(network, request, options).await,
+    }
+}
+
+/// The same, whoever stands between.
+pub(super) async fn send_directly(
     network: Network,
     Outgoing { mut http, is_streamed }: Outgoing,
     options: RequestOptions,
@@ -190,14 +198,34 @@ async fn respond(
             (response.await.map_err(explain)?, None)
         }
     };
-    Ok(response.map(|body| Driven { body, connection }))
+    Ok(response.map(|body| Driven {
+        body: Source::Wire(body),
+        connection,
+    }))
 }
 
 /// A response's body, which drives its connection while it is read.
 #[allow(unreachable_pub, reason = "generated bindings export it again")]
 pub struct Driven {
-    body: Incoming,
+    body: Source,
     connection: Option<Connecting>,
+}
+
+/// Where a body comes from.
+enum Source {
+    Wire(Incoming),
+    /// It is there already.
+    Whole(Full<Bytes>),
+}
+
+impl Driven {
+    /// A body without a connection.
+    pub(super) fn whole(bytes: Bytes) -> Self {
+        Self {
+            body: Source::Whole(Full::new(bytes)),
+            connection: None,
+        }
+    }
 }
 
 impl Body for Driven {
@@ -211,11 +239,17 @@ impl Body for Driven {
             // What went wrong, if anything did, the body says too.
             self.connection = None;
         }
-        Pin::new(&mut self.body).poll_frame(context).map_err(explain)
+        match &mut self.body {
+            Source::Wire(body) => Pin::new(body).poll_frame(context).map_err(explain),
+            Source::Whole(body) => Pin::new(body).poll_frame(context).map_err(|never| match never {}),
+        }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        match &self.body {
+            Source::Wire(body) => body.is_end_stream(),
+            Source::Whole(body) => body.is_end_stream(),
+        }
     }
 }
 

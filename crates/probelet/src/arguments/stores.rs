@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::{DataFormat, Namespace};
+use super::{DataFormat, Namespace, PluginInspect, PluginRun, PluginTest};
 
 /// Import, list and remove images; needs no agent
 #[derive(Debug, Args)]
@@ -52,7 +52,7 @@ pub(crate) struct ImageRemove {
     pub(crate) names: Vec<String>,
 }
 
-/// Import, list and remove components, and see what they need
+/// Import, list and remove components, look at them, run them, and see what they need
 #[derive(Debug, Args)]
 pub(crate) struct Plugin {
     #[command(subcommand)]
@@ -65,6 +65,9 @@ pub(crate) enum PluginCommand {
     List(PluginList),
     Remove(PluginRemove),
     Audit(PluginAudit),
+    Inspect(PluginInspect),
+    Run(PluginRun),
+    Test(PluginTest),
 }
 
 /// Put a component into the plugin store, where manifests find it by its name; needs no agent

@@ -34,11 +34,7 @@ impl RunningAgent {
             bridge: arguments.bridge.clone(),
             shim: arguments.shim.clone(),
             restart_budget: arguments.restart_budget,
-            compiler: Some(CompilerProgram {
-                // The very program that runs, even if another has taken its place meanwhile.
-                program: PathBuf::from("/proc/self/exe"),
-                arguments: vec![WORKER.into()],
-            }),
+            compiler: Some(compiler()),
         })
         .await?;
         let listener = OwnerSocket::bind(socket).with_context(|| format!("cannot listen on {}", socket.display()))?;
@@ -55,6 +51,15 @@ impl RunningAgent {
             tracing::error!(%error, "the server has ended badly");
         }
         self.node.shutdown().await;
+    }
+}
+
+/// This program as the one that compiles components.
+pub(super) fn compiler() -> CompilerProgram {
+    CompilerProgram {
+        // The very program that runs, even if another has taken its place meanwhile.
+        program: PathBuf::from("/proc/self/exe"),
+        arguments: vec![WORKER.into()],
     }
 }
 
