@@ -2,7 +2,7 @@
 
 use std::{env, path::PathBuf};
 
-const GUESTS: &[&str] = &["exec", "http", "tcp", "sleep"];
+const GUESTS: &[&str] = &["exec", "http", "tcp", "grpc", "sleep"];
 
 fn main() {
     println!("cargo::rerun-if-env-changed=PROBELET_GUESTS");

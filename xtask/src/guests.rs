@@ -25,6 +25,7 @@ const GUESTS: &[(&str, &str)] = &[
     ("exec", "exec.wasm"),
     ("http", "http.wasm"),
     ("tcp", "tcp.wasm"),
+    ("grpc", "grpc.wasm"),
     ("sleep", "sleep.wasm"),
     ("curious", "tests/curious.wasm"),
     ("hostile", "tests/hostile.wasm"),

@@ -170,6 +170,7 @@ pub(crate) fn additions() -> Value {
         "HTTPGetAction": {"properties": {"port": port, "scheme": {"enum": ["HTTP", "HTTPS"]}}},
         "HTTPHeader": {"properties": {"name": {"pattern": "^[A-Za-z0-9-]+$"}}},
         "TCPSocketAction": {"properties": {"port": port}},
+        "GRPCAction": {"properties": {"port": {"minimum": 1, "maximum": 65535}}},
         "SleepAction": {"properties": {"seconds": count}},
         "Volume": {"properties": {"name": {"pattern": LABEL}}},
         "HostPathVolumeSource": {"properties": {
@@ -186,7 +187,7 @@ pub(crate) fn additions() -> Value {
 /// Fields of which an object may have one at most, by type, and whether it must have one. A probe's handler may stand in an
 /// annotation.
 pub(crate) const EXCLUSIVE: [(&str, &[&str], bool); 5] = [
-    ("Probe", &["exec", "httpGet", "tcpSocket", "wasm"], false),
+    ("Probe", &["exec", "httpGet", "tcpSocket", "grpc", "wasm"], false),
     ("Probe", &["timeoutSeconds", "timeoutMilliseconds"], false),
     ("Probe", &["periodSeconds", "periodMilliseconds"], false),
     (

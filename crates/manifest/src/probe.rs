@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::{
-    ContainerPort, Handler, Header, HttpGet, PortReference, Probe, Scheme, TcpSocket,
+    ContainerPort, Grpc, Handler, Header, HttpGet, PortReference, Probe, Scheme, TcpSocket,
     check::{Object, Report, describe},
     command, fields, names,
     role::Role,
@@ -80,7 +80,7 @@ pub(crate) fn hook(source: &Source<'_>, ports: &[ContainerPort], grace: Option<u
 /// The one handler of a probe's or hook's field (A1.9).
 pub(crate) fn handler(object: &Object<'_>, role: Role, ports: &[ContainerPort]) -> Option<Handler> {
     let kinds = role.handlers();
-    let mut found: Vec<&str> = kinds
+    let found: Vec<&str> = kinds
         .iter()
         .copied()
         .filter(|kind| object.get(kind).is_some())
@@ -88,9 +88,8 @@ pub(crate) fn handler(object: &Object<'_>, role: Role, ports: &[ContainerPort]) 
     // Named by the table already.
     let refused = ["grpc", "sleep"]
         .iter()
-        .filter(|kind| !kinds.contains(*kind) || **kind == "grpc")
+        .filter(|kind| !kinds.contains(*kind))
         .any(|kind| object.get(kind).is_some());
-    found.retain(|kind| *kind != "grpc");
     match found[..] {
         [] if refused => None,
         [] => {
@@ -123,11 +122,33 @@ fn one_handler(object: &Object<'_>, kind: &str, role: Role, ports: &[ContainerPo
                 port: port(&tcp, ports)?,
             }))
         }
+        "grpc" => grpc(&object.object("grpc", &fields::GRPC)?).map(Handler::Grpc),
         "wasm" => {
             let wasm = wasm::wasm(&object.object("wasm", &fields::WASM)?, role)?;
             Some(Handler::Wasm(Box::new(wasm)))
         }
         _ => sleep(&object.object("sleep", &fields::SLEEP)?),
+    }
+}
+
+/// A1.13.
+fn grpc(object: &Object<'_>) -> Option<Grpc> {
+    let path = object.at("port");
+    let port = match object.get("port") {
+        Some(Value::String(name)) => {
+            let message = format!("Invalid value: \"{name}\": must be a number, since grpc takes no port's name");
+            object.report.error(&path, message);
+            None
+        }
+        _ => port(object, &[]),
+    };
+    let service = object.text("service").unwrap_or_default();
+    match port? {
+        PortReference::Number(port) => Some(Grpc {
+            port,
+            service: service.to_owned(),
+        }),
+        PortReference::Name(_) => None,
     }
 }
 

@@ -335,6 +335,8 @@ pub enum Handler {
     HttpGet(HttpGet),
     /// `tcpSocket`.
     TcpSocket(TcpSocket),
+    /// `grpc`, of probes only.
+    Grpc(Grpc),
     /// `sleep`, of hooks only.
     Sleep {
         /// `seconds`.
@@ -366,6 +368,15 @@ pub struct TcpSocket {
     pub host: Option<String>,
     /// `port`.
     pub port: PortReference,
+}
+
+/// `grpc`: the pod's own address, without TLS (A1.13).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Grpc {
+    /// `port`.
+    pub port: u16,
+    /// `service`; empty for the whole server.
+    pub service: String,
 }
 
 /// A port, by its number or by its name in the container's `ports`.

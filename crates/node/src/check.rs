@@ -171,6 +171,11 @@ impl Checked<'_> {
                 self.port(&tcp.port)
                     .and_then(|port| Ok(json!({ "host": self.host(tcp.host.as_deref())?, "port": port }))),
             ),
+            Handler::Grpc(grpc) => (
+                builtin("grpc"),
+                self.host(None)
+                    .map(|host| json!({ "host": host, "port": grpc.port, "service": grpc.service })),
+            ),
             Handler::Sleep { seconds } => (builtin("sleep"), Ok(json!({ "seconds": seconds }))),
             Handler::Wasm(wasm) => (self.entry.components.plugin(self.run.key()), Ok(wasm.config.clone())),
         }
@@ -323,6 +328,10 @@ impl Checked<'_> {
             },
             Handler::TcpSocket(tcp) => Grants {
                 network: Some(self.network(host_grant(tcp.host.as_deref()), false)),
+                ..Grants::default()
+            },
+            Handler::Grpc(_) => Grants {
+                network: Some(self.network(host_grant(None), false)),
                 ..Grants::default()
             },
             Handler::Sleep { .. } => Grants::default(),

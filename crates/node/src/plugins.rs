@@ -13,7 +13,7 @@ use probelet_plugin_store::{Digest, Reference, Registry, RegistryConfig, Resolve
 use crate::{config::NodeError, start::blocking};
 
 /// The components that come with probelet.
-const BUILTIN: [&str; 4] = ["exec", "http", "tcp", "sleep"];
+const BUILTIN: [&str; 5] = ["exec", "http", "tcp", "grpc", "sleep"];
 
 /// All components.
 pub(crate) struct Plugins {

@@ -1,6 +1,9 @@
 //! Whole exchanges in one call: what the built-in components have in place of wasi:sockets and wasi:http.
 
-use std::{io, net::SocketAddr};
+use std::{
+    io,
+    net::{SocketAddr, TcpStream},
+};
 
 use bytes::Bytes;
 use http::{
@@ -17,12 +20,12 @@ use wasmtime::{
 use wasmtime_wasi_http::{Error, RequestOptions};
 
 use super::{
-    DialError, Network, connection,
+    DialError, Network, connection, grpc,
     http::{Driven, Outgoing, send},
 };
 use crate::{
     bindings::builtin::probelet::builtin::exchange::{
-        self, Failure, Host, HostBody, Request as BuiltinRequest, Response,
+        self, CallFailure, Failure, Host, HostBody, Reply, Request as BuiltinRequest, Response,
     },
     state::RunState,
 };
@@ -48,7 +51,37 @@ impl Host for RunState {
     async fn connect(&mut self, host: String, port: u16) -> wasmtime::Result<Result<(), Failure>> {
         let network = self.granted_network()?;
         let deadline = self.context.soft_deadline.into();
-        Ok(dial(&network, &host, port, deadline).await)
+        Ok(dial(&network, &host, port, deadline).await.map(drop))
+    }
+
+    async fn call(
+        &mut self,
+        authority: String,
+        path: String,
+        user_agent: String,
+        message: Vec<u8>,
+    ) -> wasmtime::Result<Result<Reply, CallFailure>> {
+        let network = self.granted_network()?;
+        let deadline = self.context.soft_deadline.into();
+        let request = match grpc::request(&authority, &path, &user_agent, deadline) {
+            Ok(request) => request,
+            Err(text) => return Ok(Err(CallFailure::Connecting(Failure::Failed(text)))),
+        };
+        let Some(_place) = network.place() else {
+            let text = "too many connections at once".to_owned();
+            return Ok(Err(CallFailure::Connecting(Failure::Failed(text))));
+        };
+        let host = request.uri().host().unwrap_or_default();
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        let port = request.uri().port_u16().unwrap_or(80);
+        let stream = match dial(&network, host, port, deadline).await {
+            Ok(stream) => stream,
+            Err(Failure::Failed(_)) if time::Instant::now() >= deadline => {
+                return Ok(Err(CallFailure::Connecting(Failure::TimedOut)));
+            }
+            Err(failure) => return Ok(Err(CallFailure::Connecting(failure))),
+        };
+        Ok(grpc::call(stream, request, message, deadline).await)
     }
 
     async fn send(&mut self, request: BuiltinRequest) -> wasmtime::Result<Result<Response, Failure>> {
@@ -99,8 +132,8 @@ impl HostBody for RunState {
     }
 }
 
-/// Opens a connection and closes it, with Go's words for what goes wrong (A2.22).
-async fn dial(network: &Network, host: &str, port: u16, deadline: time::Instant) -> Result<(), Failure> {
+/// Opens a connection, with Go's words for what goes wrong (A2.22).
+async fn dial(network: &Network, host: &str, port: u16, deadline: time::Instant) -> Result<TcpStream, Failure> {
     let lookup = |text: &str| Failure::Failed(format!("dial tcp: lookup {host}: {text}"));
     let addresses = match time::timeout_at(deadline, network.resolve(host)).await {
         Ok(Ok(addresses)) => addresses,
@@ -122,7 +155,7 @@ async fn dial(network: &Network, host: &str, port: u16, deadline: time::Instant)
         };
         let connect = connection::connect(socket, destination);
         result = match time::timeout_at(deadline, connect).await {
-            Ok(Ok(_closed_at_once)) => return Ok(()),
+            Ok(Ok(stream)) => return Ok(stream),
             Ok(Err(error)) => Err(failed(&format!("connect: {}", system_text(&error)))),
             Err(_) => return Err(failed("i/o timeout")),
         };

@@ -9,6 +9,7 @@ mod concurrent;
 mod connection;
 mod destination;
 mod exchange;
+mod grpc;
 mod http;
 mod operation;
 mod outgoing;

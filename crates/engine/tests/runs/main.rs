@@ -10,6 +10,7 @@ mod contract;
 mod exec;
 mod fixture;
 mod frozen;
+mod grpc;
 mod http;
 mod limits;
 mod load;

@@ -9,6 +9,7 @@ pub(crate) static PROBE: Kind = Kind {
         yes("exec"),
         yes("httpGet"),
         yes("tcpSocket"),
+        yes("grpc"),
         own("wasm", "a component of the user's"),
         yes("initialDelaySeconds"),
         yes("timeoutSeconds"),
@@ -19,7 +20,6 @@ pub(crate) static PROBE: Kind = Kind {
         yes("successThreshold"),
         yes("failureThreshold"),
         yes("terminationGracePeriodSeconds"),
-        refused("grpc", "no probe of this kind can be run"),
         refused("sleep", "Kubernetes has it for hooks only"),
     ],
 };
@@ -69,6 +69,12 @@ pub(crate) static TCP_SOCKET: Kind = Kind {
     name: "TCPSocketAction",
     place: "tcpSocket",
     fields: &[yes("host"), yes("port")],
+};
+
+pub(crate) static GRPC: Kind = Kind {
+    name: "GRPCAction",
+    place: "grpc",
+    fields: &[noted("port", "a number"), yes("service")],
 };
 
 pub(crate) static SLEEP: Kind = Kind {
