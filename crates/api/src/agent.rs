@@ -44,6 +44,9 @@ pub trait Agent: Send + Sync + 'static {
     /// The agent's metrics, in the text format that Prometheus reads.
     fn metrics(&self) -> String;
 
+    /// The kubelet's metrics of probes, in the same format.
+    fn probe_metrics(&self) -> String;
+
     /// A container's log.
     fn logs<'a>(&'a self, key: &'a PodKey, options: LogOptions) -> BoxFuture<'a, Result<LogStream, RequestError>>;
 
@@ -90,6 +93,10 @@ impl Agent for Node {
 
     fn metrics(&self) -> String {
         Node::metrics(self)
+    }
+
+    fn probe_metrics(&self) -> String {
+        Node::probe_metrics(self)
     }
 
     fn logs<'a>(&'a self, key: &'a PodKey, options: LogOptions) -> BoxFuture<'a, Result<LogStream, RequestError>> {

@@ -8,7 +8,7 @@ use crate::{
     machine::Machine,
     messages::{bounded, go_duration, pod_name, warning},
     restart_all::RESTARTING_ALL,
-    status::{OOM_KILLED, Terminated},
+    status::Terminated,
 };
 
 /// The message of an instance that has vanished (B6.3).
@@ -42,12 +42,9 @@ impl Machine<'_> {
         let (cause, started) = (live.stop.as_ref().map(|stop| stop.cause), live.started);
         self.cancel_runs(index);
         let (reason, message) = match exit {
-            Exit { lost: true, .. } if exit.message.is_empty() => ("ContainerStatusUnknown", VANISHED),
-            Exit { lost: true, .. } => ("ContainerStatusUnknown", exit.message.as_str()),
-            Exit { .. } if cause == Some(HookReason::Restart) => (RESTARTING_ALL, exit.message.as_str()),
-            Exit { oom_killed: true, .. } => (OOM_KILLED, exit.message.as_str()),
-            Exit { code: 0, .. } => ("Completed", exit.message.as_str()),
-            Exit { .. } => ("Error", exit.message.as_str()),
+            Exit { lost: true, .. } if exit.message.is_empty() => (exit.reason(), VANISHED),
+            Exit { lost: false, .. } if cause == Some(HookReason::Restart) => (RESTARTING_ALL, exit.message.as_str()),
+            Exit { .. } => (exit.reason(), exit.message.as_str()),
         };
         let shown = Terminated {
             exit_code: exit.code,

@@ -4,7 +4,11 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{action::ActionId, config::ContainerIndex, status::ConditionStatus};
+use crate::{
+    action::ActionId,
+    config::ContainerIndex,
+    status::{ConditionStatus, OOM_KILLED},
+};
 
 /// One thing that happened. A reply names the [`ActionId`] that it answers; one that answers nothing outstanding came
 /// too late and is dropped.
@@ -160,6 +164,17 @@ impl Exit {
             oom_killed: false,
             lost: false,
             message: String::new(),
+        }
+    }
+
+    /// The `reason` of an end that nobody has asked for: `Completed`, `Error`, `OOMKilled` or `ContainerStatusUnknown`
+    /// (B6.1, B6.3).
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self { lost: true, .. } => "ContainerStatusUnknown",
+            Self { oom_killed: true, .. } => OOM_KILLED,
+            Self { code: 0, .. } => "Completed",
+            Self { .. } => "Error",
         }
     }
 }

@@ -170,6 +170,11 @@ impl State {
             .collect()
     }
 
+    /// What an action has asked for; `None` if that has been answered or cancelled, or was never asked for.
+    pub fn request(&self, id: ActionId) -> Option<&Request> {
+        self.requests.get(&id)
+    }
+
     /// Whether there is a sandbox that an agent that comes back must find again.
     pub fn has_sandbox(&self) -> bool {
         self.sandbox == Sandbox::Ready

@@ -198,26 +198,7 @@ impl Checked<'_> {
     }
 
     fn handler(&self) -> &Handler {
-        let container = self.container;
-        let (handler, name) = match self.run.what {
-            What::Probe {
-                kind: ProbeKind::Startup,
-                ..
-            } => (probe_handler(&container.startup_probe), "startupProbe"),
-            What::Probe {
-                kind: ProbeKind::Liveness,
-                ..
-            } => (probe_handler(&container.liveness_probe), "livenessProbe"),
-            What::Probe {
-                kind: ProbeKind::Readiness,
-                ..
-            } => (probe_handler(&container.readiness_probe), "readinessProbe"),
-            What::Hook {
-                reason: HookReason::Start,
-            } => (container.post_start.as_ref(), "postStart"),
-            What::Hook { .. } => (container.pre_stop.as_ref(), "preStop"),
-        };
-        handler.unwrap_or_else(|| panic!("the machine asks only for checks that the manifest has, not for {name}"))
+        handler(self.container, self.run.what)
     }
 
     /// `$(NAME)` in a probe's command is replaced, in a hook's it is not (A2.30).
@@ -411,6 +392,34 @@ fn host_grant(host: Option<&str>) -> Vec<Destination> {
         .collect()
 }
 
+/// The handler of a check.
+fn handler(container: &Container, what: What) -> &Handler {
+    let (handler, name) = match what {
+        What::Probe {
+            kind: ProbeKind::Startup,
+            ..
+        } => (probe_handler(&container.startup_probe), "startupProbe"),
+        What::Probe {
+            kind: ProbeKind::Liveness,
+            ..
+        } => (probe_handler(&container.liveness_probe), "livenessProbe"),
+        What::Probe {
+            kind: ProbeKind::Readiness,
+            ..
+        } => (probe_handler(&container.readiness_probe), "readinessProbe"),
+        What::Hook {
+            reason: HookReason::Start,
+        } => (container.post_start.as_ref(), "postStart"),
+        What::Hook { .. } => (container.pre_stop.as_ref(), "preStop"),
+    };
+    handler.unwrap_or_else(|| panic!("the machine asks only for checks that the manifest has, not for {name}"))
+}
+
+/// Whether a run is of a `sleep` hook.
+pub(crate) fn is_sleep(entry: &PodEntry, run: &Run) -> bool {
+    matches!(handler(entry.container(run.container), run.what), Handler::Sleep { .. })
+}
+
 fn probe_handler(probe: &Option<Probe>) -> Option<&Handler> {
     probe.as_ref().map(|probe| &probe.handler)
 }
@@ -445,6 +454,11 @@ impl CheckResult {
         }
     }
 
+    /// Whether it succeeded, warnings included.
+    pub(crate) fn is_good(&self) -> bool {
+        matches!(self.outcome.verdict, Verdict::Success | Verdict::Warning)
+    }
+
     /// Keeps what the run leaves to the next one.
     pub(crate) fn keep(&self, kept: &KeptStates) {
         if let Some(content) = &self.outcome.state {
@@ -468,13 +482,10 @@ impl CheckResult {
                     outcome: ProbeOutcome { verdict, message },
                 }
             }
-            What::Hook { .. } => {
-                let good = matches!(self.outcome.verdict, Verdict::Success | Verdict::Warning);
-                Event::HookFinished {
-                    action,
-                    result: if good { Ok(()) } else { Err(message) },
-                }
-            }
+            What::Hook { .. } => Event::HookFinished {
+                action,
+                result: if self.is_good() { Ok(()) } else { Err(message) },
+            },
         }
     }
 

@@ -8,13 +8,15 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::handle::RunRecord;
+use crate::{handle::RunRecord, metrics::Duration};
 
 /// Runs kept of each probe and hook: 20 minutes of a probe every 10 s, two of one every second.
 const RUNS_PER_PROBE: usize = 128;
 
 /// The file is written anew once it holds this many times as many runs as are kept.
 const REWRITE_FACTOR: usize = 4;
+
+const MICROS_PER_SECOND: f64 = 1e6;
 
 /// The history of one pod: `history.jsonl` in its folder, a run a line.
 pub(crate) struct History {
@@ -35,6 +37,9 @@ pub(crate) struct Totals {
     pub(crate) outcomes: BTreeMap<String, u64>,
     /// What they reached for, by grant and by `granted` or `refused`.
     pub(crate) grants: BTreeMap<(String, &'static str), u64>,
+    /// How long those took that succeeded, warnings included, from their due time: as the kubelet, none that failed
+    /// (A5.2).
+    pub(crate) successes: Duration,
 }
 
 impl History {
@@ -91,6 +96,9 @@ impl History {
         let check = (record.container.clone(), record.kind.clone());
         let totals = self.totals.entry(check).or_default();
         *totals.outcomes.entry(record.outcome.clone()).or_default() += 1;
+        if matches!(record.outcome.as_str(), "success" | "warning") {
+            totals.successes.observe(record.wall_micros as f64 / MICROS_PER_SECOND);
+        }
         for used in &record.grants {
             for (result, count) in [("granted", used.granted), ("refused", used.refused)] {
                 if count > 0 {

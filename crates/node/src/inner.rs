@@ -24,6 +24,7 @@ use crate::{
     config::{NodeConfig, NodeError},
     handle::{Collection, Created, PodKey, RequestError},
     hold::Hold,
+    metrics::Counters,
     objects::Objects,
     plugins::Plugins,
     pod::{Input, PodEntry, PodTask, Searching},
@@ -48,6 +49,7 @@ pub(crate) struct Inner {
     pub(crate) runtime: Runtime,
     pub(crate) plugins: Plugins,
     pub(crate) hold: Hold,
+    counters: Mutex<Counters>,
     pub(crate) boot_id: String,
     pub(crate) host_address: Option<IpAddr>,
     pods: Mutex<BTreeMap<PodKey, Arc<PodEntry>>>,
@@ -103,11 +105,17 @@ impl Inner {
             runtime,
             plugins,
             hold: Hold::new(directory, config.restart_budget),
+            counters: Mutex::new(Counters::default()),
             boot_id,
             pods: Mutex::new(BTreeMap::new()),
             tasks: Mutex::new(JoinSet::new()),
             _lock: lock,
         }))
+    }
+
+    /// What is counted for the whole node.
+    pub(crate) fn counters(&self) -> MutexGuard<'_, Counters> {
+        self.counters.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// All pods.

@@ -182,6 +182,17 @@ impl Node {
         for entry in entries {
             entry.measure(&mut metrics);
         }
+        metrics.add_counters(&self.inner.counters());
+        metrics.text()
+    }
+
+    /// The kubelet's metrics of probes, in the same format: what a kubelet serves at `/metrics/probes` (A5.3).
+    pub fn probe_metrics(&self) -> String {
+        let entries: Vec<_> = self.inner.pods().values().cloned().collect();
+        let mut metrics = metrics::Metrics::default();
+        for entry in entries {
+            entry.measure_probes(&mut metrics);
+        }
         metrics.text()
     }
 

@@ -147,6 +147,12 @@ impl PodEntry {
         metrics.add(&self.key, history.totals(), &history.last());
     }
 
+    /// Adds what the kubelet counts of the pod's probes.
+    pub(crate) fn measure_probes(&self, metrics: &mut Metrics) {
+        let history = self.history.lock().unwrap_or_else(PoisonError::into_inner);
+        metrics.add_probes(&self.key, &self.uid, history.totals());
+    }
+
     /// A container, by the place that the state machine knows it by: init containers first.
     pub(crate) fn container(&self, index: ContainerIndex) -> &probelet_manifest::Container {
         let container = self.pod.spec.container_at(index.0);
@@ -187,6 +193,13 @@ impl PodEntry {
 /// Held while the containers of an earlier agent are looked for.
 pub(crate) type Searching = mpsc::Sender<Infallible>;
 
+/// A probe or hook run under way.
+struct Running {
+    work: AbortHandle,
+    /// Whether it is a `sleep` hook, which is counted if it is cut short (A5.4).
+    is_sleep: bool,
+}
+
 /// The task of one pod.
 pub(crate) struct PodTask {
     node: Arc<Inner>,
@@ -198,7 +211,7 @@ pub(crate) struct PodTask {
     facts: Facts,
     sandbox: Option<Arc<Sandbox>>,
     /// Probe and hook runs under way, so that they can be cancelled.
-    runs: HashMap<ActionId, AbortHandle>,
+    runs: HashMap<ActionId, Running>,
     /// How each probe's last run ended, and for which instance.
     previous: HashMap<(ContainerIndex, ProbeKind), (u32, Verdict)>,
     /// Everything under way; all of it ends with this task.
@@ -313,7 +326,10 @@ impl PodTask {
                 self.handle(Event::ContainerStarted { action });
             }
             Input::Checked { action, result } => {
-                self.runs.remove(&action);
+                let run = self.runs.remove(&action);
+                if run.is_some_and(|run| run.is_sleep) && !result.is_good() {
+                    self.node.counters().sleep_cut_short();
+                }
                 let probe = result.probe_verdict();
                 if let Some((probe, verdict)) = probe {
                     self.previous.insert(probe, verdict);
@@ -375,6 +391,8 @@ impl PodTask {
         let now = clock::now();
         let mut actions = Vec::new();
         tracing::debug!(pod = %self.entry.key, ?event, "event");
+        let init_containers = self.entry.pod.spec.init_containers.len();
+        self.node.counters().count(&event, &self.state, init_containers);
         let prepared = self.journal.prepare(now, &self.state);
         step(&mut self.state, now, event.clone(), &mut actions);
         if let Err(error) = prepared.and_then(|()| self.journal.record(now, event, &actions)) {
@@ -395,7 +413,10 @@ impl PodTask {
             Action::Request { id, request } => self.request(id, request),
             Action::Cancel { id } => {
                 if let Some(run) = self.runs.remove(&id) {
-                    run.abort();
+                    if run.is_sleep && !run.work.is_finished() {
+                        self.node.counters().sleep_cut_short();
+                    }
+                    run.work.abort();
                 }
             }
             Action::Signal {
@@ -491,14 +512,15 @@ impl PodTask {
     fn run_check(&mut self, id: ActionId, run: check::Run) {
         let (node, entry, sandbox) = (self.node.clone(), self.entry.clone(), self.sandbox.clone());
         Components::look(&node, &entry, run.key());
-        let abort = self.spawn(async move {
+        let is_sleep = check::is_sleep(&entry, &run);
+        let work = self.spawn(async move {
             let result = check::run(&node, &entry, sandbox.as_deref(), run).await;
             Input::Checked {
                 action: id,
                 result: Box::new(result),
             }
         });
-        self.runs.insert(id, abort);
+        self.runs.insert(id, Running { work, is_sleep });
     }
 
     /// Runs something beside the task, and sends what it gives to the task.

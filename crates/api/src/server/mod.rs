@@ -86,6 +86,7 @@ pub fn router(agent: Arc<dyn Agent>) -> Router {
     Router::new()
         .route("/healthz", routing::get("ok"))
         .route("/metrics", routing::get(metrics))
+        .route("/metrics/probes", routing::get(probe_metrics))
         .route("/version", routing::get(discovery::version))
         .route("/api", routing::get(discovery::core_versions))
         .nest("/api/v1", core)
@@ -99,6 +100,15 @@ pub fn router(agent: Arc<dyn Agent>) -> Router {
 
 /// `GET /metrics`, as Prometheus asks for it.
 async fn metrics(State(shared): State<Arc<Shared>>) -> impl IntoResponse {
+    as_metrics(shared.agent.metrics())
+}
+
+/// `GET /metrics/probes`, where a kubelet has its metrics of probes (A5.3).
+async fn probe_metrics(State(shared): State<Arc<Shared>>) -> impl IntoResponse {
+    as_metrics(shared.agent.probe_metrics())
+}
+
+fn as_metrics(text: String) -> impl IntoResponse {
     const FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
-    ([(header::CONTENT_TYPE, FORMAT)], shared.agent.metrics())
+    ([(header::CONTENT_TYPE, FORMAT)], text)
 }

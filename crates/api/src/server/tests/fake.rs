@@ -231,6 +231,10 @@ impl Agent for Fake {
         "probelet_fake 1\n".to_owned()
     }
 
+    fn probe_metrics(&self) -> String {
+        "prober_fake 1\n".to_owned()
+    }
+
     fn logs<'a>(&'a self, key: &'a PodKey, options: LogOptions) -> BoxFuture<'a, Result<LogStream, RequestError>> {
         let result = self.pod(key).and_then(|_| match options.container.as_deref() {
             Some("waiting") => Err(RequestError::Conflict(

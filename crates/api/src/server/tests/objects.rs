@@ -293,6 +293,19 @@ async fn a_table_is_served_to_those_who_ask_for_it() {
 }
 
 #[tokio::test]
+async fn a5_3_metrics_of_probes_have_the_kubelets_path() {
+    let router = router(Fake::new());
+    for (path, text) in [
+        ("/metrics", "probelet_fake 1\n"),
+        ("/metrics/probes", "prober_fake 1\n"),
+    ] {
+        let (status, headers, body) = ask(&router, Request::get(path).body(Body::empty()).unwrap()).await;
+        assert_eq!((status.as_u16(), body), (200, json!(text)), "{path}");
+        assert_eq!(headers["content-type"], "text/plain; version=0.0.4; charset=utf-8");
+    }
+}
+
+#[tokio::test]
 async fn what_kubectl_discovers() {
     let router = router(Fake::new());
     let mut found = Vec::new();

@@ -1,8 +1,12 @@
 //! The agent's metrics, in the text format that Prometheus reads.
 
+mod kubelet;
+
 use std::{collections::BTreeMap, fmt::Write};
 
 use serde_json::Value;
+
+pub(crate) use kubelet::{Counters, Duration};
 
 use crate::{
     handle::{PodKey, RunRecord},
@@ -21,6 +25,14 @@ struct Family {
     samples: Vec<String>,
 }
 
+/// What a family's samples have in common.
+#[derive(Clone, Copy)]
+struct Head {
+    name: &'static str,
+    kind: &'static str,
+    help: &'static str,
+}
+
 /// What the labels of all samples of a check begin with.
 struct Labels<'a> {
     pod: &'a PodKey,
@@ -34,18 +46,24 @@ impl Metrics {
             let labels = Labels { pod, check };
             for (outcome, count) in &totals.outcomes {
                 self.sample(
-                    "probelet_check_runs_total",
-                    "counter",
-                    "Runs of probes and hooks since the agent's start, by outcome.",
+                    Head {
+                        name: "probelet_check_runs_total",
+                        kind: "counter",
+                        help: "Runs of probes and hooks since the agent's start, by outcome.",
+                    },
+                    "",
                     labels.with(&[("outcome", outcome)]),
                     *count as f64,
                 );
             }
             for ((grant, result), count) in &totals.grants {
                 self.sample(
-                    "probelet_check_grants_total",
-                    "counter",
-                    "What probes and hooks reached for since the agent's start, by grant and result.",
+                    Head {
+                        name: "probelet_check_grants_total",
+                        kind: "counter",
+                        help: "What probes and hooks reached for since the agent's start, by grant and result.",
+                    },
+                    "",
                     labels.with(&[("grant", grant), ("result", result)]),
                     *count as f64,
                 );
@@ -62,9 +80,12 @@ impl Metrics {
                 };
                 if let Some(number) = number {
                     self.sample(
-                        "probelet_check_field",
-                        "gauge",
-                        "What the last run of a check has measured, by the plugin's own names.",
+                        Head {
+                            name: "probelet_check_field",
+                            kind: "gauge",
+                            help: "What the last run of a check has measured, by the plugin's own names.",
+                        },
+                        "",
                         labels.with(&[("field", name)]),
                         number,
                     );
@@ -73,13 +94,19 @@ impl Metrics {
         }
     }
 
-    fn sample(&mut self, name: &'static str, kind: &'static str, help: &'static str, labels: String, value: f64) {
-        let family = self.families.entry(name).or_insert(Family {
-            kind,
-            help,
+    /// Adds a sample; `suffix` stands behind the family's name, as a histogram's `_sum`.
+    fn sample(&mut self, head: Head, suffix: &str, labels: String, value: f64) {
+        let family = self.families.entry(head.name).or_insert(Family {
+            kind: head.kind,
+            help: head.help,
             samples: Vec::new(),
         });
-        family.samples.push(format!("{name}{{{labels}}} {value}"));
+        let labels = if labels.is_empty() {
+            labels
+        } else {
+            format!("{{{labels}}}")
+        };
+        family.samples.push(format!("{}{suffix}{labels} {value}", head.name));
     }
 
     /// All of it as text.
@@ -107,12 +134,17 @@ impl Labels<'_> {
             ("container", container),
             ("check", check),
         ];
-        let labels = own.iter().chain(more);
-        let labels: Vec<_> = labels
-            .map(|(name, value)| format!("{name}=\"{}\"", escaped(value)))
-            .collect();
-        labels.join(",")
+        text(own.iter().chain(more))
     }
+}
+
+/// Labels as they stand between the braces.
+fn text<'a>(labels: impl IntoIterator<Item = &'a (&'a str, &'a str)>) -> String {
+    let labels: Vec<_> = labels
+        .into_iter()
+        .map(|(name, value)| format!("{name}=\"{}\"", escaped(value)))
+        .collect();
+    labels.join(",")
 }
 
 fn escaped(value: &str) -> String {
