@@ -160,6 +160,11 @@ impl Plugin {
 }
 
 impl Linked {
+    /// Whether a run of it may be one of a WASI command.
+    pub(crate) fn is_command(&self) -> bool {
+        matches!(self.probe, Some(ProbeExport::Command(_))) || matches!(self.hook, Some(HookExport::Command(_)))
+    }
+
     fn new(host: &Host, name: &str, component: &Component) -> Result<Self, LoadError> {
         let instance = host.linker.instantiate_pre(component);
         let instance = instance.map_err(|error| LoadError::UnknownImport {

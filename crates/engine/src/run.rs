@@ -52,7 +52,13 @@ pub(crate) async fn run(plugin: &Plugin, request: RunRequest) -> Outcome {
     };
     let log = Log::new(request.limits.output_bytes);
     let (trace, residue) = Trace::new();
-    let state = run_state(request, &log, started, trace);
+    // Nobody else reads them.
+    let arguments = if plugin.linked().is_command() {
+        arguments(&request.config)
+    } else {
+        Vec::new()
+    };
+    let state = run_state(request, &arguments, &log, started, trace);
     let mut store = match new_store(plugin.host(), state, run.limits.fuel) {
         Ok(store) => store,
         Err(error) => return run.errored(format!("{error:#}")),
@@ -94,8 +100,7 @@ pub(crate) async fn run(plugin: &Plugin, request: RunRequest) -> Outcome {
     }
 }
 
-fn run_state(request: RunRequest, log: &Log, started: Instant, trace: Trace) -> RunState {
-    let arguments = arguments(&request.config);
+fn run_state(request: RunRequest, arguments: &[String], log: &Log, started: Instant, trace: Trace) -> RunState {
     let context = RunContext {
         check: request.check,
         subject: request.subject,
@@ -108,7 +113,7 @@ fn run_state(request: RunRequest, log: &Log, started: Instant, trace: Trace) -> 
     };
     let limiter = Limiter::new(request.limits.memory_bytes);
     let kept = Kept::new(request.state);
-    RunState::new(context, request.grants, kept, limiter, log, &arguments, trace)
+    RunState::new(context, request.grants, kept, limiter, log, arguments, trace)
 }
 
 /// A WASI command knows nothing of a configuration; its arguments stand there under `args`.

@@ -17,7 +17,10 @@ use rustix::{
     io::Errno,
     net::sockopt::socket_error,
 };
-use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf, unix::AsyncFd};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, Interest, ReadBuf, unix::AsyncFd},
+    task::coop,
+};
 
 /// Connects a socket, which does not block, and which was made for the destination.
 ///
@@ -103,10 +106,16 @@ impl Half {
         context: &mut Context<'_>,
         mut operation: impl FnMut(&TcpStream) -> io::Result<T>,
     ) -> Poll<io::Result<T>> {
+        // As with tokio's own streams: a task for which there is always something to do lets others run now and then, and
+        // so meets its deadline.
+        let turn = ready!(coop::poll_proceed(context));
         loop {
             match self.attempt(&mut operation) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                result => return Poll::Ready(result),
+                result => {
+                    turn.made_progress();
+                    return Poll::Ready(result);
+                }
             }
             let is_reader = self.interest == Interest::READABLE;
             let registered = self.registered()?;
@@ -120,18 +129,13 @@ impl Half {
     }
 
     fn registered(&mut self) -> io::Result<&AsyncFd<Arc<TcpStream>>> {
-        if self.registered.is_none() {
-            let stream = if self.interest == Interest::READABLE {
-                Arc::clone(&self.stream)
-            } else {
-                // The reactor takes each descriptor once, and the reader may have given it this one.
-                Arc::new(self.stream.try_clone()?)
-            };
-            self.registered = Some(register(stream, self.interest)?);
-        }
-        self.registered
-            .as_ref()
-            .ok_or_else(|| io::Error::other("the reactor did not take the connection"))
+        let registered = match self.registered.take() {
+            Some(registered) => registered,
+            None if self.interest == Interest::READABLE => register(Arc::clone(&self.stream), self.interest)?,
+            // The reactor takes each descriptor once, and the reader may have given it this one.
+            None => register(Arc::new(self.stream.try_clone()?), self.interest)?,
+        };
+        Ok(self.registered.insert(registered))
     }
 }
 

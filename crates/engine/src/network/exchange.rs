@@ -5,23 +5,20 @@ use std::{
     net::{SocketAddr, TcpStream},
 };
 
-use bytes::Bytes;
 use http::{
     HeaderName, HeaderValue, Request, Uri,
     header::{CONTENT_LENGTH, LOCATION},
     uri::{Authority, Scheme},
 };
-use http_body_util::{BodyExt, Empty};
+use http_body_util::BodyExt;
 use tokio::time;
-use wasmtime::{
-    component::{HasSelf, Linker, Resource},
-    format_err,
-};
+use wasmtime::component::{HasSelf, Linker, Resource};
 use wasmtime_wasi_http::{Error, RequestOptions};
 
 use super::{
     DialError, Network, connection, grpc,
-    http::{Driven, Outgoing, send},
+    http::{Driven, Outgoing, no_body, send},
+    sockets::network,
 };
 use crate::{
     bindings::builtin::probelet::builtin::exchange::{
@@ -40,16 +37,9 @@ pub(super) fn add_to_linker(linker: &mut Linker<RunState>) -> wasmtime::Result<(
     exchange::add_to_linker::<_, HasSelf<RunState>>(linker, RunState::called)
 }
 
-impl RunState {
-    fn granted_network(&self) -> wasmtime::Result<Network> {
-        let network = self.network.clone();
-        network.ok_or_else(|| format_err!("the network is linked without its grant"))
-    }
-}
-
 impl Host for RunState {
     async fn connect(&mut self, host: String, port: u16) -> wasmtime::Result<Result<(), Failure>> {
-        let network = self.granted_network()?;
+        let network = network(self)?;
         let deadline = self.context.soft_deadline.into();
         Ok(dial(&network, &host, port, deadline).await.map(drop))
     }
@@ -61,7 +51,7 @@ impl Host for RunState {
         user_agent: String,
         message: Vec<u8>,
     ) -> wasmtime::Result<Result<Reply, CallFailure>> {
-        let network = self.granted_network()?;
+        let network = network(self)?;
         let deadline = self.context.soft_deadline.into();
         let request = match grpc::request(&authority, &path, &user_agent, deadline) {
             Ok(request) => request,
@@ -85,7 +75,7 @@ impl Host for RunState {
     }
 
     async fn send(&mut self, request: BuiltinRequest) -> wasmtime::Result<Result<Response, Failure>> {
-        let network = self.granted_network()?;
+        let network = network(self)?;
         let request = match outgoing(request) {
             Ok(request) => request,
             Err(text) => return Ok(Err(Failure::Failed(text))),
@@ -172,8 +162,7 @@ fn outgoing(request: BuiltinRequest) -> Result<Outgoing, String> {
         .path_and_query(request.path_with_query)
         .build()
         .map_err(|_| "invalid URL".to_owned())?;
-    let none = Empty::<Bytes>::new().map_err(|never| match never {});
-    let mut http = Request::new(none.boxed_unsync());
+    let mut http = Request::new(no_body());
     *http.uri_mut() = uri;
     for (name, value) in request.headers {
         let header = HeaderName::try_from(&name).ok().zip(HeaderValue::try_from(value).ok());

@@ -17,7 +17,7 @@ use http::{
     header::{CONNECTION, HOST, TRANSFER_ENCODING},
     uri::{PathAndQuery, Scheme},
 };
-use http_body_util::BodyExt;
+use http_body_util::{BodyExt, Empty};
 use hyper::{
     body::{Body, Frame, Incoming},
     client::conn::http1,
@@ -93,6 +93,11 @@ impl WasiHttpHooks for HttpSender {
             Ok((answer.map(BodyExt::boxed_unsync), driver))
         })
     }
+}
+
+/// The body of a request without one.
+pub(super) fn no_body() -> WasiBody {
+    Empty::new().map_err(|never| match never {}).boxed_unsync()
 }
 
 /// Sends a request and waits for the response's headers.

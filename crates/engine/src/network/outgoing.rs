@@ -3,9 +3,8 @@
 //! WASI's own spawn a task for each exchange and one for each connection. They take longer than the exchange with a
 //! server nearby, and each is one more thing to be gone when the run is over.
 
-use bytes::Bytes;
 use http::{HeaderMap, Request, Uri, header::CONTENT_LENGTH, uri::Scheme};
-use http_body_util::{BodyExt, Empty};
+use http_body_util::BodyExt;
 use wasmtime::component::{Linker, Resource, ResourceType};
 use wasmtime_wasi::p2::{DynPollable, Pollable, subscribe};
 use wasmtime_wasi_http::{
@@ -19,7 +18,7 @@ use wasmtime_wasi_http::{
 
 use super::{
     Store,
-    http::{Answer, Outgoing, send},
+    http::{Answer, Outgoing, no_body, send},
     operation::Operation,
 };
 use crate::state::RunState;
@@ -117,8 +116,7 @@ fn to_http(request: HostOutgoingRequest) -> Result<Outgoing, ErrorCode> {
         .build()
         .map_err(|_| ErrorCode::HttpRequestUriInvalid)?;
     let is_streamed = request.body.is_some();
-    let none = || Empty::<Bytes>::new().map_err(|never| match never {}).boxed_unsync();
-    let mut http = Request::new(request.body.unwrap_or_else(none));
+    let mut http = Request::new(request.body.unwrap_or_else(no_body));
     let method = request.method.try_into();
     *http.method_mut() = method.map_err(|_| ErrorCode::HttpRequestMethodInvalid)?;
     *http.uri_mut() = uri;

@@ -208,7 +208,7 @@ pub(super) fn network(state: &RunState) -> wasmtime::Result<Network> {
     state
         .network
         .clone()
-        .ok_or_else(|| format_err!("wasi:sockets is linked without its grant"))
+        .ok_or_else(|| format_err!("the network is linked without its grant"))
 }
 
 fn error_code(error: DialError) -> ErrorCode {
