@@ -167,10 +167,26 @@ pub(crate) fn additions() -> Value {
             "wasm": {"$ref": "#/$defs/WasmAction", "properties": {"onError": {"enum": [null]}}},
         }},
         "ExecAction": {"required": ["command"], "properties": {"command": {"minItems": 1}}},
-        "HTTPGetAction": {"properties": {"port": port, "scheme": {"enum": ["HTTP", "HTTPS"]}}},
+        "HTTPGetAction": {"properties": {
+            "port": port,
+            "scheme": {"enum": ["HTTP", "HTTPS"]},
+            "protocol": {
+                "description": "HTTP2 asks over HTTP/2 without TLS, of a server that speaks nothing else. HTTPS needs no \
+                                such word: it agrees on HTTP/2 with a server that speaks it.",
+                "type": "string",
+                "enum": ["HTTP1", "HTTP2"],
+            },
+        }},
         "HTTPHeader": {"properties": {"name": {"pattern": "^[A-Za-z0-9-]+$"}}},
         "TCPSocketAction": {"properties": {"port": port}},
-        "GRPCAction": {"properties": {"port": {"minimum": 1, "maximum": 65535}}},
+        "GRPCAction": {"properties": {
+            "port": port,
+            "mode": {
+                "description": "TLS calls the server with TLS, without a check of its certificate.",
+                "type": "string",
+                "enum": ["Plaintext", "TLS"],
+            },
+        }},
         "SleepAction": {"properties": {"seconds": count}},
         "Volume": {"properties": {"name": {"pattern": LABEL}}},
         "HostPathVolumeSource": {"properties": {

@@ -122,7 +122,7 @@ fn one_handler(object: &Object<'_>, kind: &str, role: Role, ports: &[ContainerPo
                 port: port(&tcp, ports)?,
             }))
         }
-        "grpc" => grpc(&object.object("grpc", &fields::GRPC)?).map(Handler::Grpc),
+        "grpc" => grpc(&object.object("grpc", &fields::GRPC)?, ports).map(Handler::Grpc),
         "wasm" => {
             let wasm = wasm::wasm(&object.object("wasm", &fields::WASM)?, role)?;
             Some(Handler::Wasm(Box::new(wasm)))
@@ -131,24 +131,22 @@ fn one_handler(object: &Object<'_>, kind: &str, role: Role, ports: &[ContainerPo
     }
 }
 
-/// A1.13.
-fn grpc(object: &Object<'_>) -> Option<Grpc> {
-    let path = object.at("port");
-    let port = match object.get("port") {
-        Some(Value::String(name)) => {
-            let message = format!("Invalid value: \"{name}\": must be a number, since grpc takes no port's name");
-            object.report.error(&path, message);
-            None
-        }
-        _ => port(object, &[]),
-    };
-    let service = object.text("service").unwrap_or_default();
-    match port? {
-        PortReference::Number(port) => Some(Grpc {
-            port,
-            service: service.to_owned(),
-        }),
-        PortReference::Name(_) => None,
+/// A1.13, and what F17 adds.
+fn grpc(object: &Object<'_>, ports: &[ContainerPort]) -> Option<Grpc> {
+    let (port, service) = (port(object, ports), object.text("service").unwrap_or_default());
+    let mode = optional_word(object, "mode", &[("Plaintext", false), ("TLS", true)]);
+    Some(Grpc {
+        port: port?,
+        service: service.to_owned(),
+        tls: mode?,
+    })
+}
+
+/// What stands in a field that may be absent, which is then as if it held the first word.
+fn optional_word<T: Copy>(object: &Object<'_>, name: &str, words: &[(&str, T)]) -> Option<T> {
+    match object.get(name) {
+        None => words.first().map(|(_, meaning)| *meaning),
+        Some(_) => object.word(name, words),
     }
 }
 
@@ -181,6 +179,12 @@ pub(crate) fn warn_of_one_word(report: &Report, path: &str, words: &[String]) {
 fn http(object: &Object<'_>, ports: &[ContainerPort]) -> Option<HttpGet> {
     let (port, path) = (port(object, ports), object.text("path"));
     let scheme = object.word("scheme", &[("HTTP", Scheme::Http), ("HTTPS", Scheme::Https)]);
+    let http2 = optional_word(object, "protocol", &[("HTTP1", false), ("HTTP2", true)]);
+    if (scheme, http2) == (Some(Scheme::Https), Some(true)) {
+        let message = "Invalid value: \"HTTP2\": cannot be combined with scheme HTTPS, which agrees on HTTP/2 with a \
+                       server that speaks it";
+        object.report.error(&object.at("protocol"), message);
+    }
     let mut headers = Vec::new();
     for (path, item) in object.list("httpHeaders") {
         let Some(header) = Object::new(item, path, &fields::HTTP_HEADER, object.report) else {
@@ -214,6 +218,7 @@ fn http(object: &Object<'_>, ports: &[ContainerPort]) -> Option<HttpGet> {
         path: path?.to_owned(),
         scheme: scheme?,
         headers,
+        http2: http2?,
     })
 }
 

@@ -218,7 +218,9 @@ fn defaults_are_those_of_kubernetes() {
     assert!(containers[0].security_context.allow_privilege_escalation);
     // A1.1 and A1.2.
     let grpc = containers[0].readiness_probe.as_ref().unwrap();
-    assert!(matches!(&grpc.handler, Handler::Grpc(grpc) if grpc.port == 80 && grpc.service.is_empty()));
+    assert!(
+        matches!(&grpc.handler, Handler::Grpc(grpc) if grpc.port.to_string() == "80" && grpc.service.is_empty() && !grpc.tls)
+    );
     let probe = containers[0].liveness_probe.as_ref().unwrap();
     assert_eq!(
         probe.describe(),
@@ -248,11 +250,11 @@ fn probes_are_described_as_kubectl_does() {
             json!({"grpc": {"port": 5000, "service": "cart"}}),
             "grpc <pod>:5000 cart",
         ),
-        (json!({"grpc": {"port": 5000}}), "grpc <pod>:5000 "),
+        (json!({"grpc": {"port": "health", "mode": "TLS"}}), "grpc <pod>:health "),
     ] {
         assert_eq!(describe_probe(&probe), format!("{expected} {tail}"));
     }
-    assert_eq!(describe_probe(&json!({"grpc": {"port": "web"}})), "unknown");
+    assert_eq!(describe_probe(&json!({"grpc": {"port": 0}})), "unknown");
 }
 
 const HEAD: &str =

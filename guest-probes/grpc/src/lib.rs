@@ -6,7 +6,7 @@ mod message;
 
 use probelet_plugin_sdk::{
     Probe, Verdict, config,
-    exchange::{CallFailure, Failure, Reply, call},
+    exchange::{CallFailure, Failure, Reply, Unary, call},
     export_probe, timeout_text,
 };
 use serde::Deserialize;
@@ -44,13 +44,21 @@ struct Config {
     host: String,
     port: u16,
     service: String,
+    /// Without a check of the server's certificate, as with HTTPS (F17).
+    #[serde(default)]
+    tls: bool,
 }
 
 struct Grpc;
 
 impl Probe for Grpc {
     fn check() -> Result<Verdict, String> {
-        let Config { host, port, service } = config()?;
+        let Config {
+            host,
+            port,
+            service,
+            tls,
+        } = config()?;
         if host.is_empty() {
             // Go would dial the local host (A2.31).
             return Err("the pod has no address yet".to_owned());
@@ -60,7 +68,14 @@ impl Probe for Grpc {
         } else {
             format!("{host}:{port}")
         };
-        match call(&address, PATH, USER_AGENT, &message::request(&service)) {
+        let unary = Unary {
+            tls,
+            authority: address.clone(),
+            path: PATH.to_owned(),
+            user_agent: USER_AGENT.to_owned(),
+            message: message::request(&service),
+        };
+        match call(&unary) {
             Ok(reply) => Ok(judge(&reply)),
             Err(CallFailure::TimedOut) => Ok(too_late()),
             Err(CallFailure::Connecting(Failure::NotGranted)) => Err(format!("connecting to {address} is not granted")),

@@ -19,11 +19,13 @@ use super::{
     DialError, Network, connection, grpc,
     http::{Driven, Outgoing, no_body, send},
     sockets::network,
+    tls::Protocols,
 };
 use crate::{
     bindings::builtin::probelet::builtin::exchange::{
-        self, CallFailure, Failure, Host, HostBody, Reply, Request as BuiltinRequest, Response,
+        self, CallFailure, Failure, Host, HostBody, Reply, Request as BuiltinRequest, Response, Unary,
     },
+    bindings::probelet::plugin::types::{self, Value},
     state::RunState,
 };
 
@@ -44,16 +46,10 @@ impl Host for RunState {
         Ok(dial(&network, &host, port, deadline).await.map(drop))
     }
 
-    async fn call(
-        &mut self,
-        authority: String,
-        path: String,
-        user_agent: String,
-        message: Vec<u8>,
-    ) -> wasmtime::Result<Result<Reply, CallFailure>> {
+    async fn call(&mut self, call: Unary) -> wasmtime::Result<Result<Reply, CallFailure>> {
         let network = network(self)?;
         let deadline = self.context.soft_deadline.into();
-        let request = match grpc::request(&authority, &path, &user_agent, deadline) {
+        let request = match grpc::request(&call, deadline) {
             Ok(request) => request,
             Err(text) => return Ok(Err(CallFailure::Connecting(Failure::Failed(text)))),
         };
@@ -65,13 +61,20 @@ impl Host for RunState {
         let host = host.trim_start_matches('[').trim_end_matches(']');
         let port = request.uri().port_u16().unwrap_or(80);
         let stream = match dial(&network, host, port, deadline).await {
-            Ok(stream) => stream,
-            Err(Failure::Failed(_)) if time::Instant::now() >= deadline => {
-                return Ok(Err(CallFailure::Connecting(Failure::TimedOut)));
-            }
-            Err(failure) => return Ok(Err(CallFailure::Connecting(failure))),
+            Ok(stream) => grpc::secured(stream, &network, host, call.tls, deadline).await,
+            Err(Failure::Failed(_)) if time::Instant::now() >= deadline => Err(Failure::TimedOut),
+            Err(failure) => Err(failure),
         };
-        Ok(grpc::call(stream, request, message, deadline).await)
+        Ok(match stream {
+            Ok(stream) => grpc::call(stream, request, call.message, deadline).await,
+            Err(failure) => Err(CallFailure::Connecting(failure)),
+        })
+    }
+
+    async fn note(&mut self, name: String, text: String) -> wasmtime::Result<()> {
+        let value = Value::Text(text);
+        self.notes.push(types::Field { name, value });
+        Ok(())
     }
 
     async fn send(&mut self, request: BuiltinRequest) -> wasmtime::Result<Result<Response, Failure>> {
@@ -172,6 +175,11 @@ fn outgoing(request: BuiltinRequest) -> Result<Outgoing, String> {
     Ok(Outgoing {
         http,
         is_streamed: false,
+        protocols: match (request.tls, request.http2) {
+            (_, true) => Protocols::Http2,
+            (true, false) => Protocols::Negotiated,
+            (false, false) => Protocols::Http1,
+        },
     })
 }
 

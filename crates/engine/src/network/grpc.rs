@@ -1,4 +1,4 @@
-//! A unary gRPC call over a connection of its own: HTTP/2 without TLS, one message each way.
+//! A unary gRPC call over a connection of its own: HTTP/2, one message each way.
 //!
 //! The call drives its connection itself, so nothing is left of it when it ends or is dropped.
 
@@ -22,8 +22,13 @@ use tokio::{
     time,
 };
 
-use super::connection::Connection;
-use crate::bindings::builtin::probelet::builtin::exchange::{CallFailure, Failure, Reply};
+use super::{
+    Network,
+    connection::Connection,
+    http::Stream,
+    tls::{self, Protocols},
+};
+use crate::bindings::builtin::probelet::builtin::exchange::{CallFailure, Failure, Reply, Unary};
 
 /// Of a message from the server: a health check's has two bytes. Less than HTTP/2's first window, so that none needs to
 /// be opened.
@@ -49,18 +54,13 @@ mod status {
 }
 
 /// The call's request, or why there is none.
-pub(super) fn request(
-    authority: &str,
-    path: &str,
-    user_agent: &str,
-    deadline: time::Instant,
-) -> Result<Request<()>, String> {
+pub(super) fn request(call: &Unary, deadline: time::Instant) -> Result<Request<()>, String> {
     let uri = Uri::builder()
-        .scheme(Scheme::HTTP)
-        .authority(authority)
-        .path_and_query(path)
+        .scheme(if call.tls { Scheme::HTTPS } else { Scheme::HTTP })
+        .authority(&*call.authority)
+        .path_and_query(&*call.path)
         .build()
-        .map_err(|_| format!("invalid address \"{authority}\""))?;
+        .map_err(|_| format!("invalid address \"{}\"", call.authority))?;
     let milliseconds = deadline.saturating_duration_since(time::Instant::now()).as_millis();
     // Eight digits are the most that gRPC allows.
     let timeout = format!("{}m", milliseconds.clamp(1, 99_999_999));
@@ -70,22 +70,50 @@ pub(super) fn request(
         .uri(uri)
         .header(CONTENT_TYPE, "application/grpc")
         .header(TE, "trailers")
-        .header(USER_AGENT, user_agent)
+        .header(USER_AGENT, &call.user_agent)
         .header("grpc-timeout", timeout)
         .body(())
         .map_err(|error| error.to_string())
 }
 
+/// Opens TLS where that is asked for. The error is in gRPC's words.
+pub(super) async fn secured(
+    stream: TcpStream,
+    network: &Network,
+    host: &str,
+    is_tls: bool,
+    deadline: time::Instant,
+) -> Result<Stream, Failure> {
+    let stream = Connection::new(stream);
+    if !is_tls {
+        return Ok(Box::pin(stream));
+    }
+    let handshake = tls::connect(host, stream, Protocols::Http2, network.verifies_tls());
+    match time::timeout_at(deadline, handshake).await {
+        Ok(Ok(stream)) => Ok(Box::pin(stream)),
+        Ok(Err(error)) => {
+            let why = if tls::is_not_tls(&error) {
+                "first record does not look like a TLS handshake".to_owned()
+            } else {
+                error.to_string()
+            };
+            let text = format!("connection error: desc = \"transport: authentication handshake failed: tls: {why}\"");
+            Err(Failure::Failed(text))
+        }
+        Err(_) => Err(Failure::TimedOut),
+    }
+}
+
 /// Makes the call, and closes the connection.
 pub(super) async fn call(
-    stream: TcpStream,
+    stream: Stream,
     request: Request<()>,
     message: Vec<u8>,
     deadline: time::Instant,
 ) -> Result<Reply, CallFailure> {
     let greeting = Arc::new(OnceLock::new());
     let stream = Greeted {
-        connection: Connection::new(stream),
+        connection: stream,
         start: Vec::with_capacity(FRAME_START),
         speaks_http2: Arc::clone(&greeting),
     };
@@ -268,7 +296,7 @@ fn unescaped(text: &[u8]) -> String {
 /// A connection that notes whether the other side begins as a server of HTTP/2 must. Until then there is no connection
 /// in gRPC's sense.
 struct Greeted {
-    connection: Connection,
+    connection: Stream,
     start: Vec<u8>,
     speaks_http2: Arc<OnceLock<bool>>,
 }
@@ -280,7 +308,7 @@ impl AsyncRead for Greeted {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
-        ready!(Pin::new(&mut self.connection).poll_read(context, buffer))?;
+        ready!(self.connection.as_mut().poll_read(context, buffer))?;
         if self.start.len() < FRAME_START {
             let missing = FRAME_START - self.start.len();
             self.start.extend(buffer.filled()[before..].iter().take(missing));
@@ -295,14 +323,14 @@ impl AsyncRead for Greeted {
 
 impl AsyncWrite for Greeted {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.connection).poll_write(context, bytes)
+        self.connection.as_mut().poll_write(context, bytes)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.connection).poll_flush(context)
+        self.connection.as_mut().poll_flush(context)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.connection).poll_shutdown(context)
+        self.connection.as_mut().poll_shutdown(context)
     }
 }

@@ -11,6 +11,7 @@ mod destination;
 mod exchange;
 mod grpc;
 mod http;
+mod http2;
 mod operation;
 mod outgoing;
 mod sockets;

@@ -10,11 +10,15 @@ use h2::{
 use http::{HeaderMap, HeaderValue, Request, Response};
 use probelet_engine::{NetworkGrant, Outcome, Verdict};
 use serde_json::json;
-use tokio::{net::TcpListener, task::JoinHandle};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpListener,
+    task::JoinHandle,
+};
 
 use crate::{
     fixture::{LONG, SHORT, grpc, on_loopback, probe, said, with_network, within},
-    server::{Answer, BlackHole, Server as RawServer, closed_port, reply},
+    server::{Answer, BlackHole, Server as RawServer, closed_port, reply, tls_acceptor},
 };
 
 /// What a server of gRPC has seen: the request, and its message as it was on the wire.
@@ -54,26 +58,30 @@ async fn serve(answer: Reply) -> (u16, JoinHandle<Seen>) {
     let port = listener.local_addr().expect("an address").port();
     let task = tokio::spawn(async move {
         let (stream, _) = listener.accept().await.expect("accept");
-        let mut connection = server::handshake(stream).await.expect("a client of HTTP/2");
-        let (request, respond) = connection.accept().await.expect("a call").expect("a request");
-        let (parts, body) = request.into_parts();
-        let mut exchange = pin!(exchange(body, respond, answer));
-        // The connection is driven by whoever waits for its next call; there is none.
-        let mut exchanged = None;
-        loop {
-            tokio::select! {
-                done = &mut exchange, if exchanged.is_none() => exchanged = Some(done),
-                next = connection.accept() => {
-                    assert!(next.is_none_or(|next| next.is_err()), "a second call");
-                    break;
-                }
-            }
-        }
-        let (body, _) = exchanged.expect("a whole request");
-        let request = Request::from_parts(parts, ());
-        Seen { request, body }
+        serve_on(stream, answer).await
     });
     (port, task)
+}
+
+async fn serve_on<S: AsyncRead + AsyncWrite + Unpin>(stream: S, answer: Reply) -> Seen {
+    let mut connection = server::handshake(stream).await.expect("a client of HTTP/2");
+    let (request, respond) = connection.accept().await.expect("a call").expect("a request");
+    let (parts, body) = request.into_parts();
+    let mut exchange = pin!(exchange(body, respond, answer));
+    // The connection is driven by whoever waits for its next call; there is none.
+    let mut exchanged = None;
+    loop {
+        tokio::select! {
+            done = &mut exchange, if exchanged.is_none() => exchanged = Some(done),
+            next = connection.accept() => {
+                assert!(next.is_none_or(|next| next.is_err()), "a second call");
+                break;
+            }
+        }
+    }
+    let (body, _) = exchanged.expect("a whole request");
+    let request = Request::from_parts(parts, ());
+    Seen { request, body }
 }
 
 /// Reads the request and answers. Whoever drops what has not been answered with has answered.
@@ -292,6 +300,40 @@ async fn a2_28_what_is_no_answer_of_the_protocol_is_a_failure() {
     let expected =
         "Failure: error: health rpc probe failed: rpc error: code = Internal desc = error reading from server: ";
     assert!(reset.starts_with(expected), "{reset}");
+}
+
+#[tokio::test]
+async fn f17_with_tls_the_certificate_is_not_checked_and_a_server_without_is_named() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("bind");
+    let port = listener.local_addr().expect("an address").port();
+    let server = tokio::spawn(async move {
+        let (stream, _) = listener.accept().await.expect("accept");
+        let stream = tls_acceptor(&[b"h2"]).accept(stream).await.expect("a client of TLS");
+        serve_on(stream, whole(1)).await
+    });
+    let check = async |port: u16| {
+        let config = json!({"host": "127.0.0.1", "port": port, "service": "", "tls": true});
+        said(&grpc().await.run(within(SHORT * 10, on_loopback(probe(config)))).await)
+    };
+    assert_eq!(check(port).await, "Success: ");
+    let Seen { request, .. } = server.await.expect("the server");
+    assert_eq!(request.uri().scheme_str(), Some("https"));
+
+    let plain = RawServer::start(vec![Answer::Greet("HTTP/1.1 400 Bad Request\r\n\r\n".to_owned())]).await;
+    let expected = format!(
+        "Failure: error: failed to connect service at \"127.0.0.1:{}\": connection error: desc = \"transport: \
+         authentication handshake failed: tls: first record does not look like a TLS handshake\"",
+        plain.port
+    );
+    assert_eq!(check(plain.port).await, expected);
+
+    // The kernel opens the connection; nobody speaks.
+    let mute = TcpListener::bind("127.0.0.1:0").await.expect("bind");
+    let port = mute.local_addr().expect("an address").port();
+    let expected = format!(
+        "Failure: timeout: failed to connect service \"127.0.0.1:{port}\" within 4s: context deadline exceeded"
+    );
+    assert_eq!(check(port).await, expected);
 }
 
 #[tokio::test]

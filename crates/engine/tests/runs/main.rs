@@ -12,6 +12,7 @@ mod fixture;
 mod frozen;
 mod grpc;
 mod http;
+mod http2;
 mod limits;
 mod load;
 mod namespaces;

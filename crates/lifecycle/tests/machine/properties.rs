@@ -612,6 +612,7 @@ fn answered(event: &Event) -> Option<ActionId> {
         | Event::Wake
         | Event::Delete { .. }
         | Event::ConditionSet { .. }
+        | Event::HookFellBack { .. }
         | Event::ContainerExited { .. } => None,
     }
 }

@@ -86,7 +86,8 @@ fn target(handler: &Handler) -> Option<(Option<&str>, &PortReference, &'static s
     match handler {
         Handler::HttpGet(get) => Some((get.host.as_deref(), &get.port, "httpGet")),
         Handler::TcpSocket(socket) => Some((socket.host.as_deref(), &socket.port, "tcpSocket")),
-        Handler::Exec { .. } | Handler::Grpc(_) | Handler::Sleep { .. } | Handler::Wasm(_) => None,
+        Handler::Grpc(grpc) => Some((None, &grpc.port, "grpc")),
+        Handler::Exec { .. } | Handler::Sleep { .. } | Handler::Wasm(_) => None,
     }
 }
 

@@ -56,7 +56,14 @@ pub(crate) static EXEC: Kind = Kind {
 pub(crate) static HTTP_GET: Kind = Kind {
     name: "HTTPGetAction",
     place: "httpGet",
-    fields: &[yes("host"), yes("port"), yes("path"), yes("scheme"), yes("httpHeaders")],
+    fields: &[
+        yes("host"),
+        yes("port"),
+        yes("path"),
+        yes("scheme"),
+        yes("httpHeaders"),
+        own("protocol", "`HTTP2` without TLS; Kubernetes has it from 1.37 on"),
+    ],
 };
 
 pub(crate) static HTTP_HEADER: Kind = Kind {
@@ -74,7 +81,11 @@ pub(crate) static TCP_SOCKET: Kind = Kind {
 pub(crate) static GRPC: Kind = Kind {
     name: "GRPCAction",
     place: "grpc",
-    fields: &[noted("port", "a number"), yes("service")],
+    fields: &[
+        noted("port", "a name, too"),
+        yes("service"),
+        own("mode", "`TLS`; Kubernetes has it from 1.37 on"),
+    ],
 };
 
 pub(crate) static SLEEP: Kind = Kind {
