@@ -34,7 +34,7 @@ const COMPONENT_LINKER: &str = "wasm-component-ld";
 /// searched for what a run has written.
 const HANDLER_MEMORY: &str = "-Clink-arg=-zstack-size=131072 -Clink-arg=--initial-heap=131072";
 /// The components that stand for Kubernetes' handlers: each the file of its name, below `target/guests`.
-const HANDLERS: &[&str] = &["exec", "http", "tcp", "sleep"];
+const HANDLERS: &[&str] = &["exec", "http", "tcp", "grpc", "sleep"];
 /// The other guests and what becomes of them: below `target/guests`.
 const GUESTS: &[(&str, &str)] = &[
     ("redis", "redis.wasm"),

@@ -84,7 +84,7 @@ fn dispatch(arguments: &[&str]) -> anyhow::Result<()> {
         ["setup", options @ ..] => setup::run(&root, setup::Options::parse(options)?),
         ["build"] => build::run(&root, build::Profile::Dev).map(drop),
         ["build", "--release"] => build::run(&root, build::Profile::Release).map(drop),
-        ["images"] => images::run(&root).map(drop),
+        ["images"] => images::run_for_tests(&root).map(drop),
         ["demo"] => demo::run(&root),
         ["test", suites @ ..] => test::run(&root, suites),
         ["lint"] => test::run(&root, &["lint"]),

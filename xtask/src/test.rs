@@ -141,7 +141,7 @@ fn end_to_end(root: &Path, suite: &str) -> anyhow::Result<Tally> {
         }
     };
     let binaries = build::run(root, build::Profile::Dev)?;
-    let images = images::run(root)?;
+    let images = images::run_for_tests(root)?;
     let mut cargo = cargo_test(root);
     cargo.args(["--package", "probelet-tests", "--test", suite]);
     with_runner(&mut cargo, &prefix);

@@ -55,7 +55,7 @@ pub use engine::{Engine, EngineConfig, MAX_COMPONENT_BYTES};
 pub use error::{EngineError, LoadError};
 pub use log::cut;
 pub use network::{Destination, Host, HttpFailure, NetworkStandIn, RealExchange};
-pub use outcome::{Field, FieldValue, Outcome, Usage, Verdict};
+pub use outcome::{Field, FieldValue, HTTP_FALLBACK, Outcome, Usage, Verdict};
 pub use plugin::Plugin;
 pub use request::{
     Check, ExecGrant, Grants, HookReason, Limits, NetworkGrant, NetworkNamespace, Port, ProbeKind, RunRequest, Subject,

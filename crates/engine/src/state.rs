@@ -8,6 +8,7 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use crate::{
     ContainerFiles, ContainerLogs, ContainerStats, ExecGrant, Grants,
+    bindings::probelet::plugin::types,
     clock::StoppedClock,
     context::RunContext,
     kept::Kept,
@@ -33,6 +34,8 @@ pub(crate) struct RunState {
     pub(crate) files: Option<Arc<dyn ContainerFiles>>,
     pub(crate) uses: Uses,
     pub(crate) kept: Kept,
+    /// Fields of the outcome that a built-in component has added.
+    pub(crate) notes: Vec<types::Field>,
     pub(crate) limiter: Limiter,
     pub(crate) host_calls: u64,
     pub(crate) table: ResourceTable,
@@ -82,6 +85,7 @@ impl RunState {
             files: grants.files,
             uses,
             kept,
+            notes: Vec::new(),
             limiter,
             host_calls: 0,
             table,
@@ -125,4 +129,4 @@ impl WasiHttpView for RunState {
     }
 }
 
-impl crate::bindings::probelet::plugin::types::Host for RunState {}
+impl types::Host for RunState {}

@@ -81,6 +81,14 @@ pub enum Event {
         /// `Err` holds why it failed, its time-out included.
         result: Result<(), String>,
     },
+    /// The server of an HTTPS hook wanted no TLS, and the request went there without (B1.8). The hook's end is told after
+    /// that.
+    HookFellBack {
+        /// The action that the hook's end will answer.
+        action: ActionId,
+        /// The server's host and port.
+        host: String,
+    },
     /// Somebody deletes the pod.
     Delete {
         /// The grace period asked for; `None` is the pod's own. Zero forces.

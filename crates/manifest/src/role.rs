@@ -63,7 +63,7 @@ impl Role {
         format!("{lifecycle}{}", self.field())
     }
 
-    /// The handlers that it may have, and those that are refused by name.
+    /// The handlers that it may have.
     pub(crate) fn handlers(self) -> &'static [&'static str] {
         if self.is_hook() {
             &["exec", "httpGet", "tcpSocket", "sleep", "wasm"]

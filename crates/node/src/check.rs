@@ -9,7 +9,8 @@ use std::{
 
 use probelet_engine::{
     Check, ContainerFiles, ContainerLogs, ContainerStats, Destination, ExecGrant, Field, FieldValue, GrantUse, Grants,
-    Limits, NetworkGrant, Outcome, Plugin, Port, RunRequest, SOFT_DEADLINE_MARGIN, Subject, Verdict, cut,
+    HTTP_FALLBACK, Limits, NetworkGrant, Outcome, Plugin, Port, RunRequest, SOFT_DEADLINE_MARGIN, Subject, Verdict,
+    cut,
 };
 use probelet_lifecycle::{
     action::{ActionId, HookReason, ProbeKind},
@@ -17,7 +18,7 @@ use probelet_lifecycle::{
     event::{Event, ProbeOutcome, Verdict as ProbeVerdict},
     time::{BootTime, Now},
 };
-use probelet_manifest::{Allow, Container, ExecAllow, Handler, HttpGet, PortReference, Probe};
+use probelet_manifest::{Allow, Container, ExecAllow, Grpc, Handler, HttpGet, PortReference, Probe};
 use serde_json::{Value, json};
 
 use crate::{
@@ -171,6 +172,7 @@ impl Checked<'_> {
                 self.port(&tcp.port)
                     .and_then(|port| Ok(json!({ "host": self.host(tcp.host.as_deref())?, "port": port }))),
             ),
+            Handler::Grpc(grpc) => (builtin("grpc"), self.grpc(grpc)),
             Handler::Sleep { seconds } => (builtin("sleep"), Ok(json!({ "seconds": seconds }))),
             Handler::Wasm(wasm) => (self.entry.components.plugin(self.run.key()), Ok(wasm.config.clone())),
         }
@@ -188,7 +190,17 @@ impl Checked<'_> {
             "port": self.port(&http.port)?,
             "path": http.path,
             "headers": headers,
+            "http2": http.http2,
             "hook": matches!(self.run.what, What::Hook { .. }),
+        }))
+    }
+
+    fn grpc(&self, grpc: &Grpc) -> Result<Value, String> {
+        Ok(json!({
+            "host": self.host(None)?,
+            "port": self.port(&grpc.port)?,
+            "service": grpc.service,
+            "tls": grpc.tls,
         }))
     }
 
@@ -304,6 +316,10 @@ impl Checked<'_> {
             },
             Handler::TcpSocket(tcp) => Grants {
                 network: Some(self.network(host_grant(tcp.host.as_deref()), false)),
+                ..Grants::default()
+            },
+            Handler::Grpc(_) => Grants {
+                network: Some(self.network(host_grant(None), true)),
                 ..Grants::default()
             },
             Handler::Sleep { .. } => Grants::default(),
@@ -455,6 +471,18 @@ impl CheckResult {
     pub(crate) fn keep(&self, kept: &KeptStates) {
         if let Some(content) = &self.outcome.state {
             kept.set(self.run.key(), self.run.instance, content.clone());
+        }
+    }
+
+    /// What the state machine is told before, of a hook whose server wanted no TLS (B1.8).
+    pub(crate) fn fallback(&self, action: ActionId) -> Option<Event> {
+        let is_it = |field: &&Field| matches!(self.run.what, What::Hook { .. }) && field.name == HTTP_FALLBACK;
+        match &self.outcome.fields.iter().find(is_it)?.value {
+            FieldValue::Text(host) => Some(Event::HookFellBack {
+                action,
+                host: host.clone(),
+            }),
+            FieldValue::Number(_) | FieldValue::Flag(_) => None,
         }
     }
 

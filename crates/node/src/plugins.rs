@@ -14,7 +14,7 @@ use crate::{config::NodeError, start::blocking};
 
 /// The components that stand for Kubernetes' handlers. They are ready before the first pod; those of the library become so
 /// when a pod names them.
-const BUILTIN: [&str; 4] = ["exec", "http", "tcp", "sleep"];
+const BUILTIN: [&str; 5] = ["exec", "http", "tcp", "grpc", "sleep"];
 
 /// All components.
 pub(crate) struct Plugins {

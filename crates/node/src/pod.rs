@@ -339,9 +339,12 @@ impl PodTask {
                 if let Some((probe, verdict)) = probe {
                     self.previous.insert(probe, verdict);
                 }
-                let event = result.event(action);
+                let (fallback, event) = (result.fallback(action), result.event(action));
                 result.keep(&self.entry.kept);
                 self.entry.record(result.record(clock::boot_time()));
+                if let Some(fallback) = fallback {
+                    self.handle(fallback);
+                }
                 match probe {
                     Some(((container, ProbeKind::Liveness), (_, Verdict::Failure | Verdict::Errored))) => {
                         self.handle_with_permission(container, event);
@@ -418,7 +421,8 @@ impl PodTask {
             Action::Request { id, request } => self.request(id, request),
             Action::Cancel { id } => {
                 if let Some(run) = self.runs.remove(&id) {
-                    if run.is_sleep && !run.work.is_finished() {
+                    // To the machine it has not ended, though it may be about to.
+                    if run.is_sleep {
                         self.node.counters().sleep_cut_short();
                     }
                     run.work.abort();

@@ -100,6 +100,7 @@ pub(crate) fn answered(event: &Event) -> Option<ActionId> {
         | Event::Wake
         | Event::Delete { .. }
         | Event::ConditionSet { .. }
+        | Event::HookFellBack { .. }
         | Event::ContainerExited { .. } => None,
     }
 }
