@@ -90,7 +90,7 @@ fn f26_a_container_is_condemned_by_its_liveness_probe_and_by_nothing_else() {
 fn a3_15_how_often_in_a_row_a_probe_had_the_same_outcome_is_told() {
     let mut world = with(|app| app.readiness = Some(probe(0, 1)));
     world.app().probe = Box::new(|run| match run.at / 1000 {
-        0 | 1 | 2 => (0, Verdict::Success, String::new()),
+        0..=2 => (0, Verdict::Success, String::new()),
         3 => (0, Verdict::Failure, String::new()),
         _ => (0, Verdict::Errored, String::new()),
     });
