@@ -10,6 +10,7 @@ mod checks;
 mod demo;
 mod guests;
 mod images;
+mod mutants;
 mod process;
 mod setup;
 mod tally;
@@ -56,6 +57,11 @@ const COMMANDS: &[(&str, &str, &str)] = &[
         "formatting, clippy, dependencies, documentation: the same as `test lint`",
     ),
     (
+        "mutants",
+        "[OPTION…]",
+        "change the state machine in one place at a time, and see a test fail; one to two hours",
+    ),
+    (
         "bench",
         "[exec|plugin|simulate]",
         "measure an exec probe beside crun and runc, plugins beside the same done natively, a simulated day",
@@ -88,6 +94,7 @@ fn dispatch(arguments: &[&str]) -> anyhow::Result<()> {
         ["demo"] => demo::run(&root),
         ["test", suites @ ..] => test::run(&root, suites),
         ["lint"] => test::run(&root, &["lint"]),
+        ["mutants", options @ ..] => mutants::run(&root, options),
         ["bench"] => {
             bench::plugin(&root)?;
             bench::simulate(&root)?;

@@ -40,6 +40,12 @@ pub(crate) struct Machine<'a> {
 
 impl Machine<'_> {
     fn take(&mut self, event: Event) {
+        // A reply to something else would leave that for ever unanswered.
+        if let Some((action, fits)) = event.answers()
+            && !self.state.requests.get(&action).is_some_and(fits)
+        {
+            return;
+        }
         match event {
             Event::Begin | Event::Resume | Event::Wake => {}
             Event::SandboxReady { action } => self.sandbox_ready(action),

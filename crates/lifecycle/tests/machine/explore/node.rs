@@ -1,6 +1,6 @@
 //! A state of the world, and what can happen in it.
 
-use std::{fmt, time::Duration};
+use std::{fmt, mem::discriminant, time::Duration};
 
 use probelet_lifecycle::{
     State,
@@ -158,29 +158,21 @@ impl Node {
             .map(ActionId)
             .find(|id| !truth.asked.contains_key(id));
         let never = Some(ActionId(truth.last_id + 1));
-        let late = [old, never].into_iter().flatten().flat_map(|action| {
-            let outcome = ProbeOutcome {
-                verdict: Verdict::Failure,
-                message: String::new(),
-            };
-            [
-                Event::SandboxReady { action },
-                Event::SandboxRemoved { action },
-                Event::ImageReady {
-                    action,
-                    message: String::new(),
-                },
-                Event::ContainerStarted { action },
-                Event::ProbeFinished { action, outcome },
-                Event::HookFinished { action, result: Ok(()) },
-            ]
+        let late = [old, never].into_iter().flatten().flat_map(any_reply);
+        let to_something_else = truth.asked.iter().flat_map(|(id, request)| {
+            let fitting = replies(*id, request);
+            let fits = move |event: &Event| fitting.iter().any(|other| discriminant(other) == discriminant(event));
+            any_reply(*id).into_iter().filter(move |event| !fits(event))
         });
         let instances = truth.running.iter().enumerate();
         let strange = instances.flat_map(|(index, instance)| {
             let number = instance.as_ref().map_or(0, |instance| instance.number + 1);
             [exited(index, number, 1), exited(truth.running.len(), number, 1)]
         });
-        late.chain(strange).chain([Event::Wake]).collect()
+        late.chain(to_something_else)
+            .chain(strange)
+            .chain([Event::Wake])
+            .collect()
     }
 
     /// What is shown is what would be shown if it were looked at anew. A condition of somebody else makes the machine look.
@@ -214,4 +206,21 @@ impl Node {
         }
         panic!("the pod is never gone: {:#?}", self.truth.state);
     }
+}
+
+/// A reply of each sort.
+fn any_reply(action: ActionId) -> Vec<Event> {
+    let message = String::new();
+    let outcome = ProbeOutcome {
+        verdict: Verdict::Failure,
+        message: message.clone(),
+    };
+    vec![
+        Event::SandboxReady { action },
+        Event::SandboxRemoved { action },
+        Event::ImageReady { action, message },
+        Event::ContainerStarted { action },
+        Event::ProbeFinished { action, outcome },
+        Event::HookFinished { action, result: Ok(()) },
+    ]
 }
