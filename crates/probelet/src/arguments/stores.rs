@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::{DataFormat, Namespace};
+use super::{DataFormat, Namespace, PluginPull, PluginPush, PluginSign, PluginVerify};
 
 /// Import, list and remove images; needs no agent
 #[derive(Debug, Args)]
@@ -52,7 +52,7 @@ pub(crate) struct ImageRemove {
     pub(crate) names: Vec<String>,
 }
 
-/// Import, list and remove components, and see what they need
+/// Import, list and remove components, exchange them with registries, sign them, and see what they need
 #[derive(Debug, Args)]
 pub(crate) struct Plugin {
     #[command(subcommand)]
@@ -64,10 +64,16 @@ pub(crate) enum PluginCommand {
     Import(PluginImport),
     List(PluginList),
     Remove(PluginRemove),
+    Push(PluginPush),
+    Pull(PluginPull),
+    Sign(PluginSign),
+    Verify(PluginVerify),
     Audit(PluginAudit),
 }
 
 /// Put a component into the plugin store, where manifests find it by its name; needs no agent
+///
+/// A signature beside the file, FILE.sig, goes with it.
 #[derive(Debug, Args)]
 pub(crate) struct PluginImport {
     /// The component

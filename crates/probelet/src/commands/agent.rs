@@ -9,6 +9,7 @@ use anyhow::Context;
 use probelet_api::{server, unix::OwnerSocket};
 use probelet_engine::CompilerProgram;
 use probelet_node::{Node, NodeConfig};
+use probelet_plugin_store::SignaturePolicy;
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     sync::oneshot,
@@ -34,6 +35,11 @@ impl RunningAgent {
             bridge: arguments.bridge.clone(),
             shim: arguments.shim.clone(),
             restart_budget: arguments.restart_budget,
+            registries: arguments.registries.config(),
+            plugin_signatures: arguments
+                .plugin_signatures
+                .map_or_else(SignaturePolicy::default, policy),
+            plugin_keys: arguments.plugin_keys.clone(),
             compiler: Some(CompilerProgram {
                 // The very program that runs, even if another has taken its place meanwhile.
                 program: PathBuf::from("/proc/self/exe"),
@@ -55,6 +61,14 @@ impl RunningAgent {
             tracing::error!(%error, "the server has ended badly");
         }
         self.node.shutdown().await;
+    }
+}
+
+fn policy(signatures: arguments::Signatures) -> SignaturePolicy {
+    match signatures {
+        arguments::Signatures::Ignore => SignaturePolicy::Ignore,
+        arguments::Signatures::Warn => SignaturePolicy::Warn,
+        arguments::Signatures::Require => SignaturePolicy::Require,
     }
 }
 
