@@ -175,6 +175,12 @@ fn missing(root: &Path, options: Options) -> anyhow::Result<Vec<Missing>> {
         Remedy::DockerRegistry,
     );
     need(
+        process::find("openssl").is_some(),
+        "openssl",
+        "the tests of signatures make keys with it, as authors of plugins do",
+        Remedy::Packages(&["openssl"]),
+    );
+    need(
         guests::check(root).is_empty(),
         "a toolchain for components",
         "the built-in probes are WebAssembly components, built from source",

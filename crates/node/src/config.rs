@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use probelet_engine::CompilerProgram;
+use probelet_plugin_store::{KeyError, RegistryConfig, SignaturePolicy};
 
 use crate::store::StoreError;
 
@@ -22,6 +23,12 @@ pub struct NodeConfig {
     /// How many restarts liveness probes may bring about on the whole node within [`BUDGET_WINDOW`](crate::BUDGET_WINDOW);
     /// no limit if `None`.
     pub restart_budget: Option<u32>,
+    /// How the registries of components are spoken to.
+    pub registries: RegistryConfig,
+    /// What is done about components that nobody has signed with one of the keys.
+    pub plugin_signatures: SignaturePolicy,
+    /// Files with the public keys, in PEM. Those who sign components have the private halves.
+    pub plugin_keys: Vec<PathBuf>,
 }
 
 impl NodeConfig {
@@ -107,6 +114,12 @@ pub enum NodeError {
         /// What is wrong.
         faults: String,
     },
+    /// Signatures are to be checked, and nobody is trusted to make them.
+    #[error("--plugin-signatures needs a public key to check with; name a file with --plugin-key")]
+    NoPluginKeys,
+    /// A file of public keys cannot be used.
+    #[error("--plugin-key {0}")]
+    PluginKeys(#[from] KeyError),
     /// The plugin store cannot be opened.
     #[error(transparent)]
     Plugins(#[from] probelet_plugin_store::StoreError),

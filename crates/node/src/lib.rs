@@ -35,6 +35,7 @@ mod signal;
 mod start;
 mod status;
 mod store;
+mod trust;
 mod volumes;
 
 use std::{sync::Arc, time::Duration};

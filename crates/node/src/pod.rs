@@ -106,8 +106,8 @@ pub(crate) enum Input {
         conditions: Vec<ConditionUpdate>,
         reply: oneshot::Sender<Document>,
     },
-    /// A component was exchanged, or could not be.
-    Reloaded(PodEvent),
+    /// Something about its components that people are to be told.
+    Tell(PodEvent),
     /// The agent stops; the pod goes on without it.
     Detach,
 }
@@ -367,7 +367,7 @@ impl PodTask {
                 }
                 let _ = reply.send(self.document());
             }
-            Input::Reloaded(event) => {
+            Input::Tell(event) => {
                 self.events.record(clock::now().wall, &event);
                 self.publish(&self.state.status());
             }

@@ -11,7 +11,8 @@ use std::{
 };
 
 use crate::{
-    Digest, Origin, PrivateKey, PublicKeys, Reference, Resolved, Resolver, SignatureError, Store, StoreError, Verified,
+    Digest, Origin, PrivateKey, PublicKeys, Reference, Registry, Resolved, Resolver, SignatureError, Store, StoreError,
+    Verified,
     file::{self, Links},
     registry,
     signature::{self, MAX_SIGNATURE, Signature, Subject},
@@ -96,6 +97,42 @@ pub(crate) fn read_signature(component: &Path) -> Result<Option<Signature>, Stor
     Ok(Some(signature))
 }
 
+impl Registry {
+    /// Whether a component of the reference's repository, by the digest of its manifest, is signed there by one of the
+    /// keys.
+    ///
+    /// # Errors
+    ///
+    /// As [`Resolver::verify`].
+    pub async fn verify(
+        &self,
+        reference: &Reference,
+        manifest: &Digest,
+        keys: &PublicKeys,
+    ) -> Result<Verified, SignatureError> {
+        let found = self.find_signature(reference, manifest, keys).await?;
+        Ok(found.1)
+    }
+
+    async fn find_signature(
+        &self,
+        reference: &Reference,
+        manifest: &Digest,
+        keys: &PublicKeys,
+    ) -> Result<(Signature, Verified), SignatureError> {
+        let mut found = self.signatures(reference, manifest).await?;
+        match signature::first_good(&found, Subject::Manifest(reference, manifest), keys) {
+            Ok((index, verified)) => Ok((found.swap_remove(index), verified)),
+            Err(reasons) => Err(Failure {
+                component: format!("component \"{reference}\" ({manifest})"),
+                place: registry::signatures_of(reference, manifest).to_string(),
+                way_out: format!("sign it with `probelet plugin sign {reference} --key FILE`"),
+            }
+            .error(reasons, keys)),
+        }
+    }
+}
+
 impl Resolver {
     /// Whether what was found is signed by one of the keys.
     ///
@@ -139,21 +176,10 @@ impl Resolver {
         if let Ok((_, verified)) = signature::first_good(&kept, subject, keys) {
             return Ok(verified);
         }
-        let found = self.registry().signatures(reference, &manifest).await?;
-        match signature::first_good(&found, subject, keys) {
-            Ok((index, verified)) => {
-                let good = vec![found[index].clone()];
-                self.with_store(move |store| store.keep_signatures(&manifest, &good))
-                    .await?;
-                Ok(verified)
-            }
-            Err(reasons) => Err(Failure {
-                component: format!("component \"{reference}\" ({manifest})"),
-                place: registry::signatures_of(reference, &manifest).to_string(),
-                way_out: format!("sign it with `probelet plugin sign {reference} --key FILE`"),
-            }
-            .error(reasons, keys)),
-        }
+        let (good, verified) = self.registry().find_signature(reference, &manifest, keys).await?;
+        self.with_store(move |store| store.keep_signatures(&manifest, &[good]))
+            .await?;
+        Ok(verified)
     }
 
     async fn verify_imported(

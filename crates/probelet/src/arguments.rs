@@ -1,6 +1,7 @@
 //! The command line, as clap reads it. The texts here are also what `docs/cli.md` says.
 
 mod offline;
+mod registries;
 mod stores;
 mod time_machine;
 mod tools;
@@ -9,6 +10,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 pub(crate) use offline::{Explain, Lint, Schema, Threshold};
+pub(crate) use registries::{PluginPull, PluginPush, PluginSign, PluginVerify, Registries, Signatures};
 pub(crate) use stores::{
     Image, ImageCommand, ImageImport, Plugin, PluginAudit, PluginCommand, PluginImport, PluginList, PluginRemove,
 };
@@ -127,6 +129,25 @@ pub(crate) struct Agent {
     /// failure. No limit if not given
     #[arg(long, env = "PROBELET_RESTART_BUDGET", value_name = "NUMBER")]
     pub(crate) restart_budget: Option<u32>,
+
+    /// What to do about plugins that are not signed with one of the keys; those that come with probelet need no signature
+    /// [default: ignore]
+    #[arg(long, env = "PROBELET_PLUGIN_SIGNATURES", value_name = "POLICY")]
+    pub(crate) plugin_signatures: Option<Signatures>,
+
+    /// A file with public keys of those who sign plugins, in PEM; may be given several times, in the variable with commas
+    /// between
+    #[arg(
+        long = "plugin-key",
+        env = "PROBELET_PLUGIN_KEYS",
+        value_name = "FILE",
+        value_delimiter = ',',
+        requires = "plugin_signatures"
+    )]
+    pub(crate) plugin_keys: Vec<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) registries: Registries,
 }
 
 /// Hold back restarts because of liveness on this node; needs no agent
@@ -438,6 +459,22 @@ mod tests {
         ] {
             assert!(parse(wrong).is_err(), "{wrong:?}");
         }
+    }
+
+    #[test]
+    fn keys_for_plugins_mean_nothing_without_a_policy() {
+        let parse = |words: &[&str]| Arguments::try_parse_from([&["probelet", "node"], words].concat());
+        let keys = ["--plugin-key", "a.pub", "--plugin-key", "b.pub"];
+        assert!(parse(&keys).is_err());
+        let Ok(Arguments {
+            command: Command::Node(node),
+            ..
+        }) = parse(&[&keys[..], &["--plugin-signatures", "require"]].concat())
+        else {
+            panic!("it is node")
+        };
+        assert_eq!(node.agent.plugin_signatures, Some(Signatures::Require));
+        assert_eq!(node.agent.plugin_keys, [PathBuf::from("a.pub"), PathBuf::from("b.pub")]);
     }
 
     #[test]

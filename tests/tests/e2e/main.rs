@@ -19,6 +19,7 @@ mod plugins;
 mod probes;
 mod registries;
 mod sessions;
+mod signatures;
 mod time_machine;
 
 use std::{sync::Arc, time::Duration};

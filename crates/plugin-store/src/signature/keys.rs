@@ -227,8 +227,8 @@ fn unusable(file: &Path, reason: String) -> KeyError {
 }
 
 #[cfg(test)]
-mod tests {
-    use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_ED25519};
+pub(super) mod tests {
+    use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_ED25519, SignatureAlgorithm};
 
     use super::*;
 
@@ -238,14 +238,25 @@ mod tests {
         path
     }
 
+    /// A new key of this name, its two halves in files of their own.
+    pub(in crate::signature) fn pair(
+        folder: &Path,
+        name: &str,
+        algorithm: &'static SignatureAlgorithm,
+    ) -> (PathBuf, PathBuf) {
+        let pair = KeyPair::generate_for(algorithm).unwrap();
+        let private = written(folder, name, &pair.serialize_pem());
+        (private, written(folder, &format!("{name}.pub"), &pair.public_key_pem()))
+    }
+
     #[test]
     fn what_one_half_of_a_key_signs_the_other_half_knows() {
         let folder = tempfile::tempdir().unwrap();
         let mut files = Vec::new();
         for (name, algorithm) in [("p256", &PKCS_ECDSA_P256_SHA256), ("ed25519", &PKCS_ED25519)] {
-            let pair = KeyPair::generate_for(algorithm).unwrap();
-            files.push(written(folder.path(), &format!("{name}.pub"), &pair.public_key_pem()));
-            let private = PrivateKey::read(&written(folder.path(), name, &pair.serialize_pem())).unwrap();
+            let (private, public) = pair(folder.path(), name, algorithm);
+            files.push(public);
+            let private = PrivateKey::read(&private).unwrap();
             let signature = private.sign(b"that").unwrap();
             let keys = PublicKeys::read(&files).unwrap();
             assert_eq!(keys.signer(b"that", &signature), files.last().map(PathBuf::as_path));

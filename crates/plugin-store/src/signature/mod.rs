@@ -199,10 +199,7 @@ mod tests {
     use super::*;
 
     fn key(folder: &std::path::Path, name: &str) -> (PrivateKey, PublicKeys) {
-        let pair = rcgen::KeyPair::generate().unwrap();
-        let (private, public) = (folder.join(name), folder.join(format!("{name}.pub")));
-        std::fs::write(&private, pair.serialize_pem()).unwrap();
-        std::fs::write(&public, pair.public_key_pem()).unwrap();
+        let (private, public) = keys::tests::pair(folder, name, &rcgen::PKCS_ECDSA_P256_SHA256);
         (
             PrivateKey::read(&private).unwrap(),
             PublicKeys::read(&[public]).unwrap(),

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::{DataFormat, Namespace, PluginBench, PluginInspect, PluginRun, PluginTest};
+use super::{
+    DataFormat, Namespace, PluginBench, PluginInspect, PluginPull, PluginPush, PluginRun, PluginSign, PluginTest, PluginVerify,
+};
 
 /// Import, list and remove images; needs no agent
 #[derive(Debug, Args)]
@@ -52,7 +54,8 @@ pub(crate) struct ImageRemove {
     pub(crate) names: Vec<String>,
 }
 
-/// Import, list and remove components, look at them, run them, and see what they need
+/// Import, list and remove components, exchange them with registries, sign them, look at them, run them, and see what
+/// they need
 #[derive(Debug, Args)]
 pub(crate) struct Plugin {
     #[command(subcommand)]
@@ -64,6 +67,10 @@ pub(crate) enum PluginCommand {
     Import(PluginImport),
     List(PluginList),
     Remove(PluginRemove),
+    Push(PluginPush),
+    Pull(PluginPull),
+    Sign(PluginSign),
+    Verify(PluginVerify),
     Audit(PluginAudit),
     Inspect(PluginInspect),
     Run(PluginRun),
@@ -72,6 +79,8 @@ pub(crate) enum PluginCommand {
 }
 
 /// Put a component into the plugin store, where manifests find it by its name; needs no agent
+///
+/// A signature beside the file, FILE.sig, goes with it.
 #[derive(Debug, Args)]
 pub(crate) struct PluginImport {
     /// The component

@@ -9,6 +9,7 @@ use anyhow::Context;
 use probelet_api::{server, unix::OwnerSocket};
 use probelet_engine::CompilerProgram;
 use probelet_node::{Node, NodeConfig};
+use probelet_plugin_store::SignaturePolicy;
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     sync::oneshot,
@@ -34,6 +35,11 @@ impl RunningAgent {
             bridge: arguments.bridge.clone(),
             shim: arguments.shim.clone(),
             restart_budget: arguments.restart_budget,
+            registries: arguments.registries.config(),
+            plugin_signatures: arguments
+                .plugin_signatures
+                .map_or_else(SignaturePolicy::default, policy),
+            plugin_keys: arguments.plugin_keys.clone(),
             compiler: Some(compiler()),
         })
         .await?;
@@ -60,6 +66,14 @@ pub(super) fn compiler() -> CompilerProgram {
         // The very program that runs, even if another has taken its place meanwhile.
         program: PathBuf::from("/proc/self/exe"),
         arguments: vec![WORKER.into()],
+    }
+}
+
+fn policy(signatures: arguments::Signatures) -> SignaturePolicy {
+    match signatures {
+        arguments::Signatures::Ignore => SignaturePolicy::Ignore,
+        arguments::Signatures::Warn => SignaturePolicy::Warn,
+        arguments::Signatures::Require => SignaturePolicy::Require,
     }
 }
 

@@ -3,6 +3,7 @@
 pub(crate) mod columns;
 pub(crate) mod describe;
 pub(crate) mod documents;
+pub(crate) mod progress;
 pub(crate) mod style;
 pub(crate) mod tabs;
 
