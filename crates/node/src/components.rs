@@ -288,7 +288,8 @@ impl Components {
     }
 }
 
-async fn admit(node: &Inner, check: &WasmCheck<'_>) -> Result<Plugin, Vec<Diagnostic>> {
+/// Finds and checks the component of one check.
+pub(crate) async fn admit(node: &Inner, check: &WasmCheck<'_>) -> Result<Plugin, Vec<Diagnostic>> {
     let component = format!("{}.component", check.path);
     let fault = |message: String| vec![Diagnostic::error(&component, message)];
     let plugin = node.plugins.resolve(&check.wasm.component).await;

@@ -13,6 +13,7 @@ mod init;
 mod input;
 mod lives;
 mod offline;
+mod plugin_records;
 mod plugin_tools;
 mod plugins;
 mod probes;

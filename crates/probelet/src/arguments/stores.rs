@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::{DataFormat, Namespace, PluginBench, PluginInspect, PluginRun, PluginTest};
+use super::{DataFormat, Namespace, PluginBench, PluginInspect, PluginRecord, PluginRun, PluginTest};
 
 /// Import, list and remove images; needs no agent
 #[derive(Debug, Args)]
@@ -69,6 +69,7 @@ pub(crate) enum PluginCommand {
     Run(PluginRun),
     Test(PluginTest),
     Bench(PluginBench),
+    Record(PluginRecord),
 }
 
 /// Put a component into the plugin store, where manifests find it by its name; needs no agent

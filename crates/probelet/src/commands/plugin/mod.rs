@@ -6,6 +6,7 @@ mod component;
 mod handler;
 mod inspect;
 mod outcome;
+mod record;
 mod run;
 mod store;
 mod test;
@@ -25,8 +26,9 @@ pub(crate) async fn run(command: arguments::Plugin, state_dir: &Path, client: &C
         PluginCommand::Audit(command) => audit::run(&command, client).await,
         PluginCommand::Inspect(command) => inspect::run(&command, state_dir).await,
         PluginCommand::Bench(command) => bench::run(&command, state_dir).await,
+        PluginCommand::Record(command) => record::run(&command, client).await,
         PluginCommand::Test(command) => return test::run(&command, state_dir).await,
-        PluginCommand::Run(command) => return run::run(&command, state_dir).await,
+        PluginCommand::Run(command) => return run::run(&command, state_dir, client).await,
     }
     .map(|()| ExitCode::SUCCESS)
 }
