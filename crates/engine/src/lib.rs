@@ -23,6 +23,7 @@ mod config;
 mod container;
 mod context;
 mod describe;
+mod document;
 mod engine;
 mod error;
 mod explain;

@@ -331,7 +331,8 @@ fn component_field(check: &WasmCheck<'_>) -> String {
     format!("{}.component", check.path)
 }
 
-async fn admit(node: &Inner, check: &WasmCheck<'_>) -> Result<Found, Vec<Diagnostic>> {
+/// Finds and checks the component of one check.
+pub(crate) async fn admit(node: &Inner, check: &WasmCheck<'_>) -> Result<Found, Vec<Diagnostic>> {
     let component = component_field(check);
     let fault = |message: String| vec![Diagnostic::error(&component, message)];
     let found = node.plugins.resolve(&check.wasm.component).await;

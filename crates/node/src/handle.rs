@@ -225,6 +225,33 @@ pub struct RunRecord {
     pub log: String,
 }
 
+/// One run of a component of somebody's choice against a running container.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct CheckRequest {
+    /// Which container; `None` is the only one.
+    #[serde(default)]
+    pub container: Option<String>,
+    /// What it is run as: `startup`, `liveness`, `readiness`, `postStart` or `preStop`.
+    pub kind: String,
+    /// What stands below `wasm` in a manifest; a path in it is absolute, and of the agent's machine.
+    pub handler: serde_json::Value,
+    /// How long it may take.
+    pub timeout_milliseconds: u64,
+}
+
+/// Which run of a pod's check is to be recorded: the next one that fits.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RecordOptions {
+    /// Which container; `None` is the only one.
+    pub container: Option<String>,
+    /// Which of its checks: `startup`, `liveness`, `readiness`, `postStart` or `preStop`.
+    pub kind: String,
+    /// How it has to end: `healthy`, `degraded`, `unhealthy` or `errored` of a probe, `succeeded`, `failed` or `errored`
+    /// of a hook; any way if `None`.
+    pub outcome: Option<String>,
+}
+
 /// What the runs of a check have taken since the agent's start.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     convert::Infallible,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::Duration,
 };
 
@@ -37,6 +37,7 @@ use crate::{
     last_words,
     metrics::Metrics,
     recorder::{PodEvents, Subject},
+    recording::Recordings,
     sandbox::{self, Sandbox},
     signal, start,
     status::{Facts, pod_status},
@@ -59,8 +60,12 @@ pub(crate) struct PodEntry {
     pub(crate) inbox: mpsc::Sender<Input>,
     pub(crate) components: Components,
     pub(crate) kept: KeptStates,
+    /// Those who wait for records of its checks' runs.
+    pub(crate) recordings: Recordings,
     history: Mutex<History>,
     instances: Mutex<Vec<Option<Instance>>>,
+    /// The sandbox, as long as the pod's task has it.
+    sandbox: Mutex<Weak<Sandbox>>,
 }
 
 /// A running instance of a container.
@@ -129,11 +134,18 @@ impl PodEntry {
             kept: KeptStates::new(folder.path()),
             history: Mutex::new(History::open(folder.path())),
             instances: Mutex::new(vec![None; pod.spec.all_containers().count()]),
+            recordings: Recordings::default(),
+            sandbox: Mutex::default(),
             pod,
             folder,
             inbox,
         };
         (Arc::new(entry), receiver)
+    }
+
+    /// The pod's sandbox, if it has one at present.
+    pub(crate) fn sandbox(&self) -> Option<Arc<Sandbox>> {
+        self.sandbox.lock().unwrap_or_else(PoisonError::into_inner).upgrade()
     }
 
     /// The recorded runs, oldest first.
@@ -569,7 +581,9 @@ impl PodTask {
 
     fn adopt_sandbox(&mut self, sandbox: Sandbox) {
         self.facts.addresses = sandbox.addresses().to_vec();
-        self.sandbox = Some(Arc::new(sandbox));
+        let sandbox = Arc::new(sandbox);
+        *self.entry.sandbox.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(&sandbox);
+        self.sandbox = Some(sandbox);
         // The addresses are the agent's own knowledge, so the machine does not publish them by itself.
         self.publish(&self.state.status());
     }

@@ -9,7 +9,7 @@ pub struct Content(pub Vec<u8>);
 
 /// Bytes that are written in base64.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Base64(pub(crate) Vec<u8>);
+pub struct Base64(pub Vec<u8>);
 
 impl Serialize for Base64 {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

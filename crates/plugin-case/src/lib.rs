@@ -17,21 +17,23 @@ mod conversation;
 mod file;
 mod host;
 mod junit;
+mod parse;
 mod record;
 mod redact;
 mod report;
 mod script;
 mod text;
 
-pub use bytes::Content;
+pub use bytes::{Base64, Content};
 pub use compare::{Difference, Seen, differences};
 pub use conversation::{Reply, Talk};
-pub use file::{Case, Context, Expectation, MAX_CASE_BYTES, Message, parse};
+pub use file::{Case, Context, Expectation, Message, Most};
 pub use host::{
     Connection, ExecAnswer, FileAnswer, FileKind, Host, HttpExchange, HttpRequest, HttpResponse, LogLine, Space, Stats,
     Step,
 };
 pub use junit::junit;
+pub use parse::parse;
 pub use record::{Recorded, case_file};
 pub use redact::Redaction;
 pub use report::{CaseResult, report};

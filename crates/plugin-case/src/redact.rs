@@ -108,11 +108,15 @@ impl Redaction {
     fn learn(&mut self, value: &Value) {
         match value {
             Value::Object(map) => {
+                // Headers and variables are lists of such objects.
+                if let (Some(Value::String(name)), Some(Value::String(value))) = (map.get("name"), map.get("value"))
+                    && is_secret(name)
+                {
+                    self.add(value);
+                }
                 for (name, value) in map {
-                    let plain: String = name.chars().filter(|letter| letter.is_ascii_alphanumeric()).collect();
-                    let plain = plain.to_ascii_lowercase();
                     match value.as_str() {
-                        Some(text) if WORDS.iter().any(|word| plain.contains(word)) => self.add(text),
+                        Some(text) if is_secret(name) => self.add(text),
                         _ => self.learn(value),
                     }
                 }
@@ -121,6 +125,13 @@ impl Redaction {
             _ => {}
         }
     }
+}
+
+/// Whether a name says of its value that it is a secret.
+fn is_secret(name: &str) -> bool {
+    let plain: String = name.chars().filter(char::is_ascii_alphanumeric).collect();
+    let plain = plain.to_ascii_lowercase();
+    HEADERS.iter().any(|header| header.eq_ignore_ascii_case(name)) || WORDS.iter().any(|word| plain.contains(word))
 }
 
 fn mask(length: usize) -> Vec<u8> {
@@ -138,6 +149,12 @@ mod tests {
         let mut redaction = Redaction::of(["hunter2-and-more", "no"]);
         let config =
             json!({"user": "app", "dbPassword": "hunter2", "nested": [{"api_key": "k", "apiKey": "key-1234"}]});
+        let headers = json!([{"name": "Cookie", "value": "id=sesame"}, {"name": "Accept", "value": "text/plain"}]);
+        let headers = redaction.config(&headers);
+        assert_eq!(
+            (&headers[0]["value"], &headers[1]["value"]),
+            (&json!("REDACTEDR"), &json!("text/plain"))
+        );
         let config = redaction.config(&config);
         assert_eq!(config["dbPassword"], "REDACTE");
         assert_eq!(config["nested"][0]["apiKey"], "REDACTED");

@@ -8,13 +8,13 @@
 
 mod bench;
 mod here;
-mod outcome;
 mod player;
 mod request;
+mod requirements;
 mod test;
 
 pub use bench::{Bench, PERCENTILES};
 pub use here::NoContainer;
-pub use outcome::{document, outcome_name, requirements};
 pub use request::{check_of, limits_of, request};
+pub use requirements::requirements;
 pub use test::{run_case, seen};

@@ -9,7 +9,7 @@ use probelet_engine::{
     Check, ContainerExec, ContainerFiles, ContainerLogs, ContainerStats, Destination, ExecGrant, Grants, HookReason,
     Limits, NetworkGrant, ProbeKind, RunRequest, SOFT_DEADLINE_MARGIN, Subject,
 };
-use probelet_manifest::{Allow, ExecAllow, Role, Wasm};
+use probelet_manifest::{Allow, Role, Wasm};
 
 /// The check that a role stands for; a preStop hook runs because its pod is deleted.
 pub fn check_of(role: Role) -> Check {
@@ -56,22 +56,16 @@ fn grants<C>(allow: &Allow, subject: &Subject, container: Arc<C>) -> Grants
 where
     C: ContainerExec + ContainerStats + ContainerLogs + ContainerFiles + 'static,
 {
-    let exec = |prefixes| {
-        Some(ExecGrant {
-            container: Arc::clone(&container) as Arc<dyn ContainerExec>,
-            prefixes,
-        })
+    let exec = |prefixes| ExecGrant {
+        container: Arc::clone(&container) as Arc<dyn ContainerExec>,
+        prefixes,
     };
     let destinations = allow
         .network
         .iter()
         .map(|granted| Destination::new(&granted.host, granted.port));
     Grants {
-        exec: match &allow.exec {
-            ExecAllow::None => None,
-            ExecAllow::All => exec(None),
-            ExecAllow::Prefixes(prefixes) => exec(Some(prefixes.clone())),
-        },
+        exec: allow.exec.prefixes().map(exec),
         network: Some(NetworkGrant {
             pod_addresses: subject.address.into_iter().collect(),
             destinations: destinations.collect(),

@@ -10,11 +10,7 @@ use probelet_engine::{Check, Engine, HookReason, Outcome, Plugin, Port, RunReque
 use probelet_manifest::Role;
 use probelet_plugin_case::{Case, CaseResult, Context, Difference, Script, Seen, differences};
 
-use crate::{
-    outcome::{fields, outcome_name},
-    player::Player,
-    request::request,
-};
+use crate::{player::Player, request::request};
 
 /// Runs a case, if the component's own schema takes its configuration, as a pod's would have to be. `file` is what its file
 /// is called in the result.
@@ -64,9 +60,9 @@ async fn config_faults(engine: &Engine, plugin: &Plugin, case: &Case) -> Vec<Dif
 /// What came of a run, in a case's words.
 pub fn seen(check: Check, outcome: &Outcome) -> Seen {
     Seen {
-        outcome: outcome_name(check, outcome.verdict).to_owned(),
+        outcome: check.outcome_name(outcome.verdict).to_owned(),
         message: outcome.message.clone(),
-        fields: fields(outcome),
+        fields: outcome.fields(),
         state: outcome.state.clone(),
         fuel: outcome.usage.fuel,
         memory: outcome.usage.memory_peak_bytes,
@@ -122,18 +118,13 @@ fn verdict(word: &str) -> Option<Verdict> {
     let check = Check::Probe(probelet_engine::ProbeKind::Liveness);
     verdicts
         .into_iter()
-        .find(|verdict| outcome_name(check, *verdict) == word)
+        .find(|verdict| check.outcome_name(*verdict) == word)
 }
 
+/// Why a preStop hook may run.
 fn reason(word: &str) -> Option<HookReason> {
-    Some(match word {
-        "delete" => HookReason::Delete,
-        "completed" => HookReason::Completed,
-        "liveness" => HookReason::Liveness,
-        "startup" => HookReason::Startup,
-        "post-start" => HookReason::PostStart,
-        "deadline" => HookReason::Deadline,
-        "restart" => HookReason::Restart,
-        _ => return None,
-    })
+    let mut reasons = HookReason::ALL
+        .into_iter()
+        .filter(|reason| *reason != HookReason::Start);
+    reasons.find(|reason| reason.name() == word)
 }

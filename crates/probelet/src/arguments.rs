@@ -15,7 +15,9 @@ pub(crate) use stores::{
     Image, ImageCommand, ImageImport, Plugin, PluginAudit, PluginCommand, PluginImport, PluginList, PluginRemove,
 };
 pub(crate) use time_machine::{Replay, Simulate, SimulationFormat, Why};
-pub(crate) use tools::{HandlerArguments, PluginBench, PluginInspect, PluginRun, PluginTest, TestFormat};
+pub(crate) use tools::{
+    CheckKind, HandlerArguments, PluginBench, PluginInspect, PluginRecord, PluginRun, PluginTest, TestFormat, word,
+};
 
 /// Runs Kubernetes pods on this machine; their probes and hooks are WebAssembly components
 #[derive(Debug, Parser)]

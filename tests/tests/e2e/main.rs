@@ -14,6 +14,7 @@ mod init;
 mod input;
 mod lives;
 mod offline;
+mod plugin_records;
 mod plugin_tools;
 mod plugins;
 mod probes;

@@ -107,6 +107,10 @@ fn cases_are_run_without_a_network_or_a_container() {
     let text = probelet(&["test", &cases("passing")]).success();
     assert!(text.ends_with(" passed, 0 failed\n"), "{text}");
     assert!(text.contains("ok    ") && text.contains(": a black hole ("), "{text}");
+    // Those of the documentation too.
+    let documented = format!("{}/../docs/plugins/examples", env!("CARGO_MANIFEST_DIR"));
+    let text = probelet(&["test", &documented]).success();
+    assert!(text.ends_with("3 passed, 0 failed\n"), "{text}");
 }
 
 #[test]
@@ -120,16 +124,17 @@ fn a_case_that_fails_shows_what_differs_to_people_and_to_scripts() {
         "host.exec[0]: the plugin never asked for it",
         "        - 0 Stream::Stdout three\n        + 0 Stream::Stdout two\n",
         "expect.limits.fuel: expected at most 1, found ",
-        "0 passed, 4 failed",
+        "        - PING\\n\n        + hello\\r\\n\n        + \\r\\n\n",
+        "0 passed, 5 failed",
     ] {
         assert!(found.stdout.contains(part), "{part} in\n{}", found.stdout);
     }
     let document = json(&probelet(&["test", &failing, "-o", "json"]).stdout);
-    assert_eq!(document["failed"], 4);
+    assert_eq!(document["failed"], 5);
     assert_eq!(document["cases"][3]["differences"][0]["path"], "config");
     let junit = probelet(&["test", &failing, "-o", "junit"]);
     assert_eq!(junit.code, Some(1));
-    assert!(junit.stdout.contains("tests=\"4\" failures=\"4\""), "{junit:#?}");
+    assert!(junit.stdout.contains("tests=\"5\" failures=\"5\""), "{junit:#?}");
 }
 
 #[test]

@@ -23,7 +23,7 @@ use super::{
 };
 use crate::PROBELET_API;
 
-const JSON: &[&str] = &["application/json"];
+pub(super) const JSON: &[&str] = &["application/json"];
 pub(super) const MERGE_PATCHES: &[&str] = &["application/merge-patch+json", "application/strategic-merge-patch+json"];
 
 /// Warnings that one answer carries: clients bound the size of all headers, and nobody reads more.
@@ -141,7 +141,7 @@ pub(super) async fn journal(
 }
 
 /// A document about a pod that only probelet has.
-fn of_pod<const FIELDS: usize>(key: &PodKey, kind: &str, fields: [(&str, Value); FIELDS]) -> Response {
+pub(super) fn of_pod<const FIELDS: usize>(key: &PodKey, kind: &str, fields: [(&str, Value); FIELDS]) -> Response {
     let metadata = json!({"namespace": key.namespace, "name": key.name});
     let mut document = json!({ "kind": kind, "apiVersion": PROBELET_API, "metadata": metadata });
     for (name, content) in fields {

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use super::{
-    DataFormat, Namespace, PluginBench, PluginInspect, PluginPull, PluginPush, PluginRun, PluginSign, PluginTest, PluginVerify,
+    DataFormat, Namespace, PluginBench, PluginInspect, PluginPull, PluginPush, PluginRecord, PluginRun, PluginSign, PluginTest,
+    PluginVerify,
 };
 
 /// Import, list and remove images; needs no agent
@@ -76,6 +77,7 @@ pub(crate) enum PluginCommand {
     Run(PluginRun),
     Test(PluginTest),
     Bench(PluginBench),
+    Record(PluginRecord),
 }
 
 /// Put a component into the plugin store, where manifests find it by its name; needs no agent

@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use clap::{Args, ValueEnum};
 use probelet_manifest::Role;
 
-use super::DataFormat;
+use super::{DataFormat, Namespace};
 
 /// Tell what a component is: worlds, imports, its description, what it would need to be granted; needs no agent
 #[derive(Debug, Args)]
@@ -19,7 +19,7 @@ pub(crate) struct PluginInspect {
     pub(crate) output: Option<DataFormat>,
 }
 
-/// Run a component once, here and now, and tell what came of it; needs no agent
+/// Run a component once, here and now, and tell what came of it; needs an agent only with --pod
 ///
 /// Ends with 0 if it found the container healthy or degraded, or did its work as a hook, else with 1.
 #[derive(Debug, Args)]
@@ -30,6 +30,17 @@ pub(crate) struct PluginRun {
 
     #[command(flatten)]
     pub(crate) handler: HandlerArguments,
+
+    /// Run it in the agent, against a container of this pod
+    #[arg(long, value_name = "POD", conflicts_with = "against")]
+    pub(crate) pod: Option<String>,
+
+    /// The container, if the pod has more than one
+    #[arg(short, long, value_name = "NAME", requires = "pod")]
+    pub(crate) container: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) namespace: Namespace,
 
     /// How to print the outcome, if not as text
     #[arg(short, long, value_name = "FORMAT")]
@@ -80,6 +91,62 @@ pub(crate) struct PluginBench {
     /// How to print the result, if not as text
     #[arg(short, long, value_name = "FORMAT")]
     pub(crate) output: Option<DataFormat>,
+}
+
+/// Keep the next run of a pod's probe or hook as a test case, which plugin test replays
+///
+/// The case has what the run was told and what the host answered, without what can be known for a secret: values of
+/// granted variables, of configuration fields whose names say so, and of headers such as Authorization.
+#[derive(Debug, Args)]
+pub(crate) struct PluginRecord {
+    /// The pod
+    pub(crate) pod: String,
+
+    /// Which of its checks
+    #[arg(value_name = "CHECK")]
+    pub(crate) check: CheckKind,
+
+    /// The container, if the pod has more than one
+    #[arg(short, long, value_name = "NAME")]
+    pub(crate) container: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) namespace: Namespace,
+
+    /// Wait for a run that ends so, such as unhealthy
+    #[arg(long, value_name = "OUTCOME")]
+    pub(crate) outcome: Option<OutcomeName>,
+
+    /// Wait no longer than this
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub(crate) timeout: Option<Duration>,
+
+    /// The file to write; it must not be there yet [default: standard output]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
+}
+
+/// How a run has ended.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum OutcomeName {
+    /// Of a probe: well.
+    Healthy,
+    /// Of a probe: well, with something to say.
+    Degraded,
+    /// Of a probe: not well.
+    Unhealthy,
+    /// Of a hook: it has done its work.
+    Succeeded,
+    /// Of a hook: it has not.
+    Failed,
+    /// It could not be done.
+    Errored,
+}
+
+/// The word of a value of an argument.
+pub(crate) fn word(value: &impl ValueEnum) -> String {
+    let value = value.to_possible_value().expect("no value of ours is hidden");
+    value.get_name().to_owned()
 }
 
 /// What stands beside a component in a manifest, and whom it is run against.

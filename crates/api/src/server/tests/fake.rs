@@ -9,8 +9,9 @@ use futures::{StreamExt, future::BoxFuture, stream};
 use probelet_lifecycle::{journal::Journal, time::Now};
 use probelet_manifest::Diagnostic;
 use probelet_node::handle::{
-    Change, ChangeKind, Changes, CheckUsage, Collection, ConditionUpdate, Created, DeleteOptions, Document,
-    ExecOptions, ExecSession, Listing, LogOptions, LogStream, PodKey, RequestError, RunRecord, WatchError,
+    Change, ChangeKind, Changes, CheckRequest, CheckUsage, Collection, ConditionUpdate, Created, DeleteOptions,
+    Document, ExecOptions, ExecSession, Listing, LogOptions, LogStream, PodKey, RecordOptions, RequestError, RunRecord,
+    WatchError,
 };
 use serde_json::{Value, json};
 use tokio::{
@@ -216,6 +217,19 @@ impl Agent for Fake {
             runs: 7,
             ..CheckUsage::default()
         }])
+    }
+
+    fn check<'a>(&'a self, key: &'a PodKey, request: CheckRequest) -> BoxFuture<'a, Result<Value, RequestError>> {
+        let answer = self
+            .pod(key)
+            .map(|_| json!({"outcome": "healthy", "message": request.kind}));
+        Box::pin(std::future::ready(answer))
+    }
+
+    fn record<'a>(&'a self, key: &'a PodKey, options: RecordOptions) -> BoxFuture<'a, Result<String, RequestError>> {
+        let case = format!("kind: {}, outcome: {:?}", options.kind, options.outcome);
+        let answer = self.pod(key).map(|_| case);
+        Box::pin(std::future::ready(answer))
     }
 
     fn journal(&self, key: &PodKey) -> Result<Journal, RequestError> {

@@ -8,7 +8,7 @@ use std::{
 };
 
 use probelet_histogram::Histogram;
-use probelet_plugin_tools::{Bench, PERCENTILES, outcome_name};
+use probelet_plugin_tools::{Bench, PERCENTILES};
 use serde_json::{Map, Value, json};
 
 use super::{component::load, handler::Handler, outcome::milliseconds};
@@ -33,7 +33,7 @@ pub(super) async fn run(command: &PluginBench, state_dir: &Path) -> anyhow::Resu
         let request = handler.request();
         let check = request.check;
         let outcome = loaded.plugin.run(request).await;
-        *outcomes.entry(outcome_name(check, outcome.verdict)).or_default() += 1;
+        *outcomes.entry(check.outcome_name(outcome.verdict)).or_default() += 1;
         bench.record(&outcome);
     }
     progress.clear();

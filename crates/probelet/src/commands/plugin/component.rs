@@ -77,6 +77,20 @@ fn place(text: &str) -> anyhow::Result<Place<'_>> {
     Ok(Place::Store(text.parse()?))
 }
 
+/// A component as the agent finds it, which runs elsewhere: a file by its absolute path.
+pub(super) fn absolute(text: &str) -> anyhow::Result<String> {
+    match place(text)? {
+        Place::File(path) => {
+            let path = path
+                .canonicalize()
+                .with_context(|| format!("cannot read {}", path.display()))?;
+            let text = path.to_str().map(str::to_owned);
+            text.with_context(|| format!("the path {} is not UTF-8; move the component elsewhere", path.display()))
+        }
+        Place::Builtin(_) | Place::Store(_) => Ok(text.to_owned()),
+    }
+}
+
 async fn from_store(reference: &Reference, state_dir: &Path) -> anyhow::Result<Vec<u8>> {
     let folder = state_dir.join("plugins");
     let store = Store::open(&folder).with_context(|| format!("cannot open the plugin store {}", folder.display()))?;

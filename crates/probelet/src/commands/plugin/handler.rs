@@ -12,6 +12,9 @@ use tokio::net::lookup_host;
 use super::component::Loaded;
 use crate::{arguments::HandlerArguments, commands::manifests::warn, failure::Faults};
 
+/// The reference of a component that has been found already.
+const ANY: &str = "./component";
+
 /// A component with all that it is run with.
 pub(super) struct Handler {
     pub(super) role: Role,
@@ -27,7 +30,7 @@ impl Handler {
             Some(kind) => kind.role(),
             None => default_role(&loaded.plugin),
         };
-        let (wasm, warnings) = parse_wasm(&document(arguments)?, role).map_err(Faults)?;
+        let (wasm, warnings) = parse_wasm(&document(arguments, ANY)?, role).map_err(Faults)?;
         warn(&warnings);
         check_config(loaded, &wasm).await?;
         Ok(Self {
@@ -54,10 +57,9 @@ fn default_role(plugin: &Plugin) -> Role {
 }
 
 /// The handler as a manifest would have it.
-fn document(arguments: &HandlerArguments) -> anyhow::Result<Value> {
+pub(super) fn document(arguments: &HandlerArguments, component: &str) -> anyhow::Result<Value> {
     let mut handler = Map::new();
-    // It has been found already, so that any will do.
-    handler.insert("component".to_owned(), json!("./component"));
+    handler.insert("component".to_owned(), json!(component));
     let parts = [
         ("config", &arguments.config),
         ("allow", &arguments.allow),

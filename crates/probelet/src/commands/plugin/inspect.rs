@@ -2,7 +2,7 @@
 
 use std::{fmt::Write, path::Path};
 
-use probelet_engine::Plugin;
+use probelet_engine::{Grant, Plugin};
 use probelet_plugin_tools::requirements;
 use serde_json::{Value, json};
 
@@ -45,6 +45,7 @@ fn document(loaded: &Loaded) -> Value {
         "imports": imports,
         "description": said,
         "needs": requirements(plugin),
+        "usesNetwork": plugin.needs().contains(&Grant::Network),
     })
 }
 
@@ -78,6 +79,10 @@ fn text(document: &Value) -> String {
     line("Size", format!("{}kB", size.div_ceil(1000)));
     line("Runs as", words(&document["roles"]).join(" and "));
     line("Contract", word(&document["contract"]));
+    if document["usesNetwork"] == true {
+        let note = "reaches the pod's own addresses; others need network: [\"HOST:PORT\"] below allow";
+        line("Network", note.to_owned());
+    }
     let mut text = align(&text);
     let sections = [
         ("Exports", &document["exports"]),
@@ -108,7 +113,7 @@ mod tests {
             "component": "a.wasm", "digest": "sha256:00", "sizeBytes": 1001, "roles": ["probe"], "contract": "0.1.0",
             "exports": ["probelet:plugin/probe@0.1.0"], "imports": [],
             "description": {"name": "a", "version": "1", "configSchema": {"type": "object"}, "grants": ["exec: true"]},
-            "needs": [],
+            "needs": [], "usesNetwork": true,
         });
         assert_eq!(
             text(&document),
@@ -120,6 +125,7 @@ Digest:     sha256:00
 Size:       2kB
 Runs as:    probe
 Contract:   0.1.0
+Network:    reaches the pod's own addresses; others need network: [\"HOST:PORT\"] below allow
 Exports:
   probelet:plugin/probe@0.1.0
 Asks for, below allow:

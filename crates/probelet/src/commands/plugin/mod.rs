@@ -9,6 +9,7 @@ mod outcome;
 mod pull;
 mod push;
 pub(super) mod registries;
+mod record;
 mod run;
 mod sign;
 mod store;
@@ -35,8 +36,9 @@ pub(crate) async fn run(command: arguments::Plugin, state_dir: &Path, client: &C
         PluginCommand::Audit(command) => audit::run(&command, client).await,
         PluginCommand::Inspect(command) => inspect::run(&command, state_dir).await,
         PluginCommand::Bench(command) => bench::run(&command, state_dir).await,
+        PluginCommand::Record(command) => record::run(&command, client).await,
         PluginCommand::Test(command) => return test::run(&command, state_dir).await,
-        PluginCommand::Run(command) => return run::run(&command, state_dir).await,
+        PluginCommand::Run(command) => return run::run(&command, state_dir, client).await,
     }
     .map(|()| ExitCode::SUCCESS)
 }

@@ -2,23 +2,49 @@
 
 use std::{path::Path, process::ExitCode};
 
-use probelet_plugin_tools::document;
+use http::Method;
+use probelet_api::client::{self, Client};
+use probelet_node::handle::CheckRequest;
 use serde_json::Value;
 
-use super::{component::load, handler::Handler, outcome::text};
+use super::{
+    component::{absolute, load},
+    handler::{Handler, document},
+    outcome::text,
+};
 use crate::{
-    arguments::{DataFormat, PluginRun},
+    arguments::{CheckKind, DataFormat, PluginRun},
+    commands::what::pod_name,
     output::{documents::print_document, print},
 };
 
 /// Runs a component once.
-pub(super) async fn run(command: &PluginRun, state_dir: &Path) -> anyhow::Result<ExitCode> {
+pub(super) async fn run(command: &PluginRun, state_dir: &Path, client: &Client) -> anyhow::Result<ExitCode> {
+    if let Some(pod) = &command.pod {
+        return against_pod(command, pod, client).await;
+    }
     let loaded = load(&command.component, state_dir).await?;
     let handler = Handler::read(&command.handler, &loaded).await?;
     let request = handler.request();
     let check = request.check;
     let outcome = loaded.plugin.run(request).await;
-    show(&document(check, &outcome), command.output)
+    show(&outcome.document(check), command.output)
+}
+
+/// Lets the agent run it.
+async fn against_pod(command: &PluginRun, pod: &str, client: &Client) -> anyhow::Result<ExitCode> {
+    let arguments = &command.handler;
+    let request = CheckRequest {
+        container: command.container.clone(),
+        kind: arguments.kind.unwrap_or(CheckKind::Liveness).role().name().to_owned(),
+        handler: document(arguments, &absolute(&command.component)?)?,
+        timeout_milliseconds: u64::try_from(arguments.timeout.as_millis())?,
+    };
+    let target = client::check(&command.namespace.namespace, pod_name(pod)?);
+    let answer = client
+        .change(Method::POST, &target, &serde_json::to_value(request)?)
+        .await?;
+    show(&answer.object["outcome"], command.output)
 }
 
 /// Prints an outcome, and ends as it did.
