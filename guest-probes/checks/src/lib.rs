@@ -6,6 +6,7 @@
 //! Servers are not trusted: of what they say a bounded part is read, and nothing that they say makes a check panic. The
 //! tests here run natively, on what servers say; those against the real servers are in `tests/tests/checks`.
 
+pub mod combine;
 pub mod disk_space;
 pub mod drain;
 pub mod drain_connections;
@@ -13,6 +14,8 @@ pub mod file_freshness;
 pub mod http_assert;
 pub mod log_pattern;
 pub mod memory_trend;
+pub mod mysql;
+pub mod nats;
 pub mod notify;
 pub mod postgres;
 pub mod quiet;
