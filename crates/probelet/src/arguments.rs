@@ -1,6 +1,7 @@
 //! The command line, as clap reads it. The texts here are also what `docs/cli.md` says.
 
 mod offline;
+mod projects;
 mod stores;
 mod time_machine;
 mod tools;
@@ -9,6 +10,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 pub(crate) use offline::{Explain, Lint, Schema, Threshold};
+pub(crate) use projects::{Language, PluginBuild, PluginNew};
 pub(crate) use stores::{
     Image, ImageCommand, ImageImport, Plugin, PluginAudit, PluginCommand, PluginImport, PluginList, PluginRemove,
 };

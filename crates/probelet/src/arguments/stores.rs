@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::{DataFormat, Namespace, PluginInspect, PluginRun, PluginTest};
+use super::{DataFormat, Namespace, PluginBuild, PluginInspect, PluginNew, PluginRun, PluginTest};
 
 /// Import, list and remove images; needs no agent
 #[derive(Debug, Args)]
@@ -65,6 +65,8 @@ pub(crate) enum PluginCommand {
     List(PluginList),
     Remove(PluginRemove),
     Audit(PluginAudit),
+    New(PluginNew),
+    Build(PluginBuild),
     Inspect(PluginInspect),
     Run(PluginRun),
     Test(PluginTest),

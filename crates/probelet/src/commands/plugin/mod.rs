@@ -1,9 +1,11 @@
 //! `probelet plugin`.
 
 mod audit;
+mod build;
 mod component;
 mod handler;
 mod inspect;
+mod new;
 mod outcome;
 mod run;
 mod store;
@@ -22,6 +24,8 @@ pub(crate) async fn run(command: arguments::Plugin, state_dir: &Path, client: &C
         PluginCommand::List(command) => store::list(&command, state_dir),
         PluginCommand::Remove(command) => store::remove(&command, state_dir),
         PluginCommand::Audit(command) => audit::run(&command, client).await,
+        PluginCommand::New(command) => new::run(&command),
+        PluginCommand::Build(command) => build::run(&command),
         PluginCommand::Inspect(command) => inspect::run(&command, state_dir).await,
         PluginCommand::Test(command) => return test::run(&command, state_dir).await,
         PluginCommand::Run(command) => return run::run(&command, state_dir).await,
