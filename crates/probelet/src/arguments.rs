@@ -1,6 +1,7 @@
 //! The command line, as clap reads it. The texts here are also what `docs/cli.md` says.
 
 mod offline;
+mod projects;
 mod registries;
 mod stores;
 mod time_machine;
@@ -10,6 +11,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 pub(crate) use offline::{Explain, Lint, Schema, Threshold};
+pub(crate) use projects::{Language, PluginBuild, PluginNew};
 pub(crate) use registries::{PluginPull, PluginPush, PluginSign, PluginVerify, Registries, Signatures};
 pub(crate) use stores::{
     Image, ImageCommand, ImageImport, Plugin, PluginAudit, PluginCommand, PluginImport, PluginList, PluginRemove,

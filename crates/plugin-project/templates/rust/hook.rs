@@ -1,6 +1,7 @@
 //! Tells a server, by a line, that the container has started or is to stop, and waits for its answer.
 
-use probelet_plugin::{Failure, net::{Endpoint, Port}};
+use probelet_plugin::Failure;
+use probelet_plugin::net::{Endpoint, Port};
 
 /// What stands below `config` in the manifest.
 #[probelet_plugin::config]

@@ -1,6 +1,7 @@
 //! Asks a server that answers by lines, and is content if the answer begins as it should.
 
-use probelet_plugin::{Failure, Verdict, net::{Endpoint, Port}};
+use probelet_plugin::net::{Endpoint, Port};
+use probelet_plugin::{Failure, Verdict};
 
 /// What stands below `config` in the manifest.
 #[probelet_plugin::config]

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use super::{
-    DataFormat, Namespace, PluginBench, PluginInspect, PluginPull, PluginPush, PluginRecord, PluginRun, PluginSign, PluginTest,
-    PluginVerify,
+    DataFormat, Namespace, PluginBench, PluginBuild, PluginInspect, PluginNew, PluginPull, PluginPush, PluginRecord,
+    PluginRun, PluginSign, PluginTest, PluginVerify,
 };
 
 /// Import, list and remove images; needs no agent
@@ -73,6 +73,8 @@ pub(crate) enum PluginCommand {
     Sign(PluginSign),
     Verify(PluginVerify),
     Audit(PluginAudit),
+    New(PluginNew),
+    Build(PluginBuild),
     Inspect(PluginInspect),
     Run(PluginRun),
     Test(PluginTest),

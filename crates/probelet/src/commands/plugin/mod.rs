@@ -2,14 +2,16 @@
 
 mod audit;
 mod bench;
+mod build;
 mod component;
 mod handler;
 mod inspect;
+mod new;
 mod outcome;
 mod pull;
 mod push;
-pub(super) mod registries;
 mod record;
+pub(super) mod registries;
 mod run;
 mod sign;
 mod store;
@@ -34,6 +36,8 @@ pub(crate) async fn run(command: arguments::Plugin, state_dir: &Path, client: &C
         PluginCommand::Sign(command) => sign::run(&command).await,
         PluginCommand::Verify(command) => verify::run(&command, state_dir).await,
         PluginCommand::Audit(command) => audit::run(&command, client).await,
+        PluginCommand::New(command) => new::run(&command),
+        PluginCommand::Build(command) => build::run(&command),
         PluginCommand::Inspect(command) => inspect::run(&command, state_dir).await,
         PluginCommand::Bench(command) => bench::run(&command, state_dir).await,
         PluginCommand::Record(command) => record::run(&command, client).await,
