@@ -125,6 +125,11 @@ pub(crate) struct Agent {
     /// failure. No limit if not given
     #[arg(long, env = "PROBELET_RESTART_BUDGET", value_name = "NUMBER")]
     pub(crate) restart_budget: Option<u32>,
+
+    /// While processes wait for a processor for more of the time than this, a container is restarted only after three times
+    /// as many failures of its liveness probe as its `failureThreshold` says. No matter if not given
+    #[arg(long, env = "PROBELET_CPU_PRESSURE_LIMIT", value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(0..=100))]
+    pub(crate) cpu_pressure_limit: Option<u8>,
 }
 
 /// Hold back restarts because of liveness on this node; needs no agent

@@ -34,6 +34,7 @@ impl RunningAgent {
             bridge: arguments.bridge.clone(),
             shim: arguments.shim.clone(),
             restart_budget: arguments.restart_budget,
+            cpu_pressure_limit: arguments.cpu_pressure_limit,
             compiler: Some(CompilerProgram {
                 // The very program that runs, even if another has taken its place meanwhile.
                 program: PathBuf::from("/proc/self/exe"),
