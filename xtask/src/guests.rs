@@ -1,4 +1,8 @@
-//! The built-in components, and those that tests are driven with, built from source for wasm32-wasip2.
+//! The built-in components, and those that tests are driven with, built from source.
+//!
+//! Those of tests are built for wasm32-wasip2, as anybody's plugins are. The built-in ones are built for
+//! wasm32-unknown-unknown and made components by the same linker: without WASI's C library they have a third fewer parts
+//! to start for each run (`docs/adr/0012-whole-exchanges-for-built-in-checks.md`).
 //!
 //! Two toolchains can do it: rustup's own target where it is installed or can be added, else Debian's packages of a
 //! Rust for the web, unpacked into `~/.cache/probelet` and never installed, since they conflict with rustup. They bring
@@ -19,14 +23,20 @@ use anyhow::{Context, bail};
 
 use crate::{process, tools};
 
+/// The target of everybody's plugins.
 const TARGET: &str = "wasm32-wasip2";
-/// The guests' packages and what becomes of them: below `target/guests`.
+/// The target of the built-in components.
+const BUILTIN_TARGET: &str = "wasm32-unknown-unknown";
+/// What makes components of them: rustc has it for the other target, and knows it by its name.
+const COMPONENT_LINKER: &str = "wasm-component-ld";
+/// A memory that grows is made accessible page by page, which interrupts every processor: so it begins with what a check
+/// allocates. A stack of this size is what the deepest of them takes, several times; the less there is, the less is
+/// searched for what a run has written.
+const BUILTIN_MEMORY: &str = "-Clink-arg=-zstack-size=131072 -Clink-arg=--initial-heap=131072";
+/// The built-in components: each the file of its name, below `target/guests`.
+const BUILTIN: &[&str] = &["exec", "http", "tcp", "grpc", "sleep"];
+/// The other guests and what becomes of them: below `target/guests`.
 const GUESTS: &[(&str, &str)] = &[
-    ("exec", "exec.wasm"),
-    ("http", "http.wasm"),
-    ("tcp", "tcp.wasm"),
-    ("grpc", "grpc.wasm"),
-    ("sleep", "sleep.wasm"),
     ("curious", "tests/curious.wasm"),
     ("hostile", "tests/hostile.wasm"),
     ("unruly", "tests/unruly.wasm"),
@@ -40,7 +50,7 @@ const GUESTS: &[(&str, &str)] = &[
 /// move with Debian's security updates.
 const PACKAGES: &[&str] = &["rustc-web", "rust-web-src", "wasi-libc"];
 const LIBRARY_PACKAGE: &str = "libstd-rust-web-dev";
-/// Fetching the target takes seconds; without a way to the internet rustup may try for much longer.
+/// Fetching the targets takes seconds; without a way to the internet rustup may try for much longer.
 const RUSTUP_PATIENCE: Duration = Duration::from_secs(60);
 /// Set to `debian` to build as on a machine where rustup has no target.
 const CHOICE: &str = "PROBELET_GUEST_TOOLCHAIN";
@@ -56,19 +66,19 @@ enum Toolchain {
 pub(crate) fn check(root: &Path) -> Vec<String> {
     match find(root) {
         Ok(Some(_)) => Vec::new(),
-        Ok(None) => vec![format!("a Rust toolchain for {TARGET}")],
+        Ok(None) => vec![format!("a Rust toolchain for {TARGET} and {BUILTIN_TARGET}")],
         Err(error) => vec![format!("{error:#}")],
     }
 }
 
 /// Gets a toolchain, unless there is one.
 pub(crate) fn setup(root: &Path) -> anyhow::Result<()> {
-    if find(root)?.is_some() || (!is_debian_wanted() && add_target(root)?) {
+    if find(root)?.is_some() || (!is_debian_wanted() && add_targets(root)?) {
         return Ok(());
     }
     if process::find("apt-get").is_none() {
         bail!(
-            "no toolchain for {TARGET}: `rustup target add {TARGET}` failed, and the other way takes Debian's packages; \
+            "no toolchain for {TARGET}: `rustup target add {TARGET} {BUILTIN_TARGET}` failed, and the other way takes Debian's packages; \
              see that rustup can reach the internet and run this again"
         );
     }
@@ -84,41 +94,75 @@ pub(crate) fn run(root: &Path) -> anyhow::Result<()> {
             find(root)?.context("a toolchain was set up and then not found")?
         }
     };
-    let target = root.join("target/guest-build");
-    process::run(&mut build(root, &target, &toolchain)?)?;
-    let guests = root.join("target/guests");
+    let (build, guests) = (root.join("target/guest-build"), root.join("target/guests"));
+    let mut builtin = cargo_build(root, &build, &toolchain, BUILTIN_TARGET)?;
+    let mut others = cargo_build(root, &build, &toolchain, TARGET)?;
+    others.arg("--workspace");
+    for name in BUILTIN {
+        builtin.args(["--package", &package(name)]);
+        others.args(["--exclude", &package(name)]);
+    }
+    process::run(&mut builtin)?;
+    process::run(&mut others)?;
+    for name in BUILTIN {
+        let built = build.join(format!("{BUILTIN_TARGET}/release/{name}.wasm"));
+        copy_if_different(&built, &guests.join(format!("{name}.wasm")))?;
+    }
     for (name, file) in GUESTS {
-        let built = target.join(format!("{TARGET}/release/{name}.wasm"));
+        let built = build.join(format!("{TARGET}/release/{name}.wasm"));
         copy_if_different(&built, &guests.join(file))?;
     }
     Ok(())
 }
 
-fn build(root: &Path, target: &Path, toolchain: &Toolchain) -> anyhow::Result<Command> {
+fn package(builtin: &str) -> String {
+    format!("probelet-guest-{builtin}")
+}
+
+fn cargo_build(root: &Path, build: &Path, toolchain: &Toolchain, target: &str) -> anyhow::Result<Command> {
+    let rust_binaries = rustlib(root)?.join(format!("{ARCH}-unknown-linux-gnu/bin"));
     let mut command = process::cargo(&root.join("guest-probes"));
     command
-        .args(["build", "--release", "--locked", "--quiet", "--target", TARGET])
-        .env("CARGO_TARGET_DIR", target)
+        .args(["build", "--release", "--locked", "--quiet", "--target", target])
+        .env("CARGO_TARGET_DIR", build)
         // Flags for the host's programs are none for guests.
         .env_remove("RUSTFLAGS")
-        .env_remove("CARGO_ENCODED_RUSTFLAGS");
+        .env_remove("CARGO_ENCODED_RUSTFLAGS")
+        // Where the linkers for WebAssembly lie.
+        .env(
+            "PATH",
+            path_with(&[rust_binaries.join("gcc-ld"), rust_binaries.clone()])?,
+        )
+        .env(
+            "CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS",
+            format!("-Clinker={COMPONENT_LINKER} {BUILTIN_MEMORY}"),
+        );
     if let Toolchain::Debian(folder) = toolchain {
         let flags = format!("-Lnative={}", folder.join("root/usr/lib/wasm32-wasi").display());
         command
             .arg("-Zbuild-std=std,panic_abort")
             .env("RUSTC", folder.join("rustc"))
             .env("RUSTC_BOOTSTRAP", "1")
-            .env(
-                "PROBELET_RUST_BIN",
-                rustlib(root)?.join(format!("{ARCH}-unknown-linux-gnu/bin")),
-            )
+            .env("PROBELET_RUST_BIN", rust_binaries)
             .env("CARGO_TARGET_WASM32_WASIP2_RUSTFLAGS", flags);
     }
     Ok(command)
 }
 
+/// `PATH` with some folders before all others.
+fn path_with(folders: &[PathBuf]) -> anyhow::Result<std::ffi::OsString> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let all = folders.iter().cloned().chain(std::env::split_paths(&path));
+    std::env::join_paths(all).context("the toolchain lies in a folder with a colon in its name")
+}
+
 fn find(root: &Path) -> anyhow::Result<Option<Toolchain>> {
-    if !is_debian_wanted() && rustlib(root)?.join(TARGET).is_dir() {
+    let rustlib = rustlib(root)?;
+    if !is_debian_wanted()
+        && [TARGET, BUILTIN_TARGET]
+            .iter()
+            .all(|target| rustlib.join(target).is_dir())
+    {
         return Ok(Some(Toolchain::Rustup));
     }
     let folder = debian_folder()?;
@@ -139,14 +183,14 @@ fn debian_folder() -> anyhow::Result<PathBuf> {
     Ok(tools::cache()?.join("guest-toolchain"))
 }
 
-/// Asks rustup for the target. False: it cannot, for whatever reason.
-fn add_target(root: &Path) -> anyhow::Result<bool> {
+/// Asks rustup for the targets. False: it cannot, for whatever reason.
+fn add_targets(root: &Path) -> anyhow::Result<bool> {
     if process::find("rustup").is_none() {
         return Ok(false);
     }
-    println!("$ rustup target add {TARGET}");
+    println!("$ rustup target add {TARGET} {BUILTIN_TARGET}");
     let mut rustup = Command::new("rustup")
-        .args(["target", "add", TARGET])
+        .args(["target", "add", TARGET, BUILTIN_TARGET])
         .current_dir(root)
         .stdin(Stdio::null())
         .spawn()
