@@ -23,6 +23,10 @@ pub struct NodeConfig {
     /// How many restarts liveness probes may bring about on the whole node within [`BUDGET_WINDOW`](crate::BUDGET_WINDOW);
     /// no limit if `None`.
     pub restart_budget: Option<u32>,
+    /// While processes wait for a processor for more than so many percent of the time, the average of ten seconds, a
+    /// container is restarted for its liveness only after [`PATIENCE_UNDER_PRESSURE`](crate::PATIENCE_UNDER_PRESSURE)
+    /// times as many failures as its probe allows; nothing of that if `None`.
+    pub cpu_pressure_limit: Option<u8>,
     /// How the registries of components are spoken to.
     pub registries: RegistryConfig,
     /// What is done about components that nobody has signed with one of the keys.
@@ -99,6 +103,15 @@ pub enum NodeError {
         range: String,
         /// What is wrong with it.
         reason: String,
+    },
+    /// The kernel does not say how long processes wait.
+    #[error(
+        "--cpu-pressure-limit: {} cannot be read: {source}; start the kernel with psi=1, or the agent without this option",
+        crate::hold::PRESSURE_FILE
+    )]
+    NoPressure {
+        /// Why not.
+        source: std::io::Error,
     },
     /// A file or folder of the agent cannot be used.
     #[error(transparent)]

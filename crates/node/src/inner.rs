@@ -23,7 +23,7 @@ use crate::{
     components::Components,
     config::{NodeConfig, NodeError},
     handle::{Collection, Created, PodKey, RequestError},
-    hold::Hold,
+    hold::{Hold, PRESSURE_FILE, Pressure},
     metrics::Counters,
     objects::Objects,
     plugins::Plugins,
@@ -88,6 +88,12 @@ impl Inner {
             directory: config.network(),
         })
         .await?;
+        let pressure = config
+            .cpu_pressure_limit
+            .map(|limit| Pressure::open(PRESSURE_FILE, limit));
+        let pressure = pressure
+            .transpose()
+            .map_err(|source| NodeError::NoPressure { source })?;
         let engine = Engine::new(EngineConfig {
             cache_directory: Some(config.component_cache()),
             compiler: config.compiler.clone(),
@@ -104,7 +110,7 @@ impl Inner {
             network,
             runtime,
             plugins,
-            hold: Hold::new(directory, config.restart_budget),
+            hold: Hold::new(directory, config.restart_budget, pressure),
             counters: Mutex::new(Counters::default()),
             boot_id,
             pods: Mutex::new(BTreeMap::new()),

@@ -47,7 +47,7 @@ use handle::{
     Changes, CheckRequest, CheckUsage, Collection, ConditionUpdate, Created, DeleteOptions, Document, ExecOptions,
     ExecSession, Listing, LogOptions, LogStream, PodKey, RecordOptions, RequestError, RunRecord, WatchError,
 };
-pub use hold::{BUDGET_WINDOW, set_hold};
+pub use hold::{BUDGET_WINDOW, PATIENCE_UNDER_PRESSURE, set_hold};
 use inner::Inner;
 use pod::{Input, PodEntry};
 use probelet_lifecycle::journal::Journal;

@@ -10,7 +10,7 @@ use std::{
 use probelet_container::{Container, ExitRecord};
 use probelet_engine::Verdict;
 use probelet_lifecycle::{
-    State,
+    ProbeResult, State,
     action::{Action, ActionId, PodEvent, ProbeKind, Request, StopSignal},
     config::ContainerIndex,
     event::{Event, Exit},
@@ -31,6 +31,7 @@ use crate::{
     components::Components,
     handle::{CheckUsage, Collection, ConditionUpdate, Document, PodKey, RunRecord},
     history::History,
+    hold::Failures,
     inner::Inner,
     journal::JournalFile,
     kept::KeptStates,
@@ -389,7 +390,7 @@ impl PodTask {
 
     /// One step that may condemn a container for its liveness, if the node lets it (F34).
     fn handle_with_permission(&mut self, container: ContainerIndex, event: Event) {
-        let granted = self.node.hold.ask(clock::boot_time());
+        let granted = self.node.hold.ask(clock::boot_time(), self.failures(container));
         if self.state.is_held() == granted {
             self.handle(Event::Hold { held: !granted });
         }
@@ -397,6 +398,23 @@ impl PodTask {
         self.handle(event);
         if granted && (before || !self.state.is_condemned(container)) {
             self.node.hold.give_back();
+        }
+    }
+
+    /// How often a container's liveness probe will have failed in a row if it fails once more.
+    fn failures(&self, container: ContainerIndex) -> Failures {
+        let kind = ProbeKind::Liveness;
+        let is_failing = self.state.probe_result(container, kind) == Some(ProbeResult::Failure);
+        let streak = self.state.probe_streak(container, kind).filter(|_| is_failing);
+        let threshold = self
+            .entry
+            .container(container)
+            .liveness_probe
+            .as_ref()
+            .map(|probe| probe.failure_threshold);
+        Failures {
+            in_a_row: streak.unwrap_or_default().saturating_add(1),
+            threshold: threshold.unwrap_or(1),
         }
     }
 

@@ -134,6 +134,11 @@ pub(crate) struct Agent {
     #[arg(long, env = "PROBELET_RESTART_BUDGET", value_name = "NUMBER")]
     pub(crate) restart_budget: Option<u32>,
 
+    /// While processes wait for a processor for more of the time than this, a container is restarted only after three times
+    /// as many failures of its liveness probe as its `failureThreshold` says. No matter if not given
+    #[arg(long, env = "PROBELET_CPU_PRESSURE_LIMIT", value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(0..=100))]
+    pub(crate) cpu_pressure_limit: Option<u8>,
+
     /// What to do about plugins that are not signed with one of the keys; those that come with probelet need no signature
     /// [default: ignore]
     #[arg(long, env = "PROBELET_PLUGIN_SIGNATURES", value_name = "POLICY")]

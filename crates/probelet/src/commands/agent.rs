@@ -35,6 +35,7 @@ impl RunningAgent {
             bridge: arguments.bridge.clone(),
             shim: arguments.shim.clone(),
             restart_budget: arguments.restart_budget,
+            cpu_pressure_limit: arguments.cpu_pressure_limit,
             registries: arguments.registries.config(),
             plugin_signatures: arguments
                 .plugin_signatures
