@@ -146,6 +146,7 @@ impl Event {
             | Self::ContainerExited { .. }
             | Self::Delete { .. }
             | Self::ConditionSet { .. }
+            | Self::HookFellBack { .. }
             | Self::Hold { .. }
             | Self::Resume
             | Self::Wake => return None,

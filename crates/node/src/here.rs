@@ -38,7 +38,10 @@ pub(crate) async fn check(node: &Inner, entry: &PodEntry, request: CheckRequest)
         path: "handler".to_owned(),
         wasm: &wasm,
     };
-    let plugin = admit(node, &place).await.map_err(RequestError::Invalid)?;
+    let found = admit(node, &place).await.map_err(RequestError::Invalid)?;
+    if let Some(warning) = &found.warning {
+        tracing::warn!(%warning, "a component was run by hand");
+    }
     let run = Run {
         container: ContainerIndex(container),
         instance: instance.number,
@@ -55,7 +58,7 @@ pub(crate) async fn check(node: &Inner, entry: &PodEntry, request: CheckRequest)
     // What the pod's own checks keep is theirs.
     request.state = None;
     let check = request.check;
-    Ok(plugin.run(request).await.document(check))
+    Ok(found.plugin.run(request).await.document(check))
 }
 
 fn fault(path: &str, message: &str) -> RequestError {

@@ -225,10 +225,7 @@ pub(super) async fn respond(
             (response.await?, None)
         }
     };
-    Ok(response.map(|body| Driven {
-        body: Received::Http1(body),
-        connection,
-    }))
+    Ok(response.map(|body| Driven { body, connection }))
 }
 
 /// A response's body, which drives its connection while it is read.

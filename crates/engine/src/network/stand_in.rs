@@ -18,6 +18,7 @@ use wasmtime_wasi_http::{Error, RequestOptions};
 use super::{
     DialError, Network, connection,
     http::{Answer, Driven, Outgoing, send_directly},
+    tls::Protocols,
 };
 
 /// Of a body that somebody looks at, nothing is kept beyond this: as much as a built-in check reads.
@@ -66,6 +67,7 @@ pub enum HttpFailure {
 pub struct RealExchange {
     network: Network,
     options: RequestOptions,
+    protocols: Protocols,
 }
 
 impl RealExchange {
@@ -79,6 +81,7 @@ impl RealExchange {
         let outgoing = Outgoing {
             http,
             is_streamed: false,
+            protocols: self.protocols,
         };
         let answer = send_directly(self.network.direct(), outgoing, self.options).await;
         let (parts, body) = answer.map_err(failure)?.into_parts();
@@ -136,7 +139,11 @@ pub(super) async fn exchange(
     let (parts, body) = outgoing.http.into_parts();
     let body = Limited::new(body, MAX_BODY).collect().await;
     let body = body.map_err(|error| Error::InternalError(Some(error.to_string())))?;
-    let real = RealExchange { network, options };
+    let real = RealExchange {
+        network,
+        options,
+        protocols: outgoing.protocols,
+    };
     let answer = stand_in
         .exchange(Request::from_parts(parts, body.to_bytes()), real)
         .await;
