@@ -7,6 +7,7 @@ const GUESTS: &[&str] = &[
     "exec",
     "http",
     "tcp",
+    "grpc",
     "sleep",
     "combine",
     "disk-space",

@@ -2,7 +2,7 @@
 
 use std::{
     ffi::OsString,
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Write},
     os::unix::net::UnixStream,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -15,6 +15,7 @@ use std::{
 };
 
 use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::{finished::Finished, namespace::Namespace};
@@ -173,6 +174,23 @@ impl Agent {
         *running = Some(Running { process, log });
     }
 
+    /// Sends a merge patch to the agent's API, as a controller does, and gives the answer's first line.
+    pub fn patch(&self, path: &str, patch: &Value) -> String {
+        let body = patch.to_string();
+        let request = format!(
+            "PATCH {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
+             Content-Type: application/merge-patch+json\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        let socket = self.state().join("probelet.sock");
+        let mut stream = UnixStream::connect(&socket).expect("the agent runs");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a socket has a timeout");
+        stream.write_all(request.as_bytes()).expect("the agent reads");
+        let mut line = String::new();
+        BufReader::new(stream).read_line(&mut line).expect("the agent answers");
+        line.trim_end().to_owned()
+    }
+
     /// The number of its process.
     pub fn process(&self) -> u32 {
         let running = lock(&self.running);
@@ -249,10 +267,26 @@ pub fn binary(name: &str) -> PathBuf {
     binary
 }
 
-/// The archives of the images that the manifests name.
+/// The archives of the images that all agents have.
 pub fn images() -> Vec<PathBuf> {
+    all_images().filter(|archive| !is_image(archive, GRPC_HEALTH)).collect()
+}
+
+/// The archive of the image with a server of gRPC's health protocol, which is too large for agents that do not need it.
+pub fn grpc_health_image() -> PathBuf {
+    let found = all_images().find(|archive| is_image(archive, GRPC_HEALTH));
+    found.expect("PROBELET_IMAGES has grpc-health.tar: run this by `cargo xtask test`")
+}
+
+const GRPC_HEALTH: &str = "grpc-health";
+
+fn is_image(archive: &Path, name: &str) -> bool {
+    archive.file_stem().is_some_and(|stem| stem == name)
+}
+
+fn all_images() -> impl Iterator<Item = PathBuf> {
     let list = std::env::var_os("PROBELET_IMAGES").expect("PROBELET_IMAGES is set: run this by `cargo xtask test`");
-    std::env::split_paths(&list).collect()
+    Vec::from_iter(std::env::split_paths(&list)).into_iter()
 }
 
 /// One of the eight manifests that people gave us, unmodified.

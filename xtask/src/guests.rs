@@ -1,4 +1,8 @@
-//! The built-in components, and those that tests are driven with, built from source for wasm32-wasip2.
+//! The built-in components, and those that tests are driven with, built from source.
+//!
+//! The library's checks and those of tests are built for wasm32-wasip2, as anybody's plugins are. Those that stand for
+//! Kubernetes' handlers are built for wasm32-unknown-unknown and made components by the same linker: without WASI's C
+//! library a run starts fewer parts of them (`docs/adr/0012-whole-exchanges-for-built-in-checks.md`).
 //!
 //! Two toolchains can do it: rustup's own target where it is installed or can be added, else Debian's packages of a
 //! Rust for the web, unpacked into `~/.cache/probelet` and never installed, since they conflict with rustup. They bring
@@ -7,6 +11,7 @@
 use std::{
     collections::BTreeSet,
     env::consts::ARCH,
+    ffi::OsString,
     fs,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
@@ -19,13 +24,20 @@ use anyhow::{Context, bail};
 
 use crate::{process, tools};
 
+/// The target of everybody's plugins.
 const TARGET: &str = "wasm32-wasip2";
-/// The guests' packages and what becomes of them: below `target/guests`.
+/// The target of the components that stand for Kubernetes' handlers.
+const HANDLER_TARGET: &str = "wasm32-unknown-unknown";
+/// What makes components of them: rustc has it for the other target, and knows it by its name.
+const COMPONENT_LINKER: &str = "wasm-component-ld";
+/// A memory that grows is made accessible page by page, which interrupts every processor: so it begins with what a check
+/// allocates. A stack of this size is what the deepest of them takes, several times; the less there is, the less is
+/// searched for what a run has written.
+const HANDLER_MEMORY: &str = "-Clink-arg=-zstack-size=131072 -Clink-arg=--initial-heap=131072";
+/// The components that stand for Kubernetes' handlers: each the file of its name, below `target/guests`.
+const HANDLERS: &[&str] = &["exec", "http", "tcp", "grpc", "sleep"];
+/// The other guests and what becomes of them: below `target/guests`.
 const GUESTS: &[(&str, &str)] = &[
-    ("exec", "exec.wasm"),
-    ("http", "http.wasm"),
-    ("tcp", "tcp.wasm"),
-    ("sleep", "sleep.wasm"),
     ("redis", "redis.wasm"),
     ("http_assert", "http-assert.wasm"),
     ("tcp_expect", "tcp-expect.wasm"),
@@ -55,7 +67,7 @@ const GUESTS: &[(&str, &str)] = &[
 /// move with Debian's security updates.
 const PACKAGES: &[&str] = &["rustc-web", "rust-web-src", "wasi-libc"];
 const LIBRARY_PACKAGE: &str = "libstd-rust-web-dev";
-/// Fetching the target takes seconds; without a way to the internet rustup may try for much longer.
+/// Fetching the targets takes seconds; without a way to the internet rustup may try for much longer.
 const RUSTUP_PATIENCE: Duration = Duration::from_secs(60);
 /// Set to `debian` to build as on a machine where rustup has no target.
 const CHOICE: &str = "PROBELET_GUEST_TOOLCHAIN";
@@ -71,19 +83,19 @@ enum Toolchain {
 pub(crate) fn check(root: &Path) -> Vec<String> {
     match find(root) {
         Ok(Some(_)) => Vec::new(),
-        Ok(None) => vec![format!("a Rust toolchain for {TARGET}")],
+        Ok(None) => vec![format!("a Rust toolchain for {TARGET} and {HANDLER_TARGET}")],
         Err(error) => vec![format!("{error:#}")],
     }
 }
 
 /// Gets a toolchain, unless there is one.
 pub(crate) fn setup(root: &Path) -> anyhow::Result<()> {
-    if find(root)?.is_some() || (!is_debian_wanted() && add_target(root)?) {
+    if find(root)?.is_some() || (!is_debian_wanted() && add_targets(root)?) {
         return Ok(());
     }
     if process::find("apt-get").is_none() {
         bail!(
-            "no toolchain for {TARGET}: `rustup target add {TARGET}` failed, and the other way takes Debian's packages; \
+            "no toolchain for {TARGET}: `rustup target add {TARGET} {HANDLER_TARGET}` failed, and the other way takes Debian's packages; \
              see that rustup can reach the internet and run this again"
         );
     }
@@ -99,11 +111,22 @@ pub(crate) fn run(root: &Path) -> anyhow::Result<()> {
             find(root)?.context("a toolchain was set up and then not found")?
         }
     };
-    let target = root.join("target/guest-build");
-    process::run(&mut build(root, &target, &toolchain)?)?;
-    let guests = root.join("target/guests");
+    let (build, guests) = (root.join("target/guest-build"), root.join("target/guests"));
+    let mut handlers = cargo_build(root, &build, &toolchain, HANDLER_TARGET)?;
+    let mut others = cargo_build(root, &build, &toolchain, TARGET)?;
+    others.arg("--workspace");
+    for name in HANDLERS {
+        handlers.args(["--package", &package(name)]);
+        others.args(["--exclude", &package(name)]);
+    }
+    process::run(&mut handlers)?;
+    process::run(&mut others)?;
+    for name in HANDLERS {
+        let built = build.join(format!("{HANDLER_TARGET}/release/{name}.wasm"));
+        copy_if_different(&built, &guests.join(format!("{name}.wasm")))?;
+    }
     for (name, file) in GUESTS {
-        let built = target.join(format!("{TARGET}/release/{name}.wasm"));
+        let built = build.join(format!("{TARGET}/release/{name}.wasm"));
         copy_if_different(&built, &guests.join(file))?;
     }
     Ok(())
@@ -118,31 +141,67 @@ pub(crate) fn native_tests(root: &Path) -> Command {
     command
 }
 
-fn build(root: &Path, target: &Path, toolchain: &Toolchain) -> anyhow::Result<Command> {
+fn package(handler: &str) -> String {
+    format!("probelet-guest-{handler}")
+}
+
+fn cargo_build(root: &Path, build: &Path, toolchain: &Toolchain, target: &str) -> anyhow::Result<Command> {
+    let rust_binaries = rustlib(root)?.join(format!("{ARCH}-unknown-linux-gnu/bin"));
     let mut command = process::cargo(&root.join("guest-probes"));
     command
-        .args(["build", "--release", "--locked", "--quiet", "--target", TARGET])
-        .env("CARGO_TARGET_DIR", target)
+        .args(["build", "--release", "--locked", "--quiet", "--target", target])
+        .env("CARGO_TARGET_DIR", build)
         // Flags for the host's programs are none for guests.
         .env_remove("RUSTFLAGS")
-        .env_remove("CARGO_ENCODED_RUSTFLAGS");
-    if let Toolchain::Debian(folder) = toolchain {
-        let flags = format!("-Lnative={}", folder.join("root/usr/lib/wasm32-wasi").display());
-        command
-            .arg("-Zbuild-std=std,panic_abort")
-            .env("RUSTC", folder.join("rustc"))
-            .env("RUSTC_BOOTSTRAP", "1")
-            .env(
-                "PROBELET_RUST_BIN",
-                rustlib(root)?.join(format!("{ARCH}-unknown-linux-gnu/bin")),
-            )
-            .env("CARGO_TARGET_WASM32_WASIP2_RUSTFLAGS", flags);
-    }
+        .env_remove("CARGO_ENCODED_RUSTFLAGS")
+        // Where the linkers for WebAssembly lie.
+        .env(
+            "PATH",
+            path_with(&[rust_binaries.join("gcc-ld"), rust_binaries.clone()])?,
+        )
+        .env(
+            "CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS",
+            format!("-Clinker={COMPONENT_LINKER} {HANDLER_MEMORY}"),
+        );
+    command.envs(variables(root, toolchain)?);
     Ok(command)
 }
 
+/// `PATH` with some folders before all others.
+fn path_with(folders: &[PathBuf]) -> anyhow::Result<OsString> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let all = folders.iter().cloned().chain(std::env::split_paths(&path));
+    std::env::join_paths(all).context("the toolchain lies in a folder with a colon in its name")
+}
+
+/// What makes a plain `cargo build --target wasm32-wasip2` work, by whichever toolchain there is.
+pub(crate) fn environment(root: &Path) -> anyhow::Result<Vec<(&'static str, OsString)>> {
+    let toolchain = find(root)?.context("there is no toolchain for components: `cargo xtask setup` gets one")?;
+    variables(root, &toolchain)
+}
+
+fn variables(root: &Path, toolchain: &Toolchain) -> anyhow::Result<Vec<(&'static str, OsString)>> {
+    let Toolchain::Debian(folder) = toolchain else {
+        return Ok(Vec::new());
+    };
+    let flags = format!("-Lnative={}", folder.join("root/usr/lib/wasm32-wasi").display());
+    let binaries = rustlib(root)?.join(format!("{ARCH}-unknown-linux-gnu/bin"));
+    Ok(vec![
+        ("RUSTC", folder.join("rustc").into()),
+        ("RUSTC_BOOTSTRAP", "1".into()),
+        ("CARGO_UNSTABLE_BUILD_STD", "std,panic_abort".into()),
+        ("PROBELET_RUST_BIN", binaries.into()),
+        ("CARGO_TARGET_WASM32_WASIP2_RUSTFLAGS", flags.into()),
+    ])
+}
+
 fn find(root: &Path) -> anyhow::Result<Option<Toolchain>> {
-    if !is_debian_wanted() && rustlib(root)?.join(TARGET).is_dir() {
+    let rustlib = rustlib(root)?;
+    if !is_debian_wanted()
+        && [TARGET, HANDLER_TARGET]
+            .iter()
+            .all(|target| rustlib.join(target).is_dir())
+    {
         return Ok(Some(Toolchain::Rustup));
     }
     let folder = debian_folder()?;
@@ -163,14 +222,14 @@ fn debian_folder() -> anyhow::Result<PathBuf> {
     Ok(tools::cache()?.join("guest-toolchain"))
 }
 
-/// Asks rustup for the target. False: it cannot, for whatever reason.
-fn add_target(root: &Path) -> anyhow::Result<bool> {
+/// Asks rustup for the targets. False: it cannot, for whatever reason.
+fn add_targets(root: &Path) -> anyhow::Result<bool> {
     if process::find("rustup").is_none() {
         return Ok(false);
     }
-    println!("$ rustup target add {TARGET}");
+    println!("$ rustup target add {TARGET} {HANDLER_TARGET}");
     let mut rustup = Command::new("rustup")
-        .args(["target", "add", TARGET])
+        .args(["target", "add", TARGET, HANDLER_TARGET])
         .current_dir(root)
         .stdin(Stdio::null())
         .spawn()

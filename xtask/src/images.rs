@@ -1,7 +1,10 @@
 //! The two images that the manifests name, made from Debian's packages, so that everything runs without a registry:
-//! `busybox:latest` as `docker save` writes it, `ikubernetes/myapp:v1` as an archive of an OCI image layout.
+//! `busybox:latest` as `docker save` writes it, `ikubernetes/myapp:v1` as an archive of an OCI image layout. Tests of gRPC
+//! have `grpc-health:latest`.
 //!
 //! They lie in `~/.cache/probelet/images` and are made anew when the recipe below changes.
+
+mod grpc_health;
 
 use std::{
     collections::BTreeSet,
@@ -57,49 +60,89 @@ impl Images {
     }
 }
 
-/// Has both images.
+/// How an image is made.
+struct Recipe {
+    /// The archive's name.
+    file: &'static str,
+    /// Makes the archive; the folder is for the image's files.
+    make: fn(&Packages, &Path, &Path) -> anyhow::Result<()>,
+}
+
+/// The images that the manifests of the demo and of most tests name.
+const COMMON: &[Recipe] = &[
+    Recipe {
+        file: "busybox.tar",
+        make: busybox,
+    },
+    Recipe {
+        file: "myapp.tar",
+        make: myapp,
+    },
+];
+/// Those that single tests name.
+const FOR_TESTS: &[Recipe] = &[Recipe {
+    file: "grpc-health.tar",
+    make: grpc_health::make,
+}];
+
+/// Has the two images of the manifests.
 pub(crate) fn run(_root: &Path) -> anyhow::Result<Images> {
+    have(COMMON.iter())
+}
+
+/// Has those of the tests as well.
+pub(crate) fn run_for_tests(_root: &Path) -> anyhow::Result<Images> {
+    have(COMMON.iter().chain(FOR_TESTS))
+}
+
+fn have<'a>(recipes: impl Iterator<Item = &'a Recipe> + Clone) -> anyhow::Result<Images> {
     let folder = tools::cache()?.join("images").join(format!("recipe-{RECIPE}"));
-    let archives = vec![folder.join("busybox.tar"), folder.join("myapp.tar")];
-    if archives.iter().all(|archive| archive.is_file()) {
+    let archives = recipes.clone().map(|recipe| folder.join(recipe.file)).collect();
+    let missing = Vec::from_iter(recipes.filter(|recipe| !folder.join(recipe.file).is_file()));
+    if missing.is_empty() {
         return Ok(Images { archives });
     }
-    println!("images: making busybox:latest and ikubernetes/myapp:v1 from Debian's packages");
+    let names = Vec::from_iter(missing.iter().map(|recipe| recipe.file)).join(", ");
+    println!("images: making {names} from Debian's packages");
     let scratch = folder.with_extension(format!("new-{}", std::process::id()));
     fs::create_dir_all(&scratch)?;
-    let made = make(&scratch);
-    if made.is_ok() {
-        fs::create_dir_all(&folder)?;
-        for archive in &archives {
-            let name = archive.file_name().context("an archive has a name")?;
-            fs::rename(scratch.join(name), archive)?;
-        }
-    }
+    let made = make(&missing, &scratch, &folder);
     fs::remove_dir_all(&scratch)?;
     made.map(|()| Images { archives })
 }
 
-fn make(scratch: &Path) -> anyhow::Result<()> {
+fn make(recipes: &[&Recipe], scratch: &Path, folder: &Path) -> anyhow::Result<()> {
     let packages = Packages::new(scratch)?;
-    let busybox = packages.unpack("busybox-static")?;
-    let program = busybox.join("bin/busybox");
+    fs::create_dir_all(folder)?;
+    for Recipe { file, make } in recipes {
+        let archive = scratch.join(file);
+        make(&packages, &archive.with_extension("root"), &archive)?;
+        fs::rename(archive, folder.join(file))?;
+    }
+    Ok(())
+}
 
-    let root = scratch.join("busybox");
-    base(&root, &program)?;
-    let run =
-        config(json!({ "Cmd": ["sh"], "Env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"] }));
-    docker_archive(&scratch.join("busybox.tar"), "busybox:latest", &root, run)?;
+const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-    let root = scratch.join("myapp");
-    base(&root, &program)?;
-    nginx(&root, &packages)?;
+fn busybox(packages: &Packages, root: &Path, archive: &Path) -> anyhow::Result<()> {
+    base(root, packages)?;
+    let run = config(json!({ "Cmd": ["sh"], "Env": [PATH] }));
+    docker_archive(archive, "busybox:latest", root, run)
+}
+
+fn myapp(packages: &Packages, root: &Path, archive: &Path) -> anyhow::Result<()> {
+    base(root, packages)?;
+    nginx(root, packages)?;
     let run = config(json!({
         "Cmd": ["nginx", "-g", "daemon off;"],
-        "Env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"],
+        "Env": [PATH],
         "ExposedPorts": { "80/tcp": {} },
     }));
-    oci_archive(&scratch.join("myapp.tar"), "docker.io/ikubernetes/myapp:v1", &root, run)
+    oci_archive(archive, "docker.io/ikubernetes/myapp:v1", root, run)
 }
+
+/// How the names of Debian's packages begin that have shared libraries.
+const LIBRARIES: [&str; 2] = ["lib", "zlib"];
 
 /// Debian's packages, downloaded and unpacked but not installed.
 struct Packages {
@@ -149,14 +192,24 @@ impl Packages {
         bail!("apt-get download {package} left no file in {}", self.folder.display())
     }
 
-    /// The libraries that a package depends on, however indirectly.
-    fn libraries(&self, package: &str, found: &mut BTreeSet<String>) -> anyhow::Result<()> {
+    /// Copies a package's shared libraries.
+    fn copy_libraries(&self, package: &str, root: &Path) -> anyhow::Result<()> {
+        let files = self.unpack(package)?;
+        for folder in ["lib", "lib64", "usr/lib"] {
+            copy_libraries(&files, &files.join(folder), root)?;
+        }
+        Ok(())
+    }
+
+    /// The packages that a package depends on, however indirectly, whose names begin in one of these ways.
+    fn dependencies(&self, package: &str, prefixes: &[&str], found: &mut BTreeSet<String>) -> anyhow::Result<()> {
         let archive = self.download(package)?;
         let depends = process::output(Command::new("dpkg-deb").arg("-f").arg(&archive).arg("Depends"))?;
         for dependency in depends.split(',') {
             let name = dependency.split(['|', '(', ':']).next().unwrap_or_default().trim();
-            if (name.starts_with("lib") || name.starts_with("zlib")) && found.insert(name.to_owned()) {
-                self.libraries(name, found)?;
+            let is_wanted = prefixes.iter().any(|prefix| name.starts_with(prefix));
+            if is_wanted && found.insert(name.to_owned()) {
+                self.dependencies(name, prefixes, found)?;
             }
         }
         Ok(())
@@ -164,7 +217,8 @@ impl Packages {
 }
 
 /// A root with busybox and all of its applets.
-fn base(root: &Path, busybox: &Path) -> anyhow::Result<()> {
+fn base(root: &Path, packages: &Packages) -> anyhow::Result<()> {
+    let busybox = &packages.unpack("busybox-static")?.join("bin/busybox");
     for folder in [
         "bin", "dev", "etc", "home", "proc", "root", "run", "sys", "tmp", "usr/bin", "usr/sbin", "var/log",
     ] {
@@ -194,12 +248,9 @@ fn nginx(root: &Path, packages: &Packages) -> anyhow::Result<()> {
         &root.join("usr/sbin/nginx"),
     )?;
     let mut libraries = BTreeSet::new();
-    packages.libraries("nginx", &mut libraries)?;
+    packages.dependencies("nginx", &LIBRARIES, &mut libraries)?;
     for library in libraries {
-        let files = packages.unpack(&library)?;
-        for folder in ["lib", "lib64", "usr/lib"] {
-            copy_libraries(&files, &files.join(folder), root)?;
-        }
+        packages.copy_libraries(&library, root)?;
     }
     let common = packages.unpack("nginx-common")?;
     copy(&common.join("etc/nginx/mime.types"), &root.join("etc/nginx/mime.types"))?;

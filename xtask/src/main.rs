@@ -10,6 +10,8 @@ mod checks;
 mod demo;
 mod guests;
 mod images;
+mod languages;
+mod mutants;
 mod process;
 mod setup;
 mod tally;
@@ -56,6 +58,11 @@ const COMMANDS: &[(&str, &str, &str)] = &[
         "formatting, clippy, dependencies, documentation: the same as `test lint`",
     ),
     (
+        "mutants",
+        "[OPTION…]",
+        "change the state machine in one place at a time, and see a test fail; one to two hours",
+    ),
+    (
         "bench",
         "[exec|plugin|simulate]",
         "measure an exec probe beside crun and runc, plugins beside the same done natively, a simulated day",
@@ -84,10 +91,11 @@ fn dispatch(arguments: &[&str]) -> anyhow::Result<()> {
         ["setup", options @ ..] => setup::run(&root, setup::Options::parse(options)?),
         ["build"] => build::run(&root, build::Profile::Dev).map(drop),
         ["build", "--release"] => build::run(&root, build::Profile::Release).map(drop),
-        ["images"] => images::run(&root).map(drop),
+        ["images"] => images::run_for_tests(&root).map(drop),
         ["demo"] => demo::run(&root),
         ["test", suites @ ..] => test::run(&root, suites),
         ["lint"] => test::run(&root, &["lint"]),
+        ["mutants", options @ ..] => mutants::run(&root, options),
         ["bench"] => {
             bench::plugin(&root)?;
             bench::simulate(&root)?;

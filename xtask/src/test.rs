@@ -1,10 +1,15 @@
 //! `cargo xtask test`: the suites, one after the other, and what they came to.
 
-use std::{path::Path, process::Command, time::Instant};
+use std::{
+    ffi::{OsStr, OsString},
+    path::Path,
+    process::Command,
+    time::Instant,
+};
 
 use anyhow::bail;
 
-use crate::{build, checks, guests, images, process, setup, tally, tally::Tally};
+use crate::{build, checks, guests, images, languages, process, setup, tally, tally::Tally};
 
 /// A suite's name and what it runs.
 struct Suite {
@@ -13,7 +18,7 @@ struct Suite {
 }
 
 /// The quick ones come first; `leftovers` counts what is on the machine, so nothing may run beside it.
-const SUITES: [Suite; 7] = [
+const SUITES: [Suite; 8] = [
     Suite {
         name: "lint",
         run: checks::run,
@@ -37,6 +42,10 @@ const SUITES: [Suite; 7] = [
     Suite {
         name: "hostile",
         run: |root| end_to_end(root, "hostile"),
+    },
+    Suite {
+        name: "languages",
+        run: languages,
     },
     Suite {
         name: "leftovers",
@@ -139,8 +148,29 @@ fn unit(root: &Path) -> anyhow::Result<Tally> {
     Ok(sum)
 }
 
-/// One suite of the crate `probelet-tests`, against the built binaries and the made images.
+/// Checks in each language, built with its compiler.
+fn languages(root: &Path) -> anyhow::Result<Tally> {
+    let mut variables = guests::environment(root)?;
+    variables.push(("PATH", languages::path()?));
+    // Under `sudo` the compilers are this user's all the same.
+    variables.extend(std::env::var_os("HOME").map(|home| ("HOME", home)));
+    let mut lines = OsString::new();
+    for (name, value) in variables {
+        lines.push(name);
+        lines.push("=");
+        lines.push(value);
+        lines.push("\n");
+    }
+    end_to_end_with(root, "languages", &lines)
+}
+
 fn end_to_end(root: &Path, suite: &str) -> anyhow::Result<Tally> {
+    end_to_end_with(root, suite, OsStr::new(""))
+}
+
+/// One suite of the crate `probelet-tests`, against the built binaries and the made images. The lines `NAME=VALUE` are for
+/// the compilers that the tests run: the cargo that builds the tests must not take them for its own.
+fn end_to_end_with(root: &Path, suite: &str, compilers: &OsStr) -> anyhow::Result<Tally> {
     let prefix = match process::as_root() {
         Ok(prefix) => prefix,
         Err(reason) => {
@@ -149,13 +179,14 @@ fn end_to_end(root: &Path, suite: &str) -> anyhow::Result<Tally> {
         }
     };
     let binaries = build::run(root, build::Profile::Dev)?;
-    let images = images::run(root)?;
+    let images = images::run_for_tests(root)?;
     let mut cargo = cargo_test(root);
     cargo.args(["--package", "probelet-tests", "--test", suite]);
     with_runner(&mut cargo, &prefix);
     cargo.args(["--", END_TO_END_THREADS]);
     cargo
         .env("PROBELET_BIN_DIR", binaries)
+        .env("PROBELET_COMPILERS", compilers)
         .env("PROBELET_IMAGES", images.archives_variable()?);
     tally::run(&mut cargo)
 }
@@ -169,7 +200,7 @@ fn cargo_test(root: &Path) -> Command {
 /// Has cargo build the tests as this user, and run them through `sudo`.
 fn with_runner<'a>(cargo: &'a mut Command, prefix: &[&str]) -> &'a mut Command {
     if !prefix.is_empty() {
-        let keep = "--preserve-env=PATH,PROBELET_BIN_DIR,PROBELET_IMAGES";
+        let keep = "--preserve-env=PATH,PROBELET_BIN_DIR,PROBELET_COMPILERS,PROBELET_IMAGES";
         let words = [prefix, &[keep]].concat().join("\", \"");
         cargo.args(["--config", &format!("target.'cfg(all())'.runner = [\"{words}\"]")]);
     }

@@ -17,6 +17,9 @@ use crate::process;
 /// binary of this program, but of a release that cannot read what today's cargo says of a workspace.
 const CARGO_DENY_VERSION: &str = "0.20.2";
 
+/// Fixed as well: another release makes other mutants, and what is let pass is told by their descriptions.
+const CARGO_MUTANTS_VERSION: &str = "27.1.0";
+
 /// Where clones of this repository keep what they share.
 pub(crate) fn cache() -> anyhow::Result<PathBuf> {
     let home = std::env::var_os("HOME").context("HOME is not set; it is where ~/.cache/probelet is looked for")?;
@@ -25,12 +28,33 @@ pub(crate) fn cache() -> anyhow::Result<PathBuf> {
 
 /// cargo-deny's binary, whether it is there yet or not.
 pub(crate) fn cargo_deny() -> anyhow::Result<PathBuf> {
-    Ok(cache()?.join(format!("tools/cargo-deny-{CARGO_DENY_VERSION}/bin/cargo-deny")))
+    binary("cargo-deny", CARGO_DENY_VERSION)
 }
 
 /// Builds cargo-deny from its source: less than two minutes, once.
 pub(crate) fn install_cargo_deny(root: &Path) -> anyhow::Result<()> {
-    let binary = cargo_deny()?;
+    install(root, "cargo-deny", CARGO_DENY_VERSION)
+}
+
+/// cargo-mutants' binary, whether it is there yet or not.
+pub(crate) fn cargo_mutants() -> anyhow::Result<PathBuf> {
+    binary("cargo-mutants", CARGO_MUTANTS_VERSION)
+}
+
+/// Builds cargo-mutants from its source, where it is not there yet: a few minutes, once.
+pub(crate) fn install_cargo_mutants(root: &Path) -> anyhow::Result<()> {
+    if cargo_mutants()?.exists() {
+        return Ok(());
+    }
+    install(root, "cargo-mutants", CARGO_MUTANTS_VERSION)
+}
+
+fn binary(name: &str, version: &str) -> anyhow::Result<PathBuf> {
+    Ok(cache()?.join(format!("tools/{name}-{version}/bin/{name}")))
+}
+
+fn install(root: &Path, name: &str, version: &str) -> anyhow::Result<()> {
+    let binary = binary(name, version)?;
     let folder = binary.ancestors().nth(2).context("the binary lies two folders deep")?;
     process::run(
         process::cargo(root)
@@ -40,11 +64,11 @@ pub(crate) fn install_cargo_deny(root: &Path) -> anyhow::Result<()> {
                 "--debug",
                 "--quiet",
                 "--version",
-                CARGO_DENY_VERSION,
+                version,
                 "--root",
             ])
             .arg(folder)
-            .arg("cargo-deny")
+            .arg(name)
             // Its build is of no use to anybody afterwards: cargo then takes a temporary folder and removes it.
             .env_remove("CARGO_TARGET_DIR")
             .env("CARGO_PROFILE_DEV_DEBUG", "0"),
@@ -111,10 +135,10 @@ pub(crate) fn unpack_servers() -> anyhow::Result<()> {
             SERVER_PROGRAMS.join(", ")
         );
     }
-    println!("fetching servers to test checks against: some 100 MB");
-    unpack_packages(&Vec::from_iter(with_dependencies(SERVERS)?), &servers_folder()?, |_| {
-        Ok(())
-    })
+    println!("fetching servers to test checks against: up to 100 MB");
+    let mut packages = with_dependencies(SERVERS)?;
+    packages.retain(|name| !UNWANTED.contains(&name.as_str()));
+    unpack_packages(&Vec::from_iter(packages), &servers_folder()?, |_| Ok(()))
 }
 
 fn servers_folder() -> anyhow::Result<PathBuf> {

@@ -5,8 +5,8 @@ use probelet_lifecycle::journal::Journal;
 use probelet_node::{
     Node,
     handle::{
-        Changes, Collection, ConditionUpdate, Created, DeleteOptions, Document, ExecOptions, ExecSession, Listing,
-        LogOptions, LogStream, PodKey, RequestError, RunRecord, WatchError,
+        Changes, CheckRequest, CheckUsage, Collection, ConditionUpdate, Created, DeleteOptions, Document, ExecOptions,
+        ExecSession, Listing, LogOptions, LogStream, PodKey, RecordOptions, RequestError, RunRecord, WatchError,
     },
 };
 use serde_json::Value;
@@ -37,6 +37,15 @@ pub trait Agent: Send + Sync + 'static {
 
     /// The recorded runs of a pod's probes and hooks, oldest first.
     fn history(&self, key: &PodKey) -> Result<Vec<RunRecord>, RequestError>;
+
+    /// What the runs of a pod's probes and hooks have taken since the agent's start.
+    fn usage(&self, key: &PodKey) -> Result<Vec<CheckUsage>, RequestError>;
+
+    /// Runs a component once against a running container.
+    fn check<'a>(&'a self, key: &'a PodKey, request: CheckRequest) -> BoxFuture<'a, Result<Value, RequestError>>;
+
+    /// Waits for the next run of a check that fits, and gives it as a case file.
+    fn record<'a>(&'a self, key: &'a PodKey, options: RecordOptions) -> BoxFuture<'a, Result<String, RequestError>>;
 
     /// What a pod's machine was told, as far back as it is recorded.
     fn journal(&self, key: &PodKey) -> Result<Journal, RequestError>;
@@ -85,6 +94,18 @@ impl Agent for Node {
 
     fn history(&self, key: &PodKey) -> Result<Vec<RunRecord>, RequestError> {
         Node::history(self, key)
+    }
+
+    fn usage(&self, key: &PodKey) -> Result<Vec<CheckUsage>, RequestError> {
+        Node::usage(self, key)
+    }
+
+    fn check<'a>(&'a self, key: &'a PodKey, request: CheckRequest) -> BoxFuture<'a, Result<Value, RequestError>> {
+        Box::pin(Node::check(self, key, request))
+    }
+
+    fn record<'a>(&'a self, key: &'a PodKey, options: RecordOptions) -> BoxFuture<'a, Result<String, RequestError>> {
+        Box::pin(Node::record(self, key, options))
     }
 
     fn journal(&self, key: &PodKey) -> Result<Journal, RequestError> {

@@ -1,5 +1,5 @@
-//! The built-in plugins, embedded: the components that run the handlers exec, httpGet, tcpSocket and sleep, and the
-//! library of checks and hooks that `docs/checks` tells of.
+//! The built-in plugins, embedded: the components that run the handlers exec, httpGet, tcpSocket, grpc and sleep, and
+//! the library of checks and hooks that `docs/checks` tells of.
 //!
 //! It holds their bytes and nothing else. They are built from `guest-probes/` by `cargo xtask build`; no binary is
 //! committed.
@@ -28,7 +28,7 @@ mod tests {
     #[test]
     fn each_one_is_a_small_component() {
         assert!(
-            ["exec", "http", "tcp", "sleep", "redis"]
+            ["exec", "http", "tcp", "grpc", "sleep", "redis"]
                 .iter()
                 .all(|name| builtin(name).is_some())
         );

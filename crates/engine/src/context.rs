@@ -111,17 +111,7 @@ impl context::Host for RunState {
         let Check::Hook(reason) = self.context.check else {
             return Ok(None);
         };
-        let word = match reason {
-            HookReason::Start => "start",
-            HookReason::Delete => "delete",
-            HookReason::Completed => "completed",
-            HookReason::Liveness => "liveness",
-            HookReason::Startup => "startup",
-            HookReason::PostStart => "post-start",
-            HookReason::Deadline => "deadline",
-            HookReason::Restart => "restart",
-        };
-        Ok(Some(word.to_owned()))
+        Ok(Some(reason.name().to_owned()))
     }
 
     fn grace_left(&mut self) -> wasmtime::Result<Option<u64>> {

@@ -17,15 +17,18 @@
 
 mod bindings;
 mod cache;
+mod clock;
 mod compile;
 mod config;
 mod container;
 mod context;
 mod describe;
+mod document;
 mod engine;
 mod error;
 mod explain;
 mod flavour;
+mod interface;
 mod kept;
 mod limiter;
 mod linker;
@@ -52,8 +55,8 @@ pub use describe::Description;
 pub use engine::{Engine, EngineConfig, MAX_COMPONENT_BYTES};
 pub use error::{EngineError, LoadError};
 pub use log::cut;
-pub use network::{Destination, Host};
-pub use outcome::{Field, FieldValue, Outcome, Usage, Verdict};
+pub use network::{Destination, Host, HttpFailure, NetworkStandIn, RealExchange};
+pub use outcome::{Field, FieldValue, HTTP_FALLBACK, Outcome, Usage, Verdict};
 pub use plugin::Plugin;
 pub use request::{
     Check, ExecGrant, Grants, HookReason, Limits, NetworkGrant, NetworkNamespace, Port, ProbeKind, RunRequest, Subject,

@@ -11,6 +11,10 @@ const MAX_FIELD_NAME: usize = 64;
 /// The longest text in a field; a longer explanation is a message.
 const MAX_FIELD_TEXT: usize = 256;
 
+/// The field of a hook's outcome that says that the server wanted no TLS and that the request went there without: its
+/// text is the server's host and port (B1.8).
+pub const HTTP_FALLBACK: &str = "httpFallback";
+
 /// A run's end.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Outcome {

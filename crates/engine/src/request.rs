@@ -9,7 +9,7 @@ use std::{
 
 use crate::{
     container::{ContainerExec, ContainerFiles, ContainerLogs, ContainerStats},
-    network::Destination,
+    network::{Destination, NetworkStandIn},
 };
 
 /// One run of a plugin.
@@ -152,6 +152,11 @@ pub struct Grants {
     pub files: Option<Arc<dyn ContainerFiles>>,
     /// Environment variables, which WASI's environment holds.
     pub environment: Vec<(String, String)>,
+    /// Who stands between the run and the network, to answer in its place or to write down what it says. Nobody in a pod
+    /// that is not recorded.
+    pub stand_in: Option<Arc<dyn NetworkStandIn>>,
+    /// What WASI's wall clock says, if it is to stand still: for tests of plugins.
+    pub stopped_clock: Option<SystemTime>,
 }
 
 /// Commands in the container.

@@ -78,7 +78,7 @@ pub(crate) async fn run(plugin: &Plugin, request: RunRequest) -> Outcome {
         host_calls: state.host_calls,
     };
     let uses = state.uses.clone();
-    let (finding, kept) = match result {
+    let (mut finding, kept) = match result {
         Err(_) => (run.timed_out(), None),
         Ok(Ok(said)) => (run.said(said, &uses), std::mem::take(&mut state.kept).into_next()),
         Ok(Err(error)) => match error.downcast_ref::<I32Exit>() {
@@ -86,6 +86,7 @@ pub(crate) async fn run(plugin: &Plugin, request: RunRequest) -> Outcome {
             None => (run.broke_off(&error, &state.limiter), None),
         },
     };
+    finding.fields.extend(fields(std::mem::take(&mut state.notes)));
     // It holds the run's sockets.
     drop(state);
     residue.gone().await;

@@ -8,6 +8,8 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use crate::{
     ContainerFiles, ContainerLogs, ContainerStats, ExecGrant, Grants,
+    bindings::probelet::plugin::types,
+    clock::StoppedClock,
     context::RunContext,
     kept::Kept,
     limiter::Limiter,
@@ -32,6 +34,8 @@ pub(crate) struct RunState {
     pub(crate) files: Option<Arc<dyn ContainerFiles>>,
     pub(crate) uses: Uses,
     pub(crate) kept: Kept,
+    /// Fields of the outcome that a built-in component has added.
+    pub(crate) notes: Vec<types::Field>,
     pub(crate) limiter: Limiter,
     pub(crate) host_calls: u64,
     pub(crate) table: ResourceTable,
@@ -63,8 +67,13 @@ impl RunState {
             .max_random_size(MAX_RANDOM_BYTES)
             .allow_tcp(false)
             .allow_udp(false);
+        if let Some(time) = grants.stopped_clock {
+            wasi.wall_clock(StoppedClock::at(time));
+        }
         let uses = Uses::default();
-        let network = grants.network.map(|grant| Network::new(grant, uses.clone(), trace));
+        let network = grants
+            .network
+            .map(|grant| Network::new(grant, uses.clone(), trace).with(grants.stand_in));
         Self {
             sender: HttpSender::new(network.clone()),
             variables: grants.environment.into_iter().map(|(name, _)| name).collect(),
@@ -76,6 +85,7 @@ impl RunState {
             files: grants.files,
             uses,
             kept,
+            notes: Vec::new(),
             limiter,
             host_calls: 0,
             table,
@@ -119,4 +129,4 @@ impl WasiHttpView for RunState {
     }
 }
 
-impl crate::bindings::probelet::plugin::types::Host for RunState {}
+impl types::Host for RunState {}

@@ -167,9 +167,26 @@ pub(crate) fn additions() -> Value {
             "wasm": {"$ref": "#/$defs/WasmAction", "properties": {"onError": {"enum": [null]}}},
         }},
         "ExecAction": {"required": ["command"], "properties": {"command": {"minItems": 1}}},
-        "HTTPGetAction": {"properties": {"port": port, "scheme": {"enum": ["HTTP", "HTTPS"]}}},
+        "HTTPGetAction": {"properties": {
+            "port": port,
+            "scheme": {"enum": ["HTTP", "HTTPS"]},
+            "protocol": {
+                "description": "HTTP2 asks over HTTP/2 without TLS, of a server that speaks nothing else. HTTPS needs no \
+                                such word: it agrees on HTTP/2 with a server that speaks it.",
+                "type": "string",
+                "enum": ["HTTP1", "HTTP2"],
+            },
+        }},
         "HTTPHeader": {"properties": {"name": {"pattern": "^[A-Za-z0-9-]+$"}}},
         "TCPSocketAction": {"properties": {"port": port}},
+        "GRPCAction": {"properties": {
+            "port": port,
+            "mode": {
+                "description": "TLS calls the server with TLS, without a check of its certificate.",
+                "type": "string",
+                "enum": ["Plaintext", "TLS"],
+            },
+        }},
         "SleepAction": {"properties": {"seconds": count}},
         "Volume": {"properties": {"name": {"pattern": LABEL}}},
         "HostPathVolumeSource": {"properties": {
@@ -186,7 +203,7 @@ pub(crate) fn additions() -> Value {
 /// Fields of which an object may have one at most, by type, and whether it must have one. A probe's handler may stand in an
 /// annotation.
 pub(crate) const EXCLUSIVE: [(&str, &[&str], bool); 5] = [
-    ("Probe", &["exec", "httpGet", "tcpSocket", "wasm"], false),
+    ("Probe", &["exec", "httpGet", "tcpSocket", "grpc", "wasm"], false),
     ("Probe", &["timeoutSeconds", "timeoutMilliseconds"], false),
     ("Probe", &["periodSeconds", "periodMilliseconds"], false),
     (

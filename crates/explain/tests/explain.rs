@@ -36,8 +36,8 @@ fn our_own_handler_is_explained() {
 
 #[test]
 fn what_is_refused_says_why_and_so_does_what_lies_below() {
-    insta::assert_snapshot!(text("pod.spec.containers.livenessProbe.grpc", false));
-    let below = explain("pod.spec.containers.livenessProbe.grpc.port", false).unwrap();
+    insta::assert_snapshot!(text("pod.spec.containers.securityContext.seccompProfile", false));
+    let below = explain("pod.spec.containers.securityContext.seccompProfile.type", false).unwrap();
     assert_eq!(below.field.unwrap().support, "refused");
     let below = explain("pod.spec.affinity.nodeAffinity", false).unwrap();
     assert_eq!(below.field.unwrap().support, "warned");

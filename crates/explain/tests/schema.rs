@@ -165,7 +165,11 @@ fn a_wrong_value_is_refused_where_it_stands() {
         ("/spec/containers/0/livenessProbe/successThreshold", json!(2)),
         ("/spec/containers/0/livenessProbe/httpGet/port", json!("80")),
         ("/spec/containers/0/livenessProbe/exec", json!({"command": ["a"]})),
-        ("/spec/containers/0/livenessProbe/grpc", json!({"port": 5000})),
+        (
+            "/spec/containers/0/livenessProbe/grpc",
+            json!({"port": 80, "mode": "mTLS"}),
+        ),
+        ("/spec/containers/0/livenessProbe/httpGet/protocol", json!("H2C")),
         ("/spec/containers/0/livenessProbe/sleep", json!({"seconds": 5})),
         (
             "/spec/containers/0/livenessProbe/exec",

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    action::ActionId,
+    action::{ActionId, Request},
     config::ContainerIndex,
     status::{ConditionStatus, OOM_KILLED},
 };
@@ -81,6 +81,14 @@ pub enum Event {
         /// `Err` holds why it failed, its time-out included.
         result: Result<(), String>,
     },
+    /// The server of an HTTPS hook wanted no TLS, and the request went there without (B1.8). The hook's end is told after
+    /// that.
+    HookFellBack {
+        /// The action that the hook's end will answer.
+        action: ActionId,
+        /// The server's host and port.
+        host: String,
+    },
     /// Somebody deletes the pod.
     Delete {
         /// The grace period asked for; `None` is the pod's own. Zero forces.
@@ -113,6 +121,38 @@ pub enum Event {
     Resume,
     /// The time asked for by [`Schedule`](crate::State::next_wake) has come; harmless at any other.
     Wake,
+}
+
+/// Whether a request can be answered by an event.
+type Fits = fn(&Request) -> bool;
+
+impl Event {
+    /// The action that a reply names, and which requests it can answer; `None` of what is no reply.
+    pub(crate) fn answers(&self) -> Option<(ActionId, Fits)> {
+        let (action, fits): (_, Fits) = match self {
+            Self::SandboxReady { action } | Self::SandboxFailed { action, .. } => {
+                (action, |request| matches!(request, Request::CreateSandbox))
+            }
+            Self::ImageReady { action, .. } | Self::ImageFailed { action, .. } => {
+                (action, |request| matches!(request, Request::EnsureImage { .. }))
+            }
+            Self::ContainerStarted { action } | Self::ContainerStartFailed { action, .. } => {
+                (action, |request| matches!(request, Request::StartContainer { .. }))
+            }
+            Self::ProbeFinished { action, .. } => (action, |request| matches!(request, Request::RunProbe { .. })),
+            Self::HookFinished { action, .. } => (action, |request| matches!(request, Request::RunHook { .. })),
+            Self::SandboxRemoved { action } => (action, |request| matches!(request, Request::RemoveSandbox)),
+            Self::Begin
+            | Self::ContainerExited { .. }
+            | Self::Delete { .. }
+            | Self::ConditionSet { .. }
+            | Self::HookFellBack { .. }
+            | Self::Hold { .. }
+            | Self::Resume
+            | Self::Wake => return None,
+        };
+        Some((*action, fits))
+    }
 }
 
 /// Why an image cannot be had (B6.4).

@@ -7,7 +7,7 @@ use crate::{
     config::ContainerIndex,
     container::{PostStart, StopPhase},
     machine::Machine,
-    messages::{normal, warning},
+    messages::{bounded, normal, pod_warning, warning},
 };
 
 /// What is said of a hook that was cancelled.
@@ -35,6 +35,17 @@ impl Machine<'_> {
             self.post_start_finished(container, error);
         } else {
             self.pre_stop_finished(container, error);
+        }
+    }
+
+    /// It is told, of the pod itself as the kubelet does (A4.13), since a secret in the request has not been kept.
+    pub(crate) fn hook_fell_back(&mut self, action: ActionId, host: &str) {
+        if let Some(Request::RunHook { .. }) = self.state.request(action) {
+            let message = format!(
+                "request to HTTPS lifecycle hook {} got HTTP response, retry with HTTP succeeded",
+                bounded(host)
+            );
+            self.record(pod_warning("LifecycleHTTPFallback", message));
         }
     }
 

@@ -56,3 +56,28 @@ impl Journal {
         state
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::action::ActionId;
+
+    #[test]
+    fn actions_that_differ_in_one_bit_have_other_names() {
+        let cancel = |id| Action::Cancel { id: ActionId(id) };
+        let mut names: Vec<_> = (0..1000).map(|id| digest(&[cancel(id)])).collect();
+        names.push(digest(&[]));
+        names.push(digest(&[cancel(1), cancel(2)]));
+        names.push(digest(&[cancel(2), cancel(1)]));
+        assert_eq!(digest(&[cancel(1)]), names[1]);
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), 1003);
+    }
+
+    #[test]
+    fn the_name_is_that_of_fnv_1a() {
+        // 64 bits, of the text "[]".
+        assert_eq!(digest(&[]), 0x0961_2b07_b5ec_b5a5);
+    }
+}

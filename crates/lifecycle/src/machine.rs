@@ -40,6 +40,12 @@ pub(crate) struct Machine<'a> {
 
 impl Machine<'_> {
     fn take(&mut self, event: Event) {
+        // A reply to something else would leave that for ever unanswered.
+        if let Some((action, fits)) = event.answers()
+            && !self.state.requests.get(&action).is_some_and(fits)
+        {
+            return;
+        }
         match event {
             Event::Begin | Event::Resume | Event::Wake => {}
             Event::SandboxReady { action } => self.sandbox_ready(action),
@@ -56,6 +62,7 @@ impl Machine<'_> {
             } => self.container_exited(container, instance, exit),
             Event::ProbeFinished { action, outcome } => self.probe_finished(action, outcome),
             Event::HookFinished { action, result } => self.hook_finished(action, result),
+            Event::HookFellBack { action, host } => self.hook_fell_back(action, &host),
             Event::Delete { grace_period } => self.delete(grace_period),
             Event::Hold { held } => self.state.held = held,
             Event::ConditionSet {

@@ -105,6 +105,12 @@ mod tests {
     }
 
     #[test]
+    fn what_is_shorter_than_a_second_is_told_in_milliseconds() {
+        let texts = [1, 999, 1000, 61_500].map(|time| brief_duration(Duration::from_millis(time)));
+        assert_eq!(texts, ["1ms", "999ms", "1s", "1m1s"]);
+    }
+
+    #[test]
     fn a_long_message_is_cut_between_characters() {
         assert_eq!(bounded("short"), "short");
         let cut = bounded(&"ä".repeat(MAX_MESSAGE_BYTES).replacen('ä', "x", 1));

@@ -43,3 +43,32 @@ fn share(window: Duration, words: &[&str]) -> Duration {
     // The upper half is mixed better than the lower.
     Duration::from_millis(1 + (hash >> 32) % milliseconds)
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn f6_shares_lie_within_the_window_and_fill_it() {
+        let mut tenths = [0; 10];
+        for pod in 0..1000 {
+            let share = share(Duration::from_secs(10), &[&pod.to_string(), "app", "liveness"]);
+            let milliseconds = usize::try_from(share.as_millis()).unwrap();
+            assert!((1..=10_000).contains(&milliseconds), "{share:?}");
+            tenths[(milliseconds - 1) / 1000] += 1;
+        }
+        assert!(tenths.iter().all(|count| (50..=150).contains(count)), "{tenths:?}");
+    }
+
+    #[test]
+    fn f6_the_words_of_a_share_are_kept_apart() {
+        let window = Duration::from_secs(3600);
+        assert_ne!(share(window, &["ab", "c"]), share(window, &["a", "bc"]));
+    }
+
+    #[test]
+    fn f6_a_window_of_nothing_is_a_moment() {
+        assert_eq!(share(Duration::ZERO, &["a"]), Duration::from_millis(1));
+    }
+}

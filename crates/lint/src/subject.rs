@@ -147,7 +147,8 @@ impl ProbeSubject<'_> {
             return json!({"wasm": content});
         }
         let field = self.field().into_iter().flatten();
-        let handler = field.filter(|(name, _)| ["exec", "httpGet", "tcpSocket", "wasm"].contains(&name.as_str()));
+        let handler =
+            field.filter(|(name, _)| ["exec", "httpGet", "tcpSocket", "grpc", "wasm"].contains(&name.as_str()));
         Value::Object(handler.map(|(name, value)| (name.clone(), value.clone())).collect())
     }
 

@@ -121,6 +121,9 @@ fn fill_handler(handler: &mut Map<String, Value>) {
         default(http, "path", json!("/"));
         default(http, "scheme", json!("HTTP"));
     }
+    if let Some(grpc) = object(handler.get_mut("grpc")) {
+        default(grpc, "service", json!(""));
+    }
 }
 
 /// `Always` for a tag that moves, as Kubernetes has it.

@@ -43,6 +43,8 @@ impl Handler {
                 format!("http-get {scheme}://{address}{slash}{}", get.path.replace('?', "%3F"))
             }
             Self::TcpSocket(socket) => format!("tcp-socket {}", address(socket.host.as_deref(), &socket.port)),
+            // For the pod, whatever its address is.
+            Self::Grpc(grpc) => format!("grpc <pod>:{} {}", grpc.port, grpc.service),
             Self::Sleep { seconds } => format!("sleep {seconds}s"),
             Self::Wasm(wasm) => format!("wasm {}", wasm.component),
         }

@@ -37,6 +37,11 @@ impl Diagnostic {
         Self::new(Severity::Error, path, message)
     }
 
+    /// A warning at this field.
+    pub fn warning(path: &str, message: impl Into<String>) -> Self {
+        Self::new(Severity::Warning, path, message)
+    }
+
     pub(crate) fn new(severity: Severity, path: &str, message: impl Into<String>) -> Self {
         let message = message.into();
         Self {

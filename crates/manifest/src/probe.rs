@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::{
-    ContainerPort, Handler, Header, HttpGet, PortReference, Probe, Scheme, TcpSocket,
+    ContainerPort, Grpc, Handler, Header, HttpGet, PortReference, Probe, Scheme, TcpSocket,
     check::{Object, Report, describe},
     command, fields, names,
     role::Role,
@@ -80,7 +80,7 @@ pub(crate) fn hook(source: &Source<'_>, ports: &[ContainerPort], grace: Option<u
 /// The one handler of a probe's or hook's field (A1.9).
 pub(crate) fn handler(object: &Object<'_>, role: Role, ports: &[ContainerPort]) -> Option<Handler> {
     let kinds = role.handlers();
-    let mut found: Vec<&str> = kinds
+    let found: Vec<&str> = kinds
         .iter()
         .copied()
         .filter(|kind| object.get(kind).is_some())
@@ -88,9 +88,8 @@ pub(crate) fn handler(object: &Object<'_>, role: Role, ports: &[ContainerPort]) 
     // Named by the table already.
     let refused = ["grpc", "sleep"]
         .iter()
-        .filter(|kind| !kinds.contains(*kind) || **kind == "grpc")
+        .filter(|kind| !kinds.contains(*kind))
         .any(|kind| object.get(kind).is_some());
-    found.retain(|kind| *kind != "grpc");
     match found[..] {
         [] if refused => None,
         [] => {
@@ -123,11 +122,31 @@ fn one_handler(object: &Object<'_>, kind: &str, role: Role, ports: &[ContainerPo
                 port: port(&tcp, ports)?,
             }))
         }
+        "grpc" => grpc(&object.object("grpc", &fields::GRPC)?, ports).map(Handler::Grpc),
         "wasm" => {
             let wasm = wasm::wasm(&object.object("wasm", &fields::WASM)?, role)?;
             Some(Handler::Wasm(Box::new(wasm)))
         }
         _ => sleep(&object.object("sleep", &fields::SLEEP)?),
+    }
+}
+
+/// A1.13, and what F17 adds.
+fn grpc(object: &Object<'_>, ports: &[ContainerPort]) -> Option<Grpc> {
+    let (port, service) = (port(object, ports), object.text("service").unwrap_or_default());
+    let mode = optional_word(object, "mode", &[("Plaintext", false), ("TLS", true)]);
+    Some(Grpc {
+        port: port?,
+        service: service.to_owned(),
+        tls: mode?,
+    })
+}
+
+/// What stands in a field that may be absent, which is then as if it held the first word.
+fn optional_word<T: Copy>(object: &Object<'_>, name: &str, words: &[(&str, T)]) -> Option<T> {
+    match object.get(name) {
+        None => words.first().map(|(_, meaning)| *meaning),
+        Some(_) => object.word(name, words),
     }
 }
 
@@ -160,6 +179,12 @@ pub(crate) fn warn_of_one_word(report: &Report, path: &str, words: &[String]) {
 fn http(object: &Object<'_>, ports: &[ContainerPort]) -> Option<HttpGet> {
     let (port, path) = (port(object, ports), object.text("path"));
     let scheme = object.word("scheme", &[("HTTP", Scheme::Http), ("HTTPS", Scheme::Https)]);
+    let http2 = optional_word(object, "protocol", &[("HTTP1", false), ("HTTP2", true)]);
+    if (scheme, http2) == (Some(Scheme::Https), Some(true)) {
+        let message = "Invalid value: \"HTTP2\": cannot be combined with scheme HTTPS, which agrees on HTTP/2 with a \
+                       server that speaks it";
+        object.report.error(&object.at("protocol"), message);
+    }
     let mut headers = Vec::new();
     for (path, item) in object.list("httpHeaders") {
         let Some(header) = Object::new(item, path, &fields::HTTP_HEADER, object.report) else {
@@ -193,6 +218,7 @@ fn http(object: &Object<'_>, ports: &[ContainerPort]) -> Option<HttpGet> {
         path: path?.to_owned(),
         scheme: scheme?,
         headers,
+        http2: http2?,
     })
 }
 

@@ -36,7 +36,8 @@ impl Role {
         }
     }
 
-    pub(crate) fn from_name(name: &str) -> Option<Self> {
+    /// The other way round.
+    pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|role| role.name() == name)
     }
 
@@ -62,7 +63,7 @@ impl Role {
         format!("{lifecycle}{}", self.field())
     }
 
-    /// The handlers that it may have, and those that are refused by name.
+    /// The handlers that it may have.
     pub(crate) fn handlers(self) -> &'static [&'static str] {
         if self.is_hook() {
             &["exec", "httpGet", "tcpSocket", "sleep", "wasm"]

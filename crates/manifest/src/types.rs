@@ -335,6 +335,8 @@ pub enum Handler {
     HttpGet(HttpGet),
     /// `tcpSocket`.
     TcpSocket(TcpSocket),
+    /// `grpc`, of probes only.
+    Grpc(Grpc),
     /// `sleep`, of hooks only.
     Sleep {
         /// `seconds`.
@@ -357,6 +359,8 @@ pub struct HttpGet {
     pub scheme: Scheme,
     /// `httpHeaders`.
     pub headers: Vec<Header>,
+    /// Whether `protocol` is `HTTP2`: without TLS, and from the first byte on (F16).
+    pub http2: bool,
 }
 
 /// `tcpSocket`.
@@ -366,6 +370,17 @@ pub struct TcpSocket {
     pub host: Option<String>,
     /// `port`.
     pub port: PortReference,
+}
+
+/// `grpc`, always to the pod's own address (A1.13).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Grpc {
+    /// `port`; a name, too (F17).
+    pub port: PortReference,
+    /// `service`; empty for the whole server.
+    pub service: String,
+    /// Whether `mode` is `TLS`: without a check of the server's certificate (F17).
+    pub tls: bool,
 }
 
 /// A port, by its number or by its name in the container's `ports`.

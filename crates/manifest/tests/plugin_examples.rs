@@ -1,4 +1,5 @@
-//! The manifests in `docs/plugins` are those in `docs/plugins/examples`, and are read without a fault or a warning.
+//! The manifests in `docs/plugins` are those in `docs/plugins/examples`, and are read without a fault or a warning. Test
+//! cases of plugins are in `cases` there; an end-to-end test runs them.
 #![allow(clippy::unwrap_used)]
 
 use std::{
@@ -33,7 +34,8 @@ fn blocks(text: &str) -> impl Iterator<Item = &str> {
 
 #[test]
 fn every_example_in_the_text_is_a_file_and_the_other_way_round() {
-    let examples = files(&folder().join("examples"), "yaml");
+    let mut examples = files(&folder().join("examples"), "yaml");
+    examples.extend(files(&folder().join("examples/cases"), "yaml"));
     let mut shown = BTreeSet::new();
     for (page, text) in files(&folder(), "md") {
         for block in blocks(&text) {

@@ -170,6 +170,7 @@ fn defaults_are_those_of_kubernetes() {
                     "name": "a", "image": "b", "ports": [{"containerPort": 80}],
                     "resources": {"limits": {"cpu": "1.5", "memory": "64Mi"}, "requests": {"cpu": "100m"}},
                     "livenessProbe": {"httpGet": {"port": 80}, "periodSeconds": 0},
+                    "readinessProbe": {"grpc": {"port": 80}},
                 },
                 {"name": "b", "image": "b@sha256:0", "securityContext": {"runAsUser": 7, "capabilities": {"drop": ["ALL"]}}},
                 {"name": "c", "image": "host:5000/b"},
@@ -216,6 +217,10 @@ fn defaults_are_those_of_kubernetes() {
     assert_eq!(containers[0].ports[0].protocol.to_string(), "TCP");
     assert!(containers[0].security_context.allow_privilege_escalation);
     // A1.1 and A1.2.
+    let grpc = containers[0].readiness_probe.as_ref().unwrap();
+    assert!(
+        matches!(&grpc.handler, Handler::Grpc(grpc) if grpc.port.to_string() == "80" && grpc.service.is_empty() && !grpc.tls)
+    );
     let probe = containers[0].liveness_probe.as_ref().unwrap();
     assert_eq!(
         probe.describe(),
@@ -241,10 +246,15 @@ fn probes_are_described_as_kubectl_does() {
             "http-get https://[::1]:web/a%3Fb",
         ),
         (json!({"tcpSocket": {"host": "db", "port": 5432}}), "tcp-socket db:5432"),
+        (
+            json!({"grpc": {"port": 5000, "service": "cart"}}),
+            "grpc <pod>:5000 cart",
+        ),
+        (json!({"grpc": {"port": "health", "mode": "TLS"}}), "grpc <pod>:health "),
     ] {
         assert_eq!(describe_probe(&probe), format!("{expected} {tail}"));
     }
-    assert_eq!(describe_probe(&json!({"grpc": {"port": 1}})), "unknown");
+    assert_eq!(describe_probe(&json!({"grpc": {"port": 0}})), "unknown");
 }
 
 const HEAD: &str =

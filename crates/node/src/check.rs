@@ -9,7 +9,8 @@ use std::{
 
 use probelet_engine::{
     Check, ContainerFiles, ContainerLogs, ContainerStats, Destination, ExecGrant, Field, FieldValue, GrantUse, Grants,
-    Limits, NetworkGrant, Outcome, Plugin, Port, RunRequest, SOFT_DEADLINE_MARGIN, Subject, Verdict, cut,
+    HTTP_FALLBACK, Limits, NetworkGrant, Outcome, Plugin, Port, RunRequest, SOFT_DEADLINE_MARGIN, Subject, Verdict,
+    cut,
 };
 use probelet_lifecycle::{
     action::{ActionId, HookReason, ProbeKind},
@@ -17,7 +18,7 @@ use probelet_lifecycle::{
     event::{Event, ProbeOutcome, Verdict as ProbeVerdict},
     time::{BootTime, Now},
 };
-use probelet_manifest::{Allow, Container, ExecAllow, Handler, HttpGet, PortReference, Probe};
+use probelet_manifest::{Allow, Container, Grpc, Handler, HttpGet, PortReference, Probe, Role};
 use serde_json::{Value, json};
 
 use crate::{
@@ -28,6 +29,7 @@ use crate::{
     inner::Inner,
     kept::KeptStates,
     pod::PodEntry,
+    recording::Recording,
     sandbox::Sandbox,
     start::log_path,
     status::instance_id,
@@ -73,18 +75,13 @@ pub(crate) struct CheckResult {
 pub(crate) async fn run(node: &Inner, entry: &PodEntry, sandbox: Option<&Sandbox>, run: Run) -> CheckResult {
     let started = clock::now();
     let container = entry.container(run.container);
-    let checked = Checked {
-        entry,
-        container,
-        sandbox,
-        run: &run,
-    };
+    let checked = Checked::new(entry, sandbox, &run, handler(container, run.what));
     let (plugin, config) = checked.component(node);
     let mut tries = 0;
     let outcome = loop {
         tries += 1;
         let outcome = match (&plugin, &config) {
-            (Ok(plugin), Ok(config)) => plugin.run(checked.request(config.clone())).await,
+            (Ok(plugin), Ok(config)) => checked.run_once(plugin, config).await,
             (Err(reason), _) | (_, Err(reason)) => cannot_run(reason),
         };
         let may_retry = matches!(run.what, What::Probe { .. }) && plugin.is_ok() && config.is_ok() && tries < MAX_TRIES;
@@ -152,18 +149,49 @@ impl Run {
 }
 
 /// A check and all that it is about.
-struct Checked<'a> {
+pub(crate) struct Checked<'a> {
     entry: &'a PodEntry,
     container: &'a Container,
     sandbox: Option<&'a Sandbox>,
     run: &'a Run,
+    handler: &'a Handler,
 }
 
-impl Checked<'_> {
+impl<'a> Checked<'a> {
+    /// A check of the pod by a handler, which need not be one of its manifest.
+    pub(crate) fn new(entry: &'a PodEntry, sandbox: Option<&'a Sandbox>, run: &'a Run, handler: &'a Handler) -> Self {
+        Self {
+            entry,
+            container: entry.container(run.container),
+            sandbox,
+            run,
+            handler,
+        }
+    }
+
+    /// One try; if somebody waits for its record, it is written down.
+    async fn run_once(&self, plugin: &Plugin, config: &Value) -> Outcome {
+        let (key, mut request) = (self.run.key(), self.request(config.clone()));
+        let recordings = &self.entry.recordings;
+        let Some(role) = Role::from_name(key.1).filter(|_| recordings.are_wanted(key)) else {
+            return plugin.run(request).await;
+        };
+        let component = match self.handler {
+            Handler::Wasm(wasm) => wasm.component.to_string(),
+            _ => format!("builtin:{}", plugin.name()),
+        };
+        let recording = Recording::begin(role, self.handler, component, &mut request);
+        let check = request.check;
+        let outcome = plugin.run(request).await;
+        let record = recording.end(check, &outcome).await;
+        recordings.deliver(key, check.outcome_name(outcome.verdict), &record);
+        outcome
+    }
+
     /// The component of the handler, and its configuration: names, ports and addresses resolved.
     fn component(&self, node: &Inner) -> (Result<Plugin, String>, Result<Value, String>) {
         let builtin = |name| Ok(node.plugins.builtin(name).clone());
-        match self.handler() {
+        match self.handler {
             Handler::Exec { command } => (builtin("exec"), Ok(json!({ "command": self.expanded(command) }))),
             Handler::HttpGet(http) => (builtin("http"), self.http(http)),
             Handler::TcpSocket(tcp) => (
@@ -171,6 +199,7 @@ impl Checked<'_> {
                 self.port(&tcp.port)
                     .and_then(|port| Ok(json!({ "host": self.host(tcp.host.as_deref())?, "port": port }))),
             ),
+            Handler::Grpc(grpc) => (builtin("grpc"), self.grpc(grpc)),
             Handler::Sleep { seconds } => (builtin("sleep"), Ok(json!({ "seconds": seconds }))),
             Handler::Wasm(wasm) => (self.entry.components.plugin(self.run.key()), Ok(wasm.config.clone())),
         }
@@ -188,12 +217,18 @@ impl Checked<'_> {
             "port": self.port(&http.port)?,
             "path": http.path,
             "headers": headers,
+            "http2": http.http2,
             "hook": matches!(self.run.what, What::Hook { .. }),
         }))
     }
 
-    fn handler(&self) -> &Handler {
-        handler(self.container, self.run.what)
+    fn grpc(&self, grpc: &Grpc) -> Result<Value, String> {
+        Ok(json!({
+            "host": self.host(None)?,
+            "port": self.port(&grpc.port)?,
+            "service": grpc.service,
+            "tls": grpc.tls,
+        }))
     }
 
     /// `$(NAME)` in a probe's command is replaced, in a hook's it is not (A2.30).
@@ -236,7 +271,8 @@ impl Checked<'_> {
         self.sandbox.and_then(|sandbox| sandbox.addresses().first().copied())
     }
 
-    fn request(&self, config: Value) -> RunRequest {
+    /// A run that begins now.
+    pub(crate) fn request(&self, config: Value) -> RunRequest {
         let timeout = self.run.timeout;
         let (check, attempt, grace_left) = match self.run.what {
             What::Probe { kind, attempt } => (Check::Probe(engine_kind(kind)), attempt, None),
@@ -281,7 +317,7 @@ impl Checked<'_> {
 
     fn limits(&self) -> Limits {
         let limits = Limits::default();
-        match self.handler() {
+        match self.handler {
             Handler::Wasm(wasm) => Limits {
                 fuel: wasm.limits.fuel,
                 memory_bytes: usize::try_from(wasm.limits.memory).unwrap_or(usize::MAX),
@@ -293,7 +329,7 @@ impl Checked<'_> {
 
     /// What a built-in component needs, and no more; of a user's what the manifest allows.
     fn grants(&self) -> Grants {
-        match self.handler() {
+        match self.handler {
             Handler::Exec { .. } => Grants {
                 exec: Some(self.exec_grant(None)),
                 ..Grants::default()
@@ -304,6 +340,10 @@ impl Checked<'_> {
             },
             Handler::TcpSocket(tcp) => Grants {
                 network: Some(self.network(host_grant(tcp.host.as_deref()), false)),
+                ..Grants::default()
+            },
+            Handler::Grpc(_) => Grants {
+                network: Some(self.network(host_grant(None), true)),
                 ..Grants::default()
             },
             Handler::Sleep { .. } => Grants::default(),
@@ -318,11 +358,7 @@ impl Checked<'_> {
             .iter()
             .map(|granted| Destination::new(&granted.host, granted.port));
         Grants {
-            exec: match &allow.exec {
-                ExecAllow::None => None,
-                ExecAllow::All => Some(self.exec_grant(None)),
-                ExecAllow::Prefixes(prefixes) => Some(self.exec_grant(Some(prefixes.clone()))),
-            },
+            exec: allow.exec.prefixes().map(|prefixes| self.exec_grant(prefixes)),
             network: Some(self.network(destinations.collect(), false)),
             stats: allow
                 .stats
@@ -336,6 +372,7 @@ impl Checked<'_> {
                 Arc::new(FilesOf(files.map(Arc::new))) as Arc<dyn ContainerFiles>
             }),
             environment: self.variables(&allow.environment),
+            ..Grants::default()
         }
     }
 
@@ -457,6 +494,18 @@ impl CheckResult {
         }
     }
 
+    /// What the state machine is told before, of a hook whose server wanted no TLS (B1.8).
+    pub(crate) fn fallback(&self, action: ActionId) -> Option<Event> {
+        let is_it = |field: &&Field| matches!(self.run.what, What::Hook { .. }) && field.name == HTTP_FALLBACK;
+        match &self.outcome.fields.iter().find(is_it)?.value {
+            FieldValue::Text(host) => Some(Event::HookFellBack {
+                action,
+                host: host.clone(),
+            }),
+            FieldValue::Number(_) | FieldValue::Flag(_) => None,
+        }
+    }
+
     /// What the state machine is told.
     pub(crate) fn event(&self, action: ActionId) -> Event {
         let message = self.outcome.message.clone();
@@ -493,7 +542,7 @@ impl CheckResult {
             Verdict::Failure => "failure",
             Verdict::Errored => "errored",
         };
-        let usage = self.outcome.usage;
+        let (usage, fields) = (self.outcome.usage, self.outcome.fields());
         RunRecord {
             time: clock::milliseconds_text(self.started.wall),
             container: self.container,
@@ -509,20 +558,11 @@ impl CheckResult {
             component: self.component,
             digest: self.digest,
             tries: self.tries,
-            fields: self.outcome.fields.into_iter().map(field).collect(),
+            fields,
             grants: self.outcome.grants.into_iter().map(grant).collect(),
             log: cut(self.outcome.log, MAX_LOG),
         }
     }
-}
-
-fn field(field: Field) -> (String, Value) {
-    let value = match field.value {
-        FieldValue::Text(text) => text.into(),
-        FieldValue::Number(number) => number.into(),
-        FieldValue::Flag(flag) => flag.into(),
-    };
-    (field.name, value)
 }
 
 fn grant(used: GrantUse) -> GrantRecord {

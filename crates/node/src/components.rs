@@ -20,6 +20,7 @@ use serde_json::{Value, json};
 
 use crate::{
     inner::Inner,
+    plugins::Found,
     pod::{Input, PodEntry},
     start::blocking,
     store::{self, PodFolder, StoreError},
@@ -79,27 +80,34 @@ impl Components {
         }
     }
 
-    /// Finds and checks the components of a pod that is about to be accepted. The error names each fault by its field.
-    pub(crate) async fn admit(node: &Inner, pod: &Pod) -> Result<Self, Vec<Diagnostic>> {
-        let (mut components, mut faults) = (BTreeMap::new(), Vec::new());
+    /// Finds and checks the components of a pod that is about to be accepted, and gives with them those that are let in
+    /// though nobody known has signed them. The error names each fault by its field.
+    pub(crate) async fn admit(node: &Inner, pod: &Pod) -> Result<(Self, Vec<Unsigned>), Vec<Diagnostic>> {
+        let (mut components, mut unsigned, mut faults) = (BTreeMap::new(), Vec::new(), Vec::new());
         for check in pod.wasm_checks() {
             // Before the file is read, so that a change meanwhile is noticed.
             let reload = watch(check.wasm);
             match admit(node, &check).await {
-                Ok(plugin) => drop(components.insert(
-                    (check.container, check.role),
-                    Component {
+                Ok(Found { plugin, warning }) => {
+                    let key = (check.container, check.role);
+                    unsigned.extend(warning.map(|message| Unsigned {
+                        key,
+                        field: component_field(&check),
+                        message,
+                    }));
+                    let component = Component {
                         reference: check.wasm.component.clone(),
                         digest: plugin.digest().to_owned(),
                         plugin: Ok(plugin),
                         reload,
-                    },
-                )),
+                    };
+                    components.insert(key, component);
+                }
                 Err(found) => faults.extend(found),
             }
         }
         if faults.is_empty() {
-            Ok(Self::of(components))
+            Ok((Self::of(components), unsigned))
         } else {
             Err(faults)
         }
@@ -211,7 +219,7 @@ impl Components {
                     tracing::error!(pod = %entry.key, %error, "the reloaded component is not written down");
                 }
                 // The pod may have ended meanwhile.
-                let _ = entry.inbox.send(Input::Reloaded(event)).await;
+                let _ = entry.inbox.send(Input::Tell(event)).await;
             }
         });
     }
@@ -233,7 +241,7 @@ impl Components {
     }
 
     /// Puts a reloaded component into its place, and gives the event that tells of it.
-    fn exchange(&self, key: CheckKey, seen: Option<Signature>, loaded: Result<Plugin, String>) -> Option<PodEvent> {
+    fn exchange(&self, key: CheckKey, seen: Option<Signature>, loaded: Result<Found, String>) -> Option<PodEvent> {
         let mut components = self.lock();
         let component = components.get_mut(&key)?;
         component.reload = Reload::When(seen);
@@ -247,17 +255,22 @@ impl Components {
         };
         let check = key.1;
         match loaded {
-            Ok(plugin) if plugin.digest() == component.digest && component.plugin.is_ok() => None,
-            Ok(plugin) => {
-                let message = format!(
+            Ok(Found { plugin, .. }) if plugin.digest() == component.digest && component.plugin.is_ok() => None,
+            Ok(Found { plugin, warning }) => {
+                let mut message = format!(
                     "{check} check: reloaded {}, from {} to {}",
                     component.reference,
                     component.digest,
                     plugin.digest()
                 );
+                let mut severity = Severity::Normal;
+                if let Some(warning) = warning {
+                    severity = Severity::Warning;
+                    message = format!("{message}; {warning}");
+                }
                 component.digest = plugin.digest().to_owned();
                 component.plugin = Ok(plugin);
-                Some(event(Severity::Normal, "PluginReloaded", message))
+                Some(event(severity, "PluginReloaded", message))
             }
             Err(reason) => {
                 let message = format!(
@@ -288,11 +301,43 @@ impl Components {
     }
 }
 
-async fn admit(node: &Inner, check: &WasmCheck<'_>) -> Result<Plugin, Vec<Diagnostic>> {
-    let component = format!("{}.component", check.path);
+/// A component that runs without a signature by somebody known.
+pub(crate) struct Unsigned {
+    key: CheckKey,
+    field: String,
+    message: String,
+}
+
+impl Unsigned {
+    /// What who applies the pod is told.
+    pub(crate) fn diagnostic(&self) -> Diagnostic {
+        Diagnostic::warning(&self.field, self.message.clone())
+    }
+
+    /// What everybody else can see.
+    pub(crate) fn event(self) -> PodEvent {
+        let (container, check) = self.key;
+        PodEvent {
+            severity: Severity::Warning,
+            reason: "PluginUnsigned".to_owned(),
+            message: format!("{check} check: {}", self.message),
+            container: Some(ContainerIndex(container)),
+            repeated: false,
+        }
+    }
+}
+
+fn component_field(check: &WasmCheck<'_>) -> String {
+    format!("{}.component", check.path)
+}
+
+/// Finds and checks the component of one check.
+pub(crate) async fn admit(node: &Inner, check: &WasmCheck<'_>) -> Result<Found, Vec<Diagnostic>> {
+    let component = component_field(check);
     let fault = |message: String| vec![Diagnostic::error(&component, message)];
-    let plugin = node.plugins.resolve(&check.wasm.component).await;
-    let plugin = plugin.map_err(fault)?;
+    let found = node.plugins.resolve(&check.wasm.component).await;
+    let found = found.map_err(fault)?;
+    let plugin = &found.plugin;
     let is_hook = ["postStart", "preStop"].contains(&check.role);
     if is_hook && !plugin.exports_hook() || !is_hook && !plugin.exports_probe() {
         let (what, other) = if is_hook { ("hook", "probe") } else { ("probe", "hook") };
@@ -301,7 +346,7 @@ async fn admit(node: &Inner, check: &WasmCheck<'_>) -> Result<Plugin, Vec<Diagno
             check.wasm.component
         )));
     }
-    let faults = node.plugins.engine.check_config(&plugin, &check.wasm.config).await;
+    let faults = node.plugins.engine.check_config(plugin, &check.wasm.config).await;
     let faults = faults.map_err(|reason| {
         fault(format!(
             "the schema that {} gives for its config cannot be used: {reason}",
@@ -309,7 +354,7 @@ async fn admit(node: &Inner, check: &WasmCheck<'_>) -> Result<Plugin, Vec<Diagno
         ))
     })?;
     if faults.is_empty() {
-        return Ok(plugin);
+        return Ok(found);
     }
     let faults = faults.into_iter();
     Err(faults

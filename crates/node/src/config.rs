@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use probelet_engine::CompilerProgram;
+use probelet_plugin_store::{KeyError, RegistryConfig, SignaturePolicy};
 
 use crate::store::StoreError;
 
@@ -22,6 +23,16 @@ pub struct NodeConfig {
     /// How many restarts liveness probes may bring about on the whole node within [`BUDGET_WINDOW`](crate::BUDGET_WINDOW);
     /// no limit if `None`.
     pub restart_budget: Option<u32>,
+    /// While processes wait for a processor for more than so many percent of the time, the average of ten seconds, a
+    /// container is restarted for its liveness only after [`PATIENCE_UNDER_PRESSURE`](crate::PATIENCE_UNDER_PRESSURE)
+    /// times as many failures as its probe allows; nothing of that if `None`.
+    pub cpu_pressure_limit: Option<u8>,
+    /// How the registries of components are spoken to.
+    pub registries: RegistryConfig,
+    /// What is done about components that nobody has signed with one of the keys.
+    pub plugin_signatures: SignaturePolicy,
+    /// Files with the public keys, in PEM. Those who sign components have the private halves.
+    pub plugin_keys: Vec<PathBuf>,
 }
 
 impl NodeConfig {
@@ -93,6 +104,15 @@ pub enum NodeError {
         /// What is wrong with it.
         reason: String,
     },
+    /// The kernel does not say how long processes wait.
+    #[error(
+        "--cpu-pressure-limit: {} cannot be read: {source}; start the kernel with psi=1, or the agent without this option",
+        crate::hold::PRESSURE_FILE
+    )]
+    NoPressure {
+        /// Why not.
+        source: std::io::Error,
+    },
     /// A file or folder of the agent cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -107,6 +127,12 @@ pub enum NodeError {
         /// What is wrong.
         faults: String,
     },
+    /// Signatures are to be checked, and nobody is trusted to make them.
+    #[error("--plugin-signatures needs a public key to check with; name a file with --plugin-key")]
+    NoPluginKeys,
+    /// A file of public keys cannot be used.
+    #[error("--plugin-key {0}")]
+    PluginKeys(#[from] KeyError),
     /// The plugin store cannot be opened.
     #[error(transparent)]
     Plugins(#[from] probelet_plugin_store::StoreError),

@@ -4,6 +4,7 @@ use std::{pin::Pin, sync::Arc};
 
 use bytes::Bytes;
 use futures::Stream;
+use probelet_histogram::Histogram;
 use probelet_manifest::Diagnostic;
 use serde::{Deserialize, Serialize};
 use tokio::{
@@ -222,6 +223,75 @@ pub struct RunRecord {
     /// The beginning of what the plugin wrote to its standard output and error.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub log: String,
+}
+
+/// One run of a component of somebody's choice against a running container.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct CheckRequest {
+    /// Which container; `None` is the only one.
+    #[serde(default)]
+    pub container: Option<String>,
+    /// What it is run as: `startup`, `liveness`, `readiness`, `postStart` or `preStop`.
+    pub kind: String,
+    /// What stands below `wasm` in a manifest; a path in it is absolute, and of the agent's machine.
+    pub handler: serde_json::Value,
+    /// How long it may take.
+    pub timeout_milliseconds: u64,
+}
+
+/// Which run of a pod's check is to be recorded: the next one that fits.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RecordOptions {
+    /// Which container; `None` is the only one.
+    pub container: Option<String>,
+    /// Which of its checks: `startup`, `liveness`, `readiness`, `postStart` or `preStop`.
+    pub kind: String,
+    /// How it has to end: `healthy`, `degraded`, `unhealthy` or `errored` of a probe, `succeeded`, `failed` or `errored`
+    /// of a hook; any way if `None`.
+    pub outcome: Option<String>,
+}
+
+/// What the runs of a check have taken since the agent's start.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CheckUsage {
+    /// The container.
+    pub container: String,
+    /// `startup`, `liveness`, `readiness`, `postStart` or `preStop`.
+    pub kind: String,
+    /// How many there were.
+    pub runs: u64,
+    /// Wall time in microseconds, from the run's due time to its recording.
+    pub wall_micros: Percentiles,
+    /// Fuel.
+    pub fuel: Percentiles,
+    /// The guest's peak memory, in bytes.
+    pub memory_bytes: Percentiles,
+}
+
+/// Of many numbers, those that so many percent are not above, a sixteenth too much at most.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Percentiles {
+    /// Half of them.
+    pub p50: u64,
+    /// 90 percent.
+    pub p90: u64,
+    /// 99 percent.
+    pub p99: u64,
+    /// All of them: it is exact.
+    pub max: u64,
+}
+
+impl From<&Histogram> for Percentiles {
+    fn from(histogram: &Histogram) -> Self {
+        Self {
+            p50: histogram.percentile(50.0),
+            p90: histogram.percentile(90.0),
+            p99: histogram.percentile(99.0),
+            max: histogram.greatest(),
+        }
+    }
 }
 
 /// A grant that a run used or lacked.

@@ -8,7 +8,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{handle::RunRecord, metrics::Duration};
+use probelet_histogram::Histogram;
+
+use crate::{
+    handle::{CheckUsage, RunRecord},
+    metrics::Duration,
+};
 
 /// Runs kept of each probe and hook: 20 minutes of a probe every 10 s, two of one every second.
 const RUNS_PER_PROBE: usize = 128;
@@ -37,9 +42,29 @@ pub(crate) struct Totals {
     pub(crate) outcomes: BTreeMap<String, u64>,
     /// What they reached for, by grant and by `granted` or `refused`.
     pub(crate) grants: BTreeMap<(String, &'static str), u64>,
+    /// What all of them took.
+    pub(crate) used: Used,
     /// How long those took that succeeded, warnings included, from their due time: as the kubelet, none that failed
     /// (A5.2).
     pub(crate) successes: Duration,
+}
+
+/// What the runs of a check took, the errored ones included: those are what limits are for.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Used {
+    /// Microseconds, from the due time.
+    pub(crate) time: Histogram,
+    pub(crate) fuel: Histogram,
+    /// The most memory of each, in bytes.
+    pub(crate) memory: Histogram,
+}
+
+impl Used {
+    fn count(&mut self, record: &RunRecord) {
+        self.time.record(record.wall_micros);
+        self.fuel.record(record.fuel);
+        self.memory.record(record.memory_bytes);
+    }
 }
 
 impl History {
@@ -87,6 +112,19 @@ impl History {
         &self.totals
     }
 
+    /// The percentiles of what they took.
+    pub(crate) fn usage(&self) -> Vec<CheckUsage> {
+        let usage = self.totals.iter().map(|((container, kind), totals)| CheckUsage {
+            container: container.clone(),
+            kind: kind.clone(),
+            runs: totals.used.time.count(),
+            wall_micros: (&totals.used.time).into(),
+            fuel: (&totals.used.fuel).into(),
+            memory_bytes: (&totals.used.memory).into(),
+        });
+        usage.collect()
+    }
+
     /// The last run of each check.
     pub(crate) fn last(&self) -> Vec<&RunRecord> {
         self.runs.values().filter_map(VecDeque::back).collect()
@@ -96,6 +134,7 @@ impl History {
         let check = (record.container.clone(), record.kind.clone());
         let totals = self.totals.entry(check).or_default();
         *totals.outcomes.entry(record.outcome.clone()).or_default() += 1;
+        totals.used.count(record);
         if matches!(record.outcome.as_str(), "success" | "warning") {
             totals.successes.observe(record.wall_micros as f64 / MICROS_PER_SECOND);
         }
@@ -190,6 +229,26 @@ mod tests {
             .lines()
             .count();
         assert!(lines <= REWRITE_FACTOR * RUNS_PER_PROBE, "{lines} lines");
+    }
+
+    #[test]
+    fn what_runs_took_is_kept_as_percentiles_whatever_their_outcome() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut history = History::open(folder.path());
+        for attempt in 1..=100 {
+            history.record(RunRecord {
+                wall_micros: if attempt == 100 { 1_000_000 } else { 10 },
+                fuel: attempt,
+                outcome: if attempt % 2 == 0 { "success" } else { "errored" }.into(),
+                ..run(attempt)
+            });
+        }
+        let [usage] = &history.usage()[..] else {
+            panic!("one check")
+        };
+        assert_eq!((usage.runs, usage.kind.as_str()), (100, "liveness"));
+        assert_eq!((usage.wall_micros.p99, usage.wall_micros.max), (10, 1_000_000));
+        assert!((50..=53).contains(&usage.fuel.p50), "{usage:?}");
     }
 
     #[test]

@@ -23,7 +23,7 @@ use crate::{
     components::Components,
     config::{NodeConfig, NodeError},
     handle::{Collection, Created, PodKey, RequestError},
-    hold::Hold,
+    hold::{Hold, PRESSURE_FILE, Pressure},
     metrics::Counters,
     objects::Objects,
     plugins::Plugins,
@@ -88,12 +88,18 @@ impl Inner {
             directory: config.network(),
         })
         .await?;
+        let pressure = config
+            .cpu_pressure_limit
+            .map(|limit| Pressure::open(PRESSURE_FILE, limit));
+        let pressure = pressure
+            .transpose()
+            .map_err(|source| NodeError::NoPressure { source })?;
         let engine = Engine::new(EngineConfig {
             cache_directory: Some(config.component_cache()),
             compiler: config.compiler.clone(),
             ..EngineConfig::default()
         })?;
-        let plugins = Plugins::open(engine, &config.plugins()).await?;
+        let plugins = Plugins::open(engine, config).await?;
         let boot_id = clock::boot_id().map_err(StoreError::at(Path::new("/proc/sys/kernel/random/boot_id")))?;
         Ok(Arc::new(Self {
             recorder: Arc::new(Recorder::new(objects.clone())),
@@ -104,7 +110,7 @@ impl Inner {
             network,
             runtime,
             plugins,
-            hold: Hold::new(directory, config.restart_budget),
+            hold: Hold::new(directory, config.restart_budget, pressure),
             counters: Mutex::new(Counters::default()),
             boot_id,
             pods: Mutex::new(BTreeMap::new()),
@@ -136,27 +142,35 @@ impl Inner {
             name: pod.metadata.name.clone(),
         };
         self.check_room(&key)?;
-        let components = Components::admit(self, &pod).await.map_err(|faults| {
+        let (components, unsigned) = Components::admit(self, &pod).await.map_err(|faults| {
             self.let_go_of_plugins();
             RequestError::Invalid(faults)
         })?;
-        let warnings = pod.warnings.iter().map(ToString::to_string).collect();
+        let unsigned_warnings = unsigned.iter().map(|unsigned| unsigned.diagnostic().to_string());
+        let warnings = pod.warnings.iter().map(ToString::to_string);
+        let warnings = warnings.chain(unsigned_warnings).collect();
         let uid = Uuid::new_v4().to_string();
         let metadata = &mut pod.document["metadata"];
         metadata["uid"] = uid.as_str().into();
         metadata["creationTimestamp"] = clock::seconds_text(clock::now().wall).into();
         pod.metadata.uid = Some(uid.clone());
 
-        let mut pods = self.pods();
-        room(&pods, &key)?;
-        let folder = accept(&self.store, &uid, &pod.document, &components);
-        let folder = folder.map_err(|error| RequestError::Internal(error.to_string()))?;
-        let (entry, inbox) = PodEntry::new(pod, folder, components);
-        pods.insert(key.clone(), entry.clone());
-        drop(pods);
+        let (entry, inbox) = {
+            let mut pods = self.pods();
+            room(&pods, &key)?;
+            let folder = accept(&self.store, &uid, &pod.document, &components);
+            let folder = folder.map_err(|error| RequestError::Internal(error.to_string()))?;
+            let (entry, inbox) = PodEntry::new(pod, folder, components);
+            pods.insert(key, entry.clone());
+            (entry, inbox)
+        };
         let task = PodTask::new(self.clone(), entry.clone(), inbox, None);
         let stored = task.publish_first();
         self.spawn(task.run_new());
+        for unsigned in unsigned {
+            // The pod may have ended meanwhile.
+            let _ = entry.inbox.send(Input::Tell(unsigned.event())).await;
+        }
         Ok(Created { pod: stored, warnings })
     }
 

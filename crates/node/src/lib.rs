@@ -17,6 +17,7 @@ mod components;
 mod config;
 mod correlate;
 pub mod handle;
+mod here;
 mod history;
 mod hold;
 mod inner;
@@ -29,22 +30,24 @@ mod objects;
 mod plugins;
 mod pod;
 mod recorder;
+mod recording;
 mod sandbox;
 mod session;
 mod signal;
 mod start;
 mod status;
 mod store;
+mod trust;
 mod volumes;
 
 use std::{sync::Arc, time::Duration};
 
 pub use config::{NodeConfig, NodeError};
 use handle::{
-    Changes, Collection, ConditionUpdate, Created, DeleteOptions, Document, ExecOptions, ExecSession, Listing,
-    LogOptions, LogStream, PodKey, RequestError, RunRecord, WatchError,
+    Changes, CheckRequest, CheckUsage, Collection, ConditionUpdate, Created, DeleteOptions, Document, ExecOptions,
+    ExecSession, Listing, LogOptions, LogStream, PodKey, RecordOptions, RequestError, RunRecord, WatchError,
 };
-pub use hold::{BUDGET_WINDOW, set_hold};
+pub use hold::{BUDGET_WINDOW, PATIENCE_UNDER_PRESSURE, set_hold};
 use inner::Inner;
 use pod::{Input, PodEntry};
 use probelet_lifecycle::journal::Journal;
@@ -162,6 +165,43 @@ impl Node {
     /// [`RequestError::NotFound`].
     pub fn history(&self, key: &PodKey) -> Result<Vec<RunRecord>, RequestError> {
         Ok(self.entry(key)?.runs())
+    }
+
+    /// What the runs of a pod's probes and hooks have taken since the agent's start.
+    ///
+    /// # Errors
+    ///
+    /// [`RequestError::NotFound`].
+    pub fn usage(&self, key: &PodKey) -> Result<Vec<CheckUsage>, RequestError> {
+        Ok(self.entry(key)?.usage())
+    }
+
+    /// Runs a component once against a running container. It counts for nothing and is in no history. Gives what the
+    /// run came to, as [`Outcome::document`](probelet_engine::Outcome::document) has it.
+    ///
+    /// # Errors
+    ///
+    /// [`RequestError::NotFound`], [`RequestError::Conflict`] for a container that does not run, and
+    /// [`RequestError::Invalid`] with the faults of the handler.
+    pub async fn check(&self, key: &PodKey, request: CheckRequest) -> Result<serde_json::Value, RequestError> {
+        let entry = self.entry(key)?;
+        here::check(&self.inner, &entry, request).await
+    }
+
+    /// Waits for the next run of a check that fits, and gives it as a case file for `probelet plugin test`, without its
+    /// secrets. Dropping the future ends the wait.
+    ///
+    /// # Errors
+    ///
+    /// [`RequestError::NotFound`]; [`RequestError::Invalid`] for a check that the container has not;
+    /// [`RequestError::Conflict`] if the pod ends first, or the run cannot be recorded.
+    pub async fn record(&self, key: &PodKey, options: RecordOptions) -> Result<String, RequestError> {
+        let entry = self.entry(key)?;
+        let record = recording::wait(&entry, &options)?;
+        let ended = || RequestError::Conflict(format!("pod {} has ended before such a run", key.name));
+        // The entry would keep the pod's end from showing.
+        drop(entry);
+        record.await.map_err(|_| ended())?.map_err(RequestError::Conflict)
     }
 
     /// What a pod's machine was told, as far back as it is recorded.

@@ -2,19 +2,23 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    path::Path,
+    path::PathBuf,
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use probelet_engine::{Engine, Plugin};
 use probelet_manifest::ComponentReference;
-use probelet_plugin_store::{Digest, Reference, Registry, RegistryConfig, Resolver, Store};
+use probelet_plugin_store::{Digest, Reference, Registry, Resolved, Resolver, Source, Store, silent};
 
-use crate::{config::NodeError, start::blocking};
+use crate::{
+    config::{NodeConfig, NodeError},
+    start::blocking,
+    trust::Trust,
+};
 
 /// The components that stand for Kubernetes' handlers. They are ready before the first pod; those of the library become so
 /// when a pod names them.
-const BUILTIN: [&str; 4] = ["exec", "http", "tcp", "sleep"];
+const BUILTIN: [&str; 5] = ["exec", "http", "tcp", "grpc", "sleep"];
 
 /// All components.
 pub(crate) struct Plugins {
@@ -23,13 +27,22 @@ pub(crate) struct Plugins {
     /// Those of the library that some pod has named. There are few, so none is let go of.
     library: Mutex<HashMap<String, Plugin>>,
     resolver: Resolver,
+    trust: Trust,
     /// Those of users that some pod runs.
     loaded: Mutex<HashMap<String, Plugin>>,
 }
 
+/// A component that was found, and what people are to be told of it.
+pub(crate) struct Found {
+    pub(crate) plugin: Plugin,
+    pub(crate) warning: Option<String>,
+}
+
 impl Plugins {
     /// Loads what is built in, and opens the store of the others.
-    pub(crate) async fn open(engine: Engine, store: &Path) -> Result<Self, NodeError> {
+    pub(crate) async fn open(engine: Engine, config: &NodeConfig) -> Result<Self, NodeError> {
+        let (policy, keys): (_, Vec<PathBuf>) = (config.plugin_signatures, config.plugin_keys.clone());
+        let trust = blocking(move || Trust::read(policy, &keys)).await?;
         let loads = BUILTIN.map(|name| {
             let engine = &engine;
             async move {
@@ -44,12 +57,14 @@ impl Plugins {
             }
         });
         let builtin = futures::future::try_join_all(loads).await?.into_iter().collect();
-        let resolver = Resolver::new(Store::open(store)?, Registry::new(RegistryConfig::default()));
+        let registry = Registry::new(config.registries.clone());
+        let resolver = Resolver::new(Store::open(&config.plugins())?, registry);
         Ok(Self {
             engine,
             builtin,
             library: Mutex::default(),
             resolver,
+            trust,
             loaded: Mutex::default(),
         })
     }
@@ -61,10 +76,14 @@ impl Plugins {
             .expect("every name that the agent asks for is in BUILTIN")
     }
 
-    /// Finds the component that a manifest names, as it is now, and makes it ready to run. The error says what to do.
-    pub(crate) async fn resolve(&self, reference: &ComponentReference) -> Result<Plugin, String> {
-        let resolved = match reference {
-            ComponentReference::Builtin(name) => return self.named(name).await,
+    /// Finds the component that a manifest names, as it is now, sees that somebody known has signed it if the node wants
+    /// that, and makes it ready to run. The error says what to do.
+    pub(crate) async fn resolve(&self, reference: &ComponentReference) -> Result<Found, String> {
+        let (resolved, warning) = match reference {
+            ComponentReference::Builtin(name) => {
+                // It is a part of the agent, as its code is.
+                return self.named(name).await.map(|plugin| Found { plugin, warning: None });
+            }
             ComponentReference::Path(path) if path.is_relative() => {
                 return Err(format!(
                     "{} is relative, and the agent does not know to what; write an absolute path, or use `probelet \
@@ -72,14 +91,24 @@ impl Plugins {
                     path.display()
                 ));
             }
-            ComponentReference::Path(path) => self.resolver.resolve_file(path).await,
-            ComponentReference::Oci(text) => {
-                let reference: Reference = text.parse().map_err(|error| format!("{error}"))?;
-                self.resolver.resolve(&reference).await
+            ComponentReference::Path(path) => {
+                let resolved = self.resolver.resolve_file(path).await.map_err(text)?;
+                let warning = self.trust.check(&self.resolver, Source::File(path), &resolved).await?;
+                (resolved, warning)
             }
+            ComponentReference::Oci(name) => self.find(&name.parse().map_err(text)?).await?,
         };
-        let resolved = resolved.map_err(|error| error.to_string())?;
-        self.load(&reference.to_string(), resolved.digest).await
+        let plugin = self.load(&reference.to_string(), resolved.digest).await?;
+        Ok(Found { plugin, warning })
+    }
+
+    /// What a name stands for, in the store. What is refused is not even downloaded.
+    async fn find(&self, reference: &Reference) -> Result<(Resolved, Option<String>), String> {
+        let resolved = self.resolver.locate(reference).await.map_err(text)?;
+        let source = Source::Reference(reference);
+        let warning = self.trust.check(&self.resolver, source, &resolved).await?;
+        self.resolver.fetch(reference, &resolved, &silent).await.map_err(text)?;
+        Ok((resolved, warning))
     }
 
     /// Makes a component ready to run that was found earlier.
@@ -99,12 +128,8 @@ impl Plugins {
         }
         let store = self.resolver.store().clone();
         let bytes = blocking(move || store.get(&digest)).await;
-        let bytes = bytes.map_err(|error| error.to_string())?;
-        let plugin = self
-            .engine
-            .load(name, &bytes)
-            .await
-            .map_err(|error| error.to_string())?;
+        let bytes = bytes.map_err(text)?;
+        let plugin = self.engine.load(name, &bytes).await.map_err(text)?;
         self.loaded().insert(digest.to_string(), plugin.clone());
         Ok(plugin)
     }
@@ -144,4 +169,8 @@ impl Plugins {
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn text(error: impl std::fmt::Display) -> String {
+    error.to_string()
 }

@@ -3,14 +3,14 @@
 use std::{
     collections::HashMap,
     convert::Infallible,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::Duration,
 };
 
 use probelet_container::{Container, ExitRecord};
 use probelet_engine::Verdict;
 use probelet_lifecycle::{
-    State,
+    ProbeResult, State,
     action::{Action, ActionId, PodEvent, ProbeKind, Request, StopSignal},
     config::ContainerIndex,
     event::{Event, Exit},
@@ -29,14 +29,16 @@ use crate::{
     check::{self, CheckResult},
     clock,
     components::Components,
-    handle::{Collection, ConditionUpdate, Document, PodKey, RunRecord},
+    handle::{CheckUsage, Collection, ConditionUpdate, Document, PodKey, RunRecord},
     history::History,
+    hold::Failures,
     inner::Inner,
     journal::JournalFile,
     kept::KeptStates,
     last_words,
     metrics::Metrics,
     recorder::{PodEvents, Subject},
+    recording::Recordings,
     sandbox::{self, Sandbox},
     signal, start,
     status::{Facts, pod_status},
@@ -59,8 +61,12 @@ pub(crate) struct PodEntry {
     pub(crate) inbox: mpsc::Sender<Input>,
     pub(crate) components: Components,
     pub(crate) kept: KeptStates,
+    /// Those who wait for records of its checks' runs.
+    pub(crate) recordings: Recordings,
     history: Mutex<History>,
     instances: Mutex<Vec<Option<Instance>>>,
+    /// The sandbox, as long as the pod's task has it.
+    sandbox: Mutex<Weak<Sandbox>>,
 }
 
 /// A running instance of a container.
@@ -106,8 +112,8 @@ pub(crate) enum Input {
         conditions: Vec<ConditionUpdate>,
         reply: oneshot::Sender<Document>,
     },
-    /// A component was exchanged, or could not be.
-    Reloaded(PodEvent),
+    /// Something about its components that people are to be told.
+    Tell(PodEvent),
     /// The agent stops; the pod goes on without it.
     Detach,
 }
@@ -129,6 +135,8 @@ impl PodEntry {
             kept: KeptStates::new(folder.path()),
             history: Mutex::new(History::open(folder.path())),
             instances: Mutex::new(vec![None; pod.spec.all_containers().count()]),
+            recordings: Recordings::default(),
+            sandbox: Mutex::default(),
             pod,
             folder,
             inbox,
@@ -136,9 +144,19 @@ impl PodEntry {
         (Arc::new(entry), receiver)
     }
 
+    /// The pod's sandbox, if it has one at present.
+    pub(crate) fn sandbox(&self) -> Option<Arc<Sandbox>> {
+        self.sandbox.lock().unwrap_or_else(PoisonError::into_inner).upgrade()
+    }
+
     /// The recorded runs, oldest first.
     pub(crate) fn runs(&self) -> Vec<RunRecord> {
         self.history.lock().unwrap_or_else(PoisonError::into_inner).runs()
+    }
+
+    /// What the runs of its checks took.
+    pub(crate) fn usage(&self) -> Vec<CheckUsage> {
+        self.history.lock().unwrap_or_else(PoisonError::into_inner).usage()
     }
 
     /// Adds what is known of the pod's checks.
@@ -334,9 +352,12 @@ impl PodTask {
                 if let Some((probe, verdict)) = probe {
                     self.previous.insert(probe, verdict);
                 }
-                let event = result.event(action);
+                let (fallback, event) = (result.fallback(action), result.event(action));
                 result.keep(&self.entry.kept);
                 self.entry.record(result.record(clock::boot_time()));
+                if let Some(fallback) = fallback {
+                    self.handle(fallback);
+                }
                 match probe {
                     Some(((container, ProbeKind::Liveness), (_, Verdict::Failure | Verdict::Errored))) => {
                         self.handle_with_permission(container, event);
@@ -359,7 +380,7 @@ impl PodTask {
                 }
                 let _ = reply.send(self.document());
             }
-            Input::Reloaded(event) => {
+            Input::Tell(event) => {
                 self.events.record(clock::now().wall, &event);
                 self.publish(&self.state.status());
             }
@@ -369,7 +390,7 @@ impl PodTask {
 
     /// One step that may condemn a container for its liveness, if the node lets it (F34).
     fn handle_with_permission(&mut self, container: ContainerIndex, event: Event) {
-        let granted = self.node.hold.ask(clock::boot_time());
+        let granted = self.node.hold.ask(clock::boot_time(), self.failures(container));
         if self.state.is_held() == granted {
             self.handle(Event::Hold { held: !granted });
         }
@@ -377,6 +398,23 @@ impl PodTask {
         self.handle(event);
         if granted && (before || !self.state.is_condemned(container)) {
             self.node.hold.give_back();
+        }
+    }
+
+    /// How often a container's liveness probe will have failed in a row if it fails once more.
+    fn failures(&self, container: ContainerIndex) -> Failures {
+        let kind = ProbeKind::Liveness;
+        let is_failing = self.state.probe_result(container, kind) == Some(ProbeResult::Failure);
+        let streak = self.state.probe_streak(container, kind).filter(|_| is_failing);
+        let threshold = self
+            .entry
+            .container(container)
+            .liveness_probe
+            .as_ref()
+            .map(|probe| probe.failure_threshold);
+        Failures {
+            in_a_row: streak.unwrap_or_default().saturating_add(1),
+            threshold: threshold.unwrap_or(1),
         }
     }
 
@@ -413,7 +451,8 @@ impl PodTask {
             Action::Request { id, request } => self.request(id, request),
             Action::Cancel { id } => {
                 if let Some(run) = self.runs.remove(&id) {
-                    if run.is_sleep && !run.work.is_finished() {
+                    // To the machine it has not ended, though it may be about to.
+                    if run.is_sleep {
                         self.node.counters().sleep_cut_short();
                     }
                     run.work.abort();
@@ -560,7 +599,9 @@ impl PodTask {
 
     fn adopt_sandbox(&mut self, sandbox: Sandbox) {
         self.facts.addresses = sandbox.addresses().to_vec();
-        self.sandbox = Some(Arc::new(sandbox));
+        let sandbox = Arc::new(sandbox);
+        *self.entry.sandbox.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(&sandbox);
+        self.sandbox = Some(sandbox);
         // The addresses are the agent's own knowledge, so the machine does not publish them by itself.
         self.publish(&self.state.status());
     }

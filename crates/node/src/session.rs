@@ -10,7 +10,7 @@ use tokio::sync::{oneshot, watch};
 use crate::{
     handle::{ExecOptions, ExecSession, LogOptions, LogStream, RequestError},
     logs,
-    pod::PodEntry,
+    pod::{Instance, PodEntry},
     start,
 };
 
@@ -59,17 +59,8 @@ fn newest_log(entry: &PodEntry, container: &str) -> Option<u32> {
 
 /// Starts a command in a container.
 pub(crate) async fn exec(entry: &Arc<PodEntry>, options: ExecOptions) -> Result<ExecSession, RequestError> {
-    let container = container_index(entry, options.container.as_deref())?;
+    let (container, instance) = running(entry, options.container.as_deref())?;
     let name = &entry.container(ContainerIndex(container)).name;
-    let instance = entry
-        .instance(container)
-        .filter(|instance| !*instance.ended.borrow())
-        .ok_or_else(|| {
-            RequestError::Conflict(format!(
-                "container \"{name}\" of pod \"{}\" does not run; see `probelet describe pod {}`",
-                entry.key.name, entry.key.name
-            ))
-        })?;
     if options.command.is_empty() {
         return Err(RequestError::Invalid(vec![Diagnostic::error(
             "",
@@ -112,8 +103,23 @@ pub(crate) async fn exec(entry: &Arc<PodEntry>, options: ExecOptions) -> Result<
     })
 }
 
+/// The container that is meant, and its running instance.
+pub(crate) fn running(entry: &PodEntry, name: Option<&str>) -> Result<(usize, Instance), RequestError> {
+    let container = container_index(entry, name)?;
+    let instance = entry.instance(container);
+    let instance = instance.filter(|instance| !*instance.ended.borrow()).ok_or_else(|| {
+        RequestError::Conflict(format!(
+            "container \"{}\" of pod \"{}\" does not run; see `probelet describe pod {}`",
+            entry.container(ContainerIndex(container)).name,
+            entry.key.name,
+            entry.key.name
+        ))
+    })?;
+    Ok((container, instance))
+}
+
 /// The container that is meant: the only one if none is named.
-fn container_index(entry: &PodEntry, name: Option<&str>) -> Result<usize, RequestError> {
+pub(crate) fn container_index(entry: &PodEntry, name: Option<&str>) -> Result<usize, RequestError> {
     let containers = || entry.pod.spec.all_containers();
     match name {
         Some(name) => containers()

@@ -141,6 +141,12 @@ pub use probelet_plugin_macros::hook;
 #[cfg(feature = "macros")]
 pub use probelet_plugin_macros::probe;
 
+/// The built-in components' allocator. That of the standard library asks for more memory at once, and memory that grows
+/// costs a run more than all that it allocates.
+#[cfg(all(feature = "builtin", target_arch = "wasm32", target_os = "unknown"))]
+#[global_allocator]
+static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
+
 /// The handler's configuration.
 pub fn config<T: DeserializeOwned>() -> Result<T, String> {
     serde_json::from_str(&context::config()).map_err(|error| format!("invalid configuration: {error}"))

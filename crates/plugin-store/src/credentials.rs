@@ -8,13 +8,11 @@ use serde::Deserialize;
 use crate::{
     RegistryError,
     file::{self, Links},
+    reference::is_same_host,
 };
 
 /// The largest file of credentials: thousands of registries.
 const MAX_BYTES: usize = 1 << 20;
-
-/// The names under which docker keeps the credentials of its own registry.
-const DOCKER_HUB: [&str; 3] = ["docker.io", "index.docker.io", "registry-1.docker.io"];
 
 /// A name and a password.
 #[derive(Clone, PartialEq, Eq)]
@@ -81,7 +79,7 @@ pub(crate) fn find(path: &Path, registry: &str) -> Result<Option<Credentials>, R
 fn is_of(key: &str, registry: &str) -> bool {
     let host = key.split_once("://").map_or(key, |(_, rest)| rest);
     let host = host.split('/').next().unwrap_or_default().to_ascii_lowercase();
-    host == registry || (DOCKER_HUB.contains(&host.as_str()) && DOCKER_HUB.contains(&registry))
+    is_same_host(&host, registry)
 }
 
 fn credentials(auth: &Auth) -> Result<Option<Credentials>, &'static str> {

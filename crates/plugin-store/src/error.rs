@@ -1,8 +1,8 @@
 //! What can go wrong, by what the caller can do about it.
 
-use std::{io, path::PathBuf, time::Duration};
+use std::{fmt, io, path::PathBuf, time::Duration};
 
-use crate::{Digest, Reference};
+use crate::{Digest, Reference, Rejection};
 
 /// A component that cannot be kept on this machine or read from it.
 #[derive(Debug, thiserror::Error)]
@@ -189,6 +189,14 @@ pub enum RegistryError {
         /// Its status and words.
         answer: String,
     },
+    /// The component's signatures are none, or more than are looked at.
+    #[error("the signatures of \"{reference}\" in the registry cannot be used: {reason}")]
+    Signatures {
+        /// The component.
+        reference: String,
+        /// What is wrong with them.
+        reason: String,
+    },
     /// The file with names and passwords is none.
     #[error("{}: the registries' credentials cannot be read: {reason}", path.display())]
     Credentials {
@@ -229,4 +237,71 @@ pub enum ResolveError {
     /// The registry.
     #[error(transparent)]
     Registry(#[from] RegistryError),
+}
+
+/// A file of keys that cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}: the key cannot be used: {reason}", file.display())]
+pub struct KeyError {
+    /// The file.
+    pub file: PathBuf,
+    /// What is wrong with it, and the way out.
+    pub reason: String,
+}
+
+/// A component without a signature that counts.
+#[derive(Debug, thiserror::Error)]
+pub enum SignatureError {
+    /// Nobody has signed it.
+    #[error("{component} is not signed: {}; {way_out}", looked(place, keys))]
+    Unsigned {
+        /// The component, with its digest.
+        component: String,
+        /// Where a signature was looked for.
+        place: String,
+        /// The files of the keys it could have been made with.
+        keys: Vec<PathBuf>,
+        /// How to sign it.
+        way_out: String,
+    },
+    /// It has signatures, and none of them counts.
+    #[error(
+        "{component} has no signature that counts: {}; {}; {way_out}",
+        list(reasons),
+        looked(place, keys)
+    )]
+    Rejected {
+        /// The component, with its digest.
+        component: String,
+        /// Why none counts: each reason once.
+        reasons: Vec<Rejection>,
+        /// Where the signatures are.
+        place: String,
+        /// The files of the keys it could have been made with.
+        keys: Vec<PathBuf>,
+        /// How to sign it.
+        way_out: String,
+    },
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The registry.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    /// The key to sign with.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+}
+
+fn looked(place: &str, keys: &[PathBuf]) -> String {
+    let keys = list(keys.iter().map(|key| key.display()));
+    format!("looked in {place} for one made with {keys}")
+}
+
+fn list(items: impl IntoIterator<Item = impl fmt::Display>) -> String {
+    items
+        .into_iter()
+        .map(|item| item.to_string())
+        .collect::<Vec<_>>()
+        .join(", ")
 }

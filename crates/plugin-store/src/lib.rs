@@ -8,6 +8,9 @@
 //! - A registry is spoken to with HTTPS. Plain HTTP is for registries on this machine's loopback addresses.
 //! - Everything that comes from elsewhere is bounded: components by [`MAX_COMPONENT_BYTES`], their number by
 //!   [`MAX_COMPONENTS`], a registry's answers each by a limit of its own and all by a deadline.
+//! - A signature counts only if one of the keys that are given has made it, and if it speaks of this repository and this
+//!   manifest, or of these bytes. That one is kept in the store proves nothing: it is checked again.
+//! - Requests are tried again a few times where that may help, and never a piece of an upload that may have arrived.
 //! - The index is there as a whole, also after a crash and with several processes at once, and points to nothing that
 //!   was not written before it.
 //!
@@ -21,15 +24,22 @@ mod digest;
 mod error;
 mod file;
 mod index;
+mod kept;
 mod reference;
 mod registry;
 mod resolver;
+mod signature;
 mod store;
+mod verify;
 
 pub use component::MAX_COMPONENT_BYTES;
 pub use digest::{Digest, DigestError};
-pub use error::{RegistryError, ResolveError, StoreError};
+pub use error::{KeyError, RegistryError, ResolveError, SignatureError, StoreError};
 pub use reference::{Reference, ReferenceError, Version};
-pub use registry::{DEFAULT_DEADLINE, Located, Registry, RegistryConfig};
+pub use registry::{
+    DEFAULT_DEADLINE, DEFAULT_RETRY_PAUSE, Located, Progress, Pushed, Registry, RegistryConfig, Uploaded, silent,
+};
 pub use resolver::{Origin, Resolved, Resolver};
-pub use store::{Entry, GARBAGE_GRACE, MAX_COMPONENTS, Store};
+pub use signature::{MAX_PUBLIC_KEYS, PrivateKey, PublicKeys, Rejection, SignaturePolicy, Verified};
+pub use store::{Entry, GARBAGE_GRACE, Imported, MAX_COMPONENTS, Store};
+pub use verify::{Source, sign_file, signature_file, verify_file};

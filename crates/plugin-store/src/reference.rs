@@ -12,6 +12,14 @@ const MAX_NAME: usize = 255;
 /// The longest tag, as registries have it.
 const MAX_TAG: usize = 128;
 
+/// The names of docker's own registry: tools write any of them.
+const DOCKER_HUB: [&str; 3] = ["docker.io", "index.docker.io", "registry-1.docker.io"];
+
+/// Whether two hosts, in lower case, are one registry.
+pub(crate) fn is_same_host(one: &str, other: &str) -> bool {
+    one == other || (DOCKER_HUB.contains(&one) && DOCKER_HUB.contains(&other))
+}
+
 /// The tag of a name that has neither tag nor digest.
 const DEFAULT_TAG: &str = "latest";
 
@@ -74,9 +82,32 @@ impl Reference {
         }
     }
 
+    /// The registry and the repository, without a tag or digest.
+    #[must_use]
+    pub fn name(&self) -> String {
+        let registry = self.registry.iter().map(|registry| format!("{registry}/"));
+        registry.chain([self.repository.clone()]).collect()
+    }
+
+    /// The same repository's component with another tag, which must be a valid one.
+    pub(crate) fn tagged(&self, tag: String) -> Self {
+        Self {
+            version: Version::Tag(tag),
+            ..self.clone()
+        }
+    }
+
     /// Whether both are of one repository of one registry.
     pub(crate) fn is_same_repository(&self, other: &Self) -> bool {
-        (&self.registry, &self.repository) == (&other.registry, &other.repository)
+        self.repository == other.repository && self.is_same_registry(other)
+    }
+
+    /// Whether both are of one registry, by whichever of its names, or both of this machine.
+    pub(crate) fn is_same_registry(&self, other: &Self) -> bool {
+        match (&self.registry, &other.registry) {
+            (Some(one), Some(other)) => is_same_host(one, other),
+            (one, other) => one == other,
+        }
     }
 }
 

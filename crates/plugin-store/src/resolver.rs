@@ -4,7 +4,10 @@ use std::{path::Path, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Digest, Entry, Reference, Registry, ResolveError, Store, StoreError, Version};
+use crate::{
+    Digest, Entry, Located, Progress, Pushed, Reference, Registry, RegistryError, ResolveError, Store, StoreError,
+    Version, silent,
+};
 
 /// Where a component came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,7 +72,18 @@ impl Resolver {
     ///
     /// [`ResolveError::NotFound`] if it is not here and names no registry; else what the store or the registry says.
     pub async fn resolve(&self, reference: &Reference) -> Result<Resolved, ResolveError> {
-        if let Some(resolved) = self.resolve_here(reference).await? {
+        let resolved = self.locate(reference).await?;
+        self.fetch(reference, &resolved, &silent).await?;
+        Ok(resolved)
+    }
+
+    /// The first half of [`resolve`](Self::resolve): what the reference stands for, of which nothing is downloaded yet.
+    ///
+    /// # Errors
+    ///
+    /// As [`resolve`](Self::resolve).
+    pub async fn locate(&self, reference: &Reference) -> Result<Resolved, ResolveError> {
+        if let Some(resolved) = self.locate_here(reference).await? {
             return Ok(resolved);
         }
         if reference.registry().is_none() {
@@ -83,20 +97,68 @@ impl Resolver {
             });
         }
         let located = self.registry.locate(reference).await?;
-        let digest = located.digest;
-        if !self.with_store(move |store| store.touch(&digest)).await? {
-            let bytes = self.registry.fetch(reference, &located).await?;
-            self.with_store(move |store| store.keep(&bytes)).await?;
-        }
-        let pinned = reference.pinned(located.manifest_digest);
-        self.with_store(move |store| store.remember(&pinned, digest, located.size))
-            .await?;
         Ok(Resolved {
-            digest,
+            digest: located.digest,
             manifest_digest: Some(located.manifest_digest),
             size: located.size,
             origin: Origin::Registry,
         })
+    }
+
+    /// The second half: downloads what was located into the store, unless it is there.
+    ///
+    /// # Errors
+    ///
+    /// As [`resolve`](Self::resolve).
+    pub async fn fetch(
+        &self,
+        reference: &Reference,
+        resolved: &Resolved,
+        progress: &Progress<'_>,
+    ) -> Result<(), ResolveError> {
+        // All else is in the store already.
+        let Some(manifest_digest) = resolved.manifest_digest else {
+            return Ok(());
+        };
+        let (digest, size) = (resolved.digest, resolved.size);
+        if !self.with_store(move |store| store.touch(&digest)).await? {
+            let located = Located {
+                manifest_digest,
+                digest,
+                size,
+            };
+            let bytes = self.registry.fetch(reference, &located, progress).await?;
+            self.with_store(move |store| store.keep(&bytes)).await?;
+        }
+        let pinned = reference.pinned(manifest_digest);
+        self.with_store(move |store| store.remember(&pinned, digest, size))
+            .await?;
+        Ok(())
+    }
+
+    /// [`Registry::push`]es, and spares the registry what it has in another repository from which the component was pulled.
+    ///
+    /// # Errors
+    ///
+    /// As [`Registry::push`], and what the store says.
+    pub async fn push(
+        &self,
+        reference: &Reference,
+        bytes: Vec<u8>,
+        progress: &Progress<'_>,
+    ) -> Result<Pushed, ResolveError> {
+        let (digest, target) = (Digest::of(&bytes), reference.clone());
+        let names = self.with_store(Store::list).await?;
+        let elsewhere = names.iter().find(|entry| {
+            let name = &entry.reference;
+            entry.digest == digest
+                && entry.manifest_digest.is_some()
+                && name.is_same_registry(&target)
+                && !name.is_same_repository(&target)
+        });
+        let mount_from = elsewhere.map(|entry| entry.reference.repository());
+        let pushed = self.registry.push(reference, bytes, mount_from, progress).await;
+        pushed.map_err(|error: RegistryError| error.into())
     }
 
     /// Puts the component in a file into the store, without a name.
@@ -119,7 +181,7 @@ impl Resolver {
         })
     }
 
-    async fn resolve_here(&self, reference: &Reference) -> Result<Option<Resolved>, ResolveError> {
+    async fn locate_here(&self, reference: &Reference) -> Result<Option<Resolved>, ResolveError> {
         let reference = reference.clone();
         let found = move |store: &Store| {
             let Some(entry) = store.find(&reference)? else {
@@ -149,7 +211,7 @@ impl Resolver {
     }
 
     /// The store's calls block: they run beside the runtime's threads.
-    async fn with_store<T: Send + 'static>(
+    pub(crate) async fn with_store<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Store) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {

@@ -17,6 +17,7 @@ use crate::{
     component::MAX_COMPONENT_BYTES,
     file::{self, Links},
     index::{Index, MAX_NAMES, Record},
+    verify,
 };
 
 /// The most components in a store. Many times what a machine runs, and an end to one that nobody cleans up.
@@ -41,6 +42,15 @@ pub struct Entry {
     pub manifest_digest: Option<Digest>,
 }
 
+/// What an import came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Imported {
+    /// The digest of the component's bytes.
+    pub digest: Digest,
+    /// Whether a signature lay beside the file, by whichever key.
+    pub has_signature: bool,
+}
+
 /// A folder of components. A clone is another handle to the same; several processes may use one at once.
 ///
 /// All calls block.
@@ -50,7 +60,7 @@ pub struct Store {
 }
 
 /// Held by who changes the store.
-struct Lock {
+pub(crate) struct Lock {
     _file: File,
 }
 
@@ -63,7 +73,14 @@ impl Store {
     /// cannot be made.
     pub fn open(root: &Path) -> Result<Self, StoreError> {
         let store = Self { root: root.to_owned() };
-        for folder in [root.to_owned(), root.join("blobs"), store.blobs(), store.scratch()] {
+        let blobs = root.join("blobs");
+        for folder in [
+            root.to_owned(),
+            blobs,
+            store.blobs(),
+            store.signature_folder(),
+            store.scratch(),
+        ] {
             file::private_folder(&folder)?;
         }
         Ok(store)
@@ -99,13 +116,24 @@ impl Store {
         Ok(digest)
     }
 
-    /// [`import`](Self::import)s a file.
+    /// [`import`](Self::import)s a file, with its signature if there is one [beside it](crate::signature_file).
     ///
     /// # Errors
     ///
-    /// As [`import`](Self::import) and [`read_file`](Self::read_file).
-    pub fn import_file(&self, name: &Reference, path: &Path) -> Result<Digest, StoreError> {
-        self.import(name, &Self::read_file(path)?)
+    /// As [`import`](Self::import) and [`read_file`](Self::read_file); [`StoreError::File`] if what lies beside it is no
+    /// signature.
+    pub fn import_file(&self, name: &Reference, path: &Path) -> Result<Imported, StoreError> {
+        let bytes = Self::read_file(path)?;
+        let signature = verify::read_signature(path)?;
+        let digest = Digest::of(&bytes);
+        if let Some(signature) = &signature {
+            self.keep_signatures(&digest, std::slice::from_ref(signature))?;
+        }
+        self.import(name, &bytes)?;
+        Ok(Imported {
+            digest,
+            has_signature: signature.is_some(),
+        })
     }
 
     /// The component in a file outside the store.
@@ -238,8 +266,12 @@ impl Store {
             index.retain(|_, record| !garbage.contains(&record.digest));
             index.write(&self.scratch())?;
         }
+        let named = index
+            .iter()
+            .flat_map(|(_, record)| record.manifest.into_iter().chain([record.digest]));
+        let signatures = self.signature_garbage(&named.collect())?;
         // What a process left that died while it wrote.
-        let abandoned = rested(&self.scratch())?;
+        let abandoned = rested(&self.scratch())?.into_iter().chain(signatures);
         for path in garbage.iter().map(|digest| self.blob(digest)).chain(abandoned) {
             fs::remove_file(&path).map_err(StoreError::file(path))?;
         }
@@ -331,11 +363,15 @@ impl Store {
         self.blobs().join(digest.hex())
     }
 
-    fn scratch(&self) -> PathBuf {
+    pub(crate) fn signature_folder(&self) -> PathBuf {
+        self.root.join("signatures")
+    }
+
+    pub(crate) fn scratch(&self) -> PathBuf {
         self.root.join("temporary")
     }
 
-    fn lock(&self) -> Result<Lock, StoreError> {
+    pub(crate) fn lock(&self) -> Result<Lock, StoreError> {
         let path = self.root.join("lock");
         let mut options = File::options();
         options.write(true).create(true).truncate(false);
@@ -357,7 +393,7 @@ fn entry((reference, record): (&Reference, &Record)) -> Entry {
 
 /// The files of a folder that nobody has touched for [`GARBAGE_GRACE`]. A time in the future is that of a clock that was
 /// set back: not old.
-fn rested(folder: &Path) -> Result<Vec<PathBuf>, StoreError> {
+pub(crate) fn rested(folder: &Path) -> Result<Vec<PathBuf>, StoreError> {
     let mut paths = Vec::new();
     for entry in fs::read_dir(folder).map_err(StoreError::file(folder))? {
         let entry = entry.map_err(StoreError::file(folder))?;

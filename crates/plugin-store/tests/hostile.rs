@@ -3,80 +3,25 @@
 
 mod common;
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
-
-use common::{component, resolver};
-use probelet_plugin_store::{Digest, Reference, Registry, RegistryConfig, RegistryError, ResolveError};
-use serde_json::json;
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 
-/// What a registry does with a request.
-enum Reply {
-    /// Status and headers, each with its line's end, and the body with its length.
-    Answer(String, Vec<u8>),
-    /// An answer without a length or an end.
-    Endless,
-    /// An answer that stops before the length it has announced.
-    Cut,
-    /// Nothing, for ever.
-    Silence,
-}
-
-fn ok(body: impl Into<Vec<u8>>) -> Reply {
-    Reply::Answer("200 OK\r\n".to_owned(), body.into())
-}
-
-fn status(status: &str) -> Reply {
-    Reply::Answer(format!("{status}\r\n"), Vec::new())
-}
-
-/// A registry that answers every request, each on a connection of its own, as `reply` says to its head.
-async fn registry(reply: impl Fn(&str) -> Reply + Send + Sync + 'static) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let reply = Arc::new(reply);
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            let reply = Arc::clone(&reply);
-            // Whoever asks may go away in the middle.
-            tokio::spawn(async move { answer(stream, &*reply).await.ok() });
-        }
-    });
-    address
-}
-
-async fn answer(mut stream: TcpStream, reply: &(dyn Fn(&str) -> Reply + Send + Sync)) -> std::io::Result<()> {
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        head.push(stream.read_u8().await?);
-    }
-    match reply(&String::from_utf8_lossy(&head)) {
-        Reply::Answer(head, body) => {
-            let head = format!(
-                "HTTP/1.1 {head}content-length: {}\r\nconnection: close\r\n\r\n",
-                body.len()
-            );
-            stream.write_all(&[head.as_bytes(), &body].concat()).await
-        }
-        Reply::Endless => {
-            stream
-                .write_all(b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n")
-                .await?;
-            loop {
-                stream.write_all(&[b' '; 65536]).await?;
-            }
-        }
-        Reply::Cut => {
-            stream
-                .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n12")
-                .await
-        }
-        Reply::Silence => std::future::pending().await,
-    }
-}
+use common::{
+    component, config,
+    fake::{Reply, ok, registry, status},
+    key, resolver,
+};
+use probelet_plugin_store::{
+    Digest, PublicKeys, Reference, Registry, RegistryConfig, RegistryError, Rejection, ResolveError, SignatureError,
+    Verified,
+};
+use serde_json::{Value, json};
 
 fn manifest(bytes: &[u8], size: usize) -> String {
     let layer = json!({ "mediaType": "application/wasm", "digest": Digest::of(bytes), "size": size });
@@ -97,7 +42,7 @@ async fn resolve(address: SocketAddr, config: RegistryConfig) -> Result<Digest, 
 async fn endless_answers_are_left_at_their_limit() {
     let bytes = component("x", 100);
     let address = registry(|_| Reply::Endless).await;
-    let error = resolve(address, RegistryConfig::default()).await.unwrap_err();
+    let error = resolve(address, config()).await.unwrap_err();
     assert!(
         matches!(error, RegistryError::TooLarge { what: "manifest", .. }),
         "{error}"
@@ -111,9 +56,7 @@ async fn endless_answers_are_left_at_their_limit() {
             Reply::Endless
         }
     };
-    let error = resolve(registry(blob).await, RegistryConfig::default())
-        .await
-        .unwrap_err();
+    let error = resolve(registry(blob).await, config()).await.unwrap_err();
     let limit = bytes.len();
     assert!(
         matches!(error, RegistryError::TooLarge { what: "component", limit: found, .. } if found == limit),
@@ -134,30 +77,27 @@ async fn a_component_other_than_announced_is_refused() {
         })
     };
     let longer = of(manifest(&bytes, bytes.len() - 1), bytes.clone()).await;
-    let error = resolve(longer, RegistryConfig::default()).await.unwrap_err();
+    let error = resolve(longer, config()).await.unwrap_err();
     assert!(
         matches!(error, RegistryError::TooLarge { what: "component", .. }),
         "{error}"
     );
 
     let shorter = of(manifest(&bytes, bytes.len()), bytes[..50].to_vec()).await;
-    let error = resolve(shorter, RegistryConfig::default()).await.unwrap_err();
+    let error = resolve(shorter, config()).await.unwrap_err();
     assert!(
         matches!(error, RegistryError::Corrupt { what: "component", .. }),
         "{error}"
     );
 
     let text = of(manifest(b"text", 4), b"text".to_vec()).await;
-    let error = resolve(text, RegistryConfig::default()).await.unwrap_err();
+    let error = resolve(text, config()).await.unwrap_err();
     assert!(matches!(error, RegistryError::NotComponent { .. }), "{error}");
 
     let honest = of(manifest(&bytes, bytes.len()), bytes.clone()).await;
-    assert_eq!(
-        resolve(honest, RegistryConfig::default()).await.unwrap(),
-        Digest::of(&bytes)
-    );
+    assert_eq!(resolve(honest, config()).await.unwrap(), Digest::of(&bytes));
 
-    let other = Registry::new(RegistryConfig::default());
+    let other = Registry::new(config());
     let reference: Reference = format!("{honest}/a@{}", Digest::of(b"")).parse().unwrap();
     let error = other.locate(&reference).await.unwrap_err();
     assert!(
@@ -168,17 +108,15 @@ async fn a_component_other_than_announced_is_refused() {
 
 #[tokio::test]
 async fn silence_ends_at_the_deadline_and_a_cut_at_once() {
-    let config = RegistryConfig {
+    let hurried = RegistryConfig {
         deadline: Duration::from_millis(200),
-        ..RegistryConfig::default()
+        ..config()
     };
-    let error = resolve(registry(|_| Reply::Silence).await, config).await.unwrap_err();
+    let error = resolve(registry(|_| Reply::Silence).await, hurried).await.unwrap_err();
     assert!(matches!(error, RegistryError::Deadline { .. }), "{error}");
-    let error = resolve(registry(|_| Reply::Cut).await, RegistryConfig::default())
-        .await
-        .unwrap_err();
+    let error = resolve(registry(|_| Reply::Cut).await, config()).await.unwrap_err();
     assert!(matches!(error, RegistryError::Unreachable { .. }), "{error}");
-    let error = resolve(registry(|_| status("500 Oops")).await, RegistryConfig::default())
+    let error = resolve(registry(|_| status("500 Oops")).await, config())
         .await
         .unwrap_err();
     assert!(matches!(error, RegistryError::Refused { .. }), "{error}");
@@ -189,7 +127,7 @@ async fn nothing_leads_from_this_machine_to_another_in_plain() {
     for place in ["http://192.0.2.1/x", "https://192.0.2.1/x"] {
         let head = format!("307 Temporary Redirect\r\nlocation: {place}\r\n");
         let address = registry(move |_| Reply::Answer(head.clone(), Vec::new())).await;
-        let error = resolve(address, RegistryConfig::default()).await.unwrap_err();
+        let error = resolve(address, config()).await.unwrap_err();
         assert!(
             matches!(&error, RegistryError::Unreachable { reason, .. } if reason.contains("another machine")),
             "{error}"
@@ -197,7 +135,7 @@ async fn nothing_leads_from_this_machine_to_another_in_plain() {
     }
     let head = "401 Unauthorized\r\nwww-authenticate: Bearer realm=\"http://192.0.2.1/token\"\r\n";
     let address = registry(move |_| Reply::Answer(head.to_owned(), Vec::new())).await;
-    let error = resolve(address, RegistryConfig::default()).await.unwrap_err();
+    let error = resolve(address, config()).await.unwrap_err();
     assert!(
         matches!(&error, RegistryError::Unreachable { reason, .. } if reason.contains("neither HTTPS")),
         "{error}"
@@ -206,7 +144,7 @@ async fn nothing_leads_from_this_machine_to_another_in_plain() {
     // Round and round.
     let head = "307 Temporary Redirect\r\nlocation: /again\r\n";
     let address = registry(move |_| Reply::Answer(head.to_owned(), Vec::new())).await;
-    let error = resolve(address, RegistryConfig::default()).await.unwrap_err();
+    let error = resolve(address, config()).await.unwrap_err();
     assert!(
         matches!(&error, RegistryError::Unreachable { reason, .. } if reason.contains("redirects")),
         "{error}"
@@ -223,16 +161,16 @@ async fn a_token_is_fetched_with_the_password_and_used_for_the_rest() {
             .lines()
             .find_map(|line| line.strip_prefix("host: "))
             .unwrap_or_default();
-        if line.starts_with("GET /token?service=it&scope=repository%3Aa%3Apull ") {
+        if line.starts_with("get /token?service=it&scope=repository%3aa%3apull ") {
             // `anna:secret`
-            let known = head.contains("authorization: Basic YW5uYTpzZWNyZXQ=");
+            let known = head.contains("authorization: basic yw5uytpzzwnyzxq=");
             return if known {
                 ok(r#"{"token": "t0k3n"}"#)
             } else {
                 status("401 Unauthorized")
             };
         }
-        if !head.contains("authorization: Bearer t0k3n") {
+        if !head.contains("authorization: bearer t0k3n") {
             let ask = format!("Bearer realm=\"http://{host}/token\",service=\"it\",scope=\"repository:a:pull\"");
             return Reply::Answer(format!("401 Unauthorized\r\nwww-authenticate: {ask}\r\n"), Vec::new());
         }
@@ -247,14 +185,155 @@ async fn a_token_is_fetched_with_the_password_and_used_for_the_rest() {
     let path = folder.path().join("config.json");
     let auth = json!({ "username": "anna", "password": "secret" });
     std::fs::write(&path, json!({ "auths": { address.to_string(): auth } }).to_string()).unwrap();
-    let config = RegistryConfig {
+    let signed_in = RegistryConfig {
         credentials: Some(path),
-        ..RegistryConfig::default()
+        ..config()
     };
-    assert_eq!(resolve(address, config).await.unwrap(), Digest::of(&bytes));
-    let error = resolve(address, RegistryConfig::default()).await.unwrap_err();
+    assert_eq!(resolve(address, signed_in).await.unwrap(), Digest::of(&bytes));
+    let error = resolve(address, config()).await.unwrap_err();
     assert!(
-        matches!(&error, RegistryError::Unauthorized { reason, .. } if reason.contains("config.json")),
+        matches!(&error, RegistryError::Unauthorized { reason, .. } if reason.contains("--registry-config")),
         "{error}"
+    );
+}
+
+#[tokio::test]
+async fn a_registry_that_is_busy_is_asked_again_and_not_for_ever() {
+    let bytes = component("x", 100);
+    for (refusals, answer, asked) in [
+        (2, "503 Service Unavailable\r\n", 3),
+        (2, "429 Too Many Requests\r\nretry-after: 0\r\n", 3),
+        (usize::MAX, "503 Service Unavailable\r\n", 3),
+        // So long nobody waits.
+        (usize::MAX, "429 Too Many Requests\r\nretry-after: 3600\r\n", 1),
+        // That does not pass.
+        (usize::MAX, "400 Bad Request\r\n", 1),
+    ] {
+        let (served, said) = (bytes.clone(), manifest(&bytes, bytes.len()));
+        let count = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&count);
+        let address = registry(move |head| {
+            if !head.contains("/manifests/") {
+                return ok(served.clone());
+            }
+            if counted.fetch_add(1, Ordering::SeqCst) < refusals {
+                return Reply::Answer(answer.to_owned(), Vec::new());
+            }
+            ok(said.clone())
+        })
+        .await;
+        let resolved = resolve(address, config()).await;
+        assert_eq!(count.load(Ordering::SeqCst), asked, "{answer}");
+        match resolved {
+            Ok(digest) => assert_eq!((digest, refusals), (Digest::of(&bytes), 2)),
+            Err(error) => assert!(
+                matches!(error, RegistryError::Refused { .. }) && refusals > 2,
+                "{error}"
+            ),
+        }
+    }
+}
+
+const PAYLOAD_TYPE: &str = "application/vnd.dev.cosign.simplesigning.v1+json";
+
+fn signed_layer(payload: &[u8], size: usize, signature: &str) -> Value {
+    json!({
+        "mediaType": PAYLOAD_TYPE,
+        "digest": Digest::of(payload),
+        "size": size,
+        "annotations": { "dev.cosignproject.cosign/signature": signature },
+    })
+}
+
+/// Asks for the signatures of a component, where `manifest` is that of the signatures, and each document is `payload`.
+async fn signatures(manifest: Value, payload: impl Fn() -> Reply + Send + Sync + 'static) -> SignatureError {
+    let (folder, resolver) = resolver(config());
+    let (_, keys) = key(folder.path(), "ours");
+    let address = registry(move |head| {
+        if head.contains("/manifests/sha256-") {
+            ok(manifest.to_string())
+        } else {
+            payload()
+        }
+    })
+    .await;
+    let found: Result<Verified, SignatureError> = verify(&resolver, address, &keys).await;
+    found.unwrap_err()
+}
+
+async fn verify(
+    resolver: &probelet_plugin_store::Resolver,
+    address: SocketAddr,
+    keys: &PublicKeys,
+) -> Result<Verified, SignatureError> {
+    let reference: Reference = format!("{address}/a:1").parse().unwrap();
+    resolver
+        .verify_manifest(&reference, &Digest::of(b"manifest"), keys)
+        .await
+}
+
+#[tokio::test]
+async fn signatures_are_bounded_and_their_documents_checked() {
+    let layer = signed_layer(b"payload", 7, "AAAA");
+    let served = || ok("payload");
+    let reasons = |error: SignatureError| match error {
+        SignatureError::Rejected { reasons, .. } => reasons,
+        other => panic!("{other}"),
+    };
+    // What no key has signed is not even looked into.
+    let one = signatures(json!({ "layers": [layer] }), served).await;
+    assert_eq!(reasons(one), [Rejection::UnknownKey]);
+
+    for (layers, hint) in [
+        (vec![layer.clone(); 17], "there are 17"),
+        (vec![signed_layer(b"payload", 1 << 20, "AAAA")], "1048576 bytes"),
+        (vec![signed_layer(b"payload", 7, &"A".repeat(100_000))], "base64"),
+    ] {
+        let error = signatures(json!({ "layers": layers }), served).await;
+        let SignatureError::Registry(RegistryError::Signatures { reason, .. }) = &error else {
+            panic!("{error}")
+        };
+        assert!(reason.contains(hint), "{reason}");
+    }
+    let none = signatures(json!({ "layers": [] }), served).await;
+    assert!(matches!(none, SignatureError::Unsigned { .. }), "{none}");
+
+    let longer = signatures(json!({ "layers": [layer] }), || Reply::Endless).await;
+    assert!(
+        matches!(
+            longer,
+            SignatureError::Registry(RegistryError::TooLarge {
+                what: "signature",
+                limit: 7,
+                ..
+            })
+        ),
+        "{longer}"
+    );
+    let other = signatures(json!({ "layers": [layer] }), || ok("another")).await;
+    assert!(
+        matches!(
+            other,
+            SignatureError::Registry(RegistryError::Corrupt { what: "signature", .. })
+        ),
+        "{other}"
+    );
+    let gone = signatures(json!({ "layers": [layer] }), || status("404 Not Found")).await;
+    assert!(
+        matches!(gone, SignatureError::Registry(RegistryError::NotFound { .. })),
+        "a signature that is announced and is not there says nothing: {gone}"
+    );
+
+    let (folder, resolver) = resolver(config());
+    let (_, keys) = key(folder.path(), "ours");
+    let endless = verify(&resolver, registry(|_| Reply::Endless).await, &keys)
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(
+            endless,
+            SignatureError::Registry(RegistryError::TooLarge { what: "manifest", .. })
+        ),
+        "{endless}"
     );
 }

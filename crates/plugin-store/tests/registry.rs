@@ -6,13 +6,14 @@ mod common;
 use std::{
     collections::HashSet,
     fs::{self, File},
+    sync::Mutex,
     time::SystemTime,
 };
 
-use common::{component, resolver};
+use common::{component, config, push, resolver};
 use probelet_plugin_store::{
     Digest, GARBAGE_GRACE, MAX_COMPONENT_BYTES, Origin, Reference, Registry, RegistryConfig, RegistryError,
-    ResolveError, StoreError,
+    ResolveError, StoreError, Uploaded, silent,
 };
 use probelet_registry::Registry as Running;
 use serde_json::json;
@@ -22,7 +23,7 @@ fn name(registry: &Running, name: &str) -> Reference {
 }
 
 fn client() -> Registry {
-    Registry::new(RegistryConfig::default())
+    Registry::new(config())
 }
 
 fn refusal(result: Result<impl std::fmt::Debug, ResolveError>) -> RegistryError {
@@ -35,10 +36,10 @@ fn refusal(result: Result<impl std::fmt::Debug, ResolveError>) -> RegistryError 
 #[tokio::test]
 async fn a_tag_is_followed_and_a_digest_is_for_good() {
     let registry = Running::start();
-    let (folder, resolver) = resolver(RegistryConfig::default());
+    let (folder, resolver) = resolver(config());
     let (first, second) = (component("first", 100_000), component("second", 100));
     let tag = name(&registry, "team/ping:1");
-    let manifest = resolver.registry().push(&tag, first.clone()).await.unwrap();
+    let manifest = push(resolver.registry(), &tag, first.clone()).await.unwrap();
 
     let resolved = resolver.resolve(&tag).await.unwrap();
     assert_eq!(
@@ -57,7 +58,7 @@ async fn a_tag_is_followed_and_a_digest_is_for_good() {
     );
 
     // The tag moves on.
-    let moved = resolver.registry().push(&tag, second.clone()).await.unwrap();
+    let moved = push(resolver.registry(), &tag, second.clone()).await.unwrap();
     assert_eq!(resolver.resolve(&tag).await.unwrap().digest, Digest::of(&second));
     let pinned = name(&registry, &format!("team/ping:ignored@{manifest}"));
     assert_eq!(resolver.resolve(&pinned).await.unwrap(), resolved);
@@ -66,7 +67,7 @@ async fn a_tag_is_followed_and_a_digest_is_for_good() {
     let other = client();
     let located = other.locate(&pinned).await.unwrap();
     assert_eq!((located.digest, located.manifest_digest), (resolved.digest, manifest));
-    assert_eq!(other.fetch(&pinned, &located).await.unwrap(), first);
+    assert_eq!(other.fetch(&pinned, &located, &silent).await.unwrap(), first);
 
     // Without the registry only what cannot have changed is known.
     drop(registry);
@@ -92,10 +93,10 @@ async fn a_tag_is_followed_and_a_digest_is_for_good() {
 #[tokio::test]
 async fn a_tampered_blob_is_refused_on_either_side() {
     let registry = Running::start();
-    let (folder, resolver) = resolver(RegistryConfig::default());
+    let (folder, resolver) = resolver(config());
     let bytes = component("true", 100);
     let name = name(&registry, "ping:1");
-    resolver.registry().push(&name, bytes.clone()).await.unwrap();
+    push(resolver.registry(), &name, bytes.clone()).await.unwrap();
     let digest = Digest::of(&bytes);
 
     let blob = registry.blob(&digest.to_string());
@@ -124,12 +125,10 @@ async fn a_tampered_blob_is_refused_on_either_side() {
 #[tokio::test]
 async fn what_is_no_component_is_refused_before_it_is_downloaded() {
     let registry = Running::start();
-    let (_folder, resolver) = resolver(RegistryConfig::default());
+    let (_folder, resolver) = resolver(config());
     let bytes = component("x", 100);
     let digest = Digest::of(&bytes);
-    resolver
-        .registry()
-        .push(&name(&registry, "a:good"), bytes.clone())
+    push(resolver.registry(), &name(&registry, "a:good"), bytes.clone())
         .await
         .unwrap();
     let layer = |media_type: &str, size: usize| json!({ "mediaType": media_type, "digest": digest, "size": size });
@@ -168,10 +167,7 @@ async fn what_is_no_component_is_refused_before_it_is_downloaded() {
         assert!(matches!(error, RegistryError::NotFound { .. }), "{error}");
         assert!(error.to_string().contains(absent), "{error}");
     }
-    let pushed = resolver
-        .registry()
-        .push(&name(&registry, "a:bad"), b"text".to_vec())
-        .await;
+    let pushed = push(resolver.registry(), &name(&registry, "a:bad"), b"text".to_vec()).await;
     assert!(matches!(pushed, Err(RegistryError::NotComponent { .. })));
 }
 
@@ -193,7 +189,7 @@ async fn a_registry_with_a_password_wants_the_right_one() {
     let credentials = registry.folder().join("config.json");
     let with_password = Registry::new(RegistryConfig {
         credentials: Some(credentials.clone()),
-        ..RegistryConfig::default()
+        ..config()
     });
     let bytes = component("x", 100);
     let auth = |password: &str| {
@@ -202,14 +198,14 @@ async fn a_registry_with_a_password_wants_the_right_one() {
     };
 
     fs::write(&credentials, auth("guess")).unwrap();
-    let error = with_password.push(&name, bytes.clone()).await.unwrap_err();
+    let error = push(&with_password, &name, bytes.clone()).await.unwrap_err();
     assert!(
         matches!(&error, RegistryError::Unauthorized { reason, .. } if reason.contains("\"anna\"")),
         "{error}"
     );
     assert!(!error.to_string().contains("guess"), "{error}");
     fs::write(&credentials, auth("secret")).unwrap();
-    let manifest = with_password.push(&name, bytes).await.unwrap();
+    let manifest = push(&with_password, &name, bytes).await.unwrap();
     assert_eq!(with_password.locate(&name).await.unwrap().manifest_digest, manifest);
     let error = client().locate(&name).await.unwrap_err();
     assert!(
@@ -235,11 +231,11 @@ async fn another_machine_is_spoken_to_with_tls_and_a_known_authority() {
     let bytes = component("x", 100);
     let trusting = Registry::new(RegistryConfig {
         certificate_authorities: Some(certificate),
-        ..RegistryConfig::default()
+        ..config()
     });
-    trusting.push(&name, bytes.clone()).await.unwrap();
+    push(&trusting, &name, bytes.clone()).await.unwrap();
     let located = trusting.locate(&name).await.unwrap();
-    assert_eq!(trusting.fetch(&name, &located).await.unwrap(), bytes);
+    assert_eq!(trusting.fetch(&name, &located, &silent).await.unwrap(), bytes);
     let error = client().locate(&name).await.unwrap_err();
     assert!(
         matches!(&error, RegistryError::Unreachable { reason, .. } if reason.contains("certificate")),
@@ -253,4 +249,62 @@ async fn another_machine_is_spoken_to_with_tls_and_a_known_authority() {
         matches!(&error, RegistryError::Unreachable { reason, .. } if reason.contains("over HTTPS")),
         "{error}"
     );
+}
+
+#[tokio::test]
+async fn what_is_there_already_is_not_sent_again() {
+    let registry = Running::start();
+    let (_folder, resolver) = resolver(config());
+    let bytes = component("x", 100_000);
+    let (first, second) = (name(&registry, "team/ping:1"), name(&registry, "team/ping:2"));
+    let pushed = resolver.push(&first, bytes.clone(), &silent).await.unwrap();
+    assert_eq!(pushed.uploaded, Uploaded::Sent);
+
+    // The same tag again is left alone, with its digest; another tag of the repository needs a manifest only.
+    let again = resolver.push(&first, bytes.clone(), &silent).await.unwrap();
+    assert_eq!(
+        (again.manifest_digest, again.uploaded),
+        (pushed.manifest_digest, Uploaded::Present)
+    );
+    let tagged = resolver.push(&second, bytes.clone(), &silent).await.unwrap();
+    assert_eq!(tagged.uploaded, Uploaded::Present);
+
+    // Another repository takes it from the first, once it is known that it was pulled from there.
+    let elsewhere = name(&registry, "other/ping:1");
+    resolver.resolve(&first).await.unwrap();
+    let mounted = resolver.push(&elsewhere, bytes.clone(), &silent).await.unwrap();
+    assert_eq!(mounted.uploaded, Uploaded::Mounted);
+    let located = client().locate(&elsewhere).await.unwrap();
+    assert_eq!(client().fetch(&elsewhere, &located, &silent).await.unwrap(), bytes);
+
+    // A repository that has nothing to take it from does not matter.
+    let third = name(&registry, "third/ping:1");
+    let sent = client()
+        .push(&third, bytes, Some("nobody/has/it"), &silent)
+        .await
+        .unwrap();
+    assert_eq!(sent.uploaded, Uploaded::Sent);
+}
+
+#[tokio::test]
+async fn a_large_component_goes_in_pieces_and_is_whole() {
+    let registry = Running::start();
+    let name = name(&registry, "large:1");
+    let bytes = component("x", 9 << 20);
+    let total = bytes.len() as u64;
+    let seen = Mutex::new(Vec::new());
+    let watch = |done, of| seen.lock().unwrap().push((done, of));
+    let pushed = client().push(&name, bytes.clone(), None, &watch).await.unwrap();
+    assert_eq!((pushed.digest, pushed.uploaded), (Digest::of(&bytes), Uploaded::Sent));
+    let pieces = std::mem::take(&mut *seen.lock().unwrap());
+    assert_eq!(
+        pieces,
+        [(4 << 20, total), (8 << 20, total), (total, total), (total, total)]
+    );
+
+    let located = client().locate(&name).await.unwrap();
+    assert_eq!(client().fetch(&name, &located, &watch).await.unwrap(), bytes);
+    let seen = seen.lock().unwrap();
+    assert_eq!(seen.last(), Some(&(total, total)));
+    assert!(seen.is_sorted() && seen.iter().all(|(_, of)| *of == total));
 }

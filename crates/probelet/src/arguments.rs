@@ -1,17 +1,25 @@
 //! The command line, as clap reads it. The texts here are also what `docs/cli.md` says.
 
 mod offline;
+mod projects;
+mod registries;
 mod stores;
 mod time_machine;
+mod tools;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 pub(crate) use offline::{Explain, Lint, Schema, Threshold};
+pub(crate) use projects::{Language, PluginBuild, PluginNew};
+pub(crate) use registries::{PluginPull, PluginPush, PluginSign, PluginVerify, Registries, Signatures};
 pub(crate) use stores::{
     Image, ImageCommand, ImageImport, Plugin, PluginAudit, PluginCommand, PluginImport, PluginList, PluginRemove,
 };
 pub(crate) use time_machine::{Replay, Simulate, SimulationFormat, Why};
+pub(crate) use tools::{
+    CheckKind, HandlerArguments, PluginBench, PluginInspect, PluginRecord, PluginRun, PluginTest, TestFormat, word,
+};
 
 /// Runs Kubernetes pods on this machine; their probes and hooks are WebAssembly components
 #[derive(Debug, Parser)]
@@ -125,6 +133,30 @@ pub(crate) struct Agent {
     /// failure. No limit if not given
     #[arg(long, env = "PROBELET_RESTART_BUDGET", value_name = "NUMBER")]
     pub(crate) restart_budget: Option<u32>,
+
+    /// While processes wait for a processor for more of the time than this, a container is restarted only after three times
+    /// as many failures of its liveness probe as its `failureThreshold` says. No matter if not given
+    #[arg(long, env = "PROBELET_CPU_PRESSURE_LIMIT", value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(0..=100))]
+    pub(crate) cpu_pressure_limit: Option<u8>,
+
+    /// What to do about plugins that are not signed with one of the keys; those that come with probelet need no signature
+    /// [default: ignore]
+    #[arg(long, env = "PROBELET_PLUGIN_SIGNATURES", value_name = "POLICY")]
+    pub(crate) plugin_signatures: Option<Signatures>,
+
+    /// A file with public keys of those who sign plugins, in PEM; may be given several times, in the variable with commas
+    /// between
+    #[arg(
+        long = "plugin-key",
+        env = "PROBELET_PLUGIN_KEYS",
+        value_name = "FILE",
+        value_delimiter = ',',
+        requires = "plugin_signatures"
+    )]
+    pub(crate) plugin_keys: Vec<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) registries: Registries,
 }
 
 /// Hold back restarts because of liveness on this node; needs no agent
@@ -436,6 +468,22 @@ mod tests {
         ] {
             assert!(parse(wrong).is_err(), "{wrong:?}");
         }
+    }
+
+    #[test]
+    fn keys_for_plugins_mean_nothing_without_a_policy() {
+        let parse = |words: &[&str]| Arguments::try_parse_from([&["probelet", "node"], words].concat());
+        let keys = ["--plugin-key", "a.pub", "--plugin-key", "b.pub"];
+        assert!(parse(&keys).is_err());
+        let Ok(Arguments {
+            command: Command::Node(node),
+            ..
+        }) = parse(&[&keys[..], &["--plugin-signatures", "require"]].concat())
+        else {
+            panic!("it is node")
+        };
+        assert_eq!(node.agent.plugin_signatures, Some(Signatures::Require));
+        assert_eq!(node.agent.plugin_keys, [PathBuf::from("a.pub"), PathBuf::from("b.pub")]);
     }
 
     #[test]

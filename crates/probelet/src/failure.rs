@@ -65,11 +65,22 @@ fn in_one_line(error: &anyhow::Error) -> String {
                     socket.display()
                 )
             }
-            _ => format!("{error:#}"),
+            _ => error.to_string(),
         },
-        _ => format!("{error:#}"),
+        _ => with_causes(error),
     };
     text.replace('\n', "; ")
+}
+
+/// An error and its causes, but for those that it has told of itself.
+fn with_causes(error: &anyhow::Error) -> String {
+    let mut text = error.to_string();
+    for cause in error.chain().skip(1).map(|cause| cause.to_string()) {
+        if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
@@ -105,6 +116,8 @@ mod tests {
         assert!(forbidden.contains("owner") && forbidden.contains("sudo"), "{forbidden}");
         let causes = anyhow::anyhow!("no such\nfile").context("cannot read");
         assert_eq!(in_one_line(&causes), "cannot read: no such; file");
+        let told = causes.context("a.yaml: cannot read: no such\nfile");
+        assert_eq!(in_one_line(&told), "a.yaml: cannot read: no such; file");
     }
 
     #[test]

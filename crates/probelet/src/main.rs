@@ -63,7 +63,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Simulate(command) => return commands::simulate::run(&command),
         Command::Hold(command) => commands::hold::run(&command, state_dir),
         Command::Image(command) => commands::image::run(command, state_dir),
-        Command::Plugin(command) => commands::plugin::run(command, state_dir, &client).await,
+        Command::Plugin(command) => return commands::plugin::run(command, state_dir, &client).await,
         Command::Lint(command) => return commands::lint::run(&command),
         Command::Explain(command) => commands::explain::run(&command),
         Command::Schema(_) => commands::schema::run(),

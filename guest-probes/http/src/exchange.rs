@@ -7,6 +7,8 @@ use crate::{headers::RequestHeaders, url::Url};
 /// Of a longer body the rest is not read (A2.19).
 pub(crate) const MAX_BODY: u64 = 10 << 10;
 
+/// How the host says that the server answers without TLS; Go's words, by which the kubelet knows it too.
+pub(crate) const NOT_TLS: &str = "http: server gave HTTP response to HTTPS client";
 const HEADERS_TIMEOUT: &str = "context deadline exceeded (Client.Timeout exceeded while awaiting headers)";
 const BODY_TIMEOUT: &str = "context deadline exceeded (Client.Timeout or context cancellation while reading body)";
 
@@ -19,9 +21,10 @@ pub(crate) enum ExchangeError {
 }
 
 /// Sends a request and waits for the response's headers.
-pub(crate) fn send(url: &Url, headers: &RequestHeaders) -> Result<Response, ExchangeError> {
+pub(crate) fn send(url: &Url, headers: &RequestHeaders, http2: bool) -> Result<Response, ExchangeError> {
     let request = Request {
         tls: url.is_https(),
+        http2,
         authority: url.authority().to_owned(),
         path_with_query: url.path_with_query(),
         headers: headers.fields(),

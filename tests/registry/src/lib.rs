@@ -140,6 +140,15 @@ impl Registry {
         self.send("PUT", &target, MANIFEST, manifest.to_string().as_bytes());
     }
 
+    /// Puts some content into a repository, and gives its digest.
+    ///
+    /// # Panics
+    ///
+    /// If the registry does not take it.
+    pub fn push_content(&self, repository: &str, content: &[u8]) -> String {
+        self.put_blob(repository, content)
+    }
+
     fn put_blob(&self, repository: &str, content: &[u8]) -> String {
         let digest: String = Sha256::digest(content)
             .iter()

@@ -4,8 +4,11 @@ use std::time::{Duration, Instant};
 
 use probelet_tests::{
     census::assert_ended,
+    finished::Finished,
+    namespace::Namespace,
     pod::{container, is_ready, is_running, restarts, runs_instance, termination, waiting_reason},
 };
+use serde_json::json;
 
 use crate::{PATIENCE, WAIT, busybox, namespace, script};
 
@@ -259,4 +262,89 @@ fn a_container_that_ends_by_itself_is_restarted_and_its_former_log_kept() {
     assert_eq!(termination(&pod)["exitCode"], 7);
     assert_eq!(namespace.run(&["logs", "ends", "--previous"]).success(), "life\n");
     watch.always("it stays", Duration::from_secs(1), is_running);
+}
+
+#[test]
+fn b1_8_a_hook_that_asks_a_plain_server_with_tls_is_repeated_without_and_that_is_told() {
+    let namespace = namespace("hook-fallback");
+    let manifest = "
+apiVersion: v1
+kind: Pod
+metadata: { name: hooked }
+spec:
+  containers:
+  - name: main
+    image: ikubernetes/myapp:v1
+    readinessProbe: { tcpSocket: { port: 80 }, periodSeconds: 1 }
+    lifecycle: { preStop: { httpGet: { port: 80, scheme: HTTPS, path: /called-by-the-hook } } }
+";
+    namespace.apply(manifest).success();
+    let (_, pod) = namespace.watch("hooked").until("the pod is ready", PATIENCE, is_ready);
+    let mut events = namespace.watch_events("hooked");
+    namespace.run(&["delete", "pod", "hooked"]).success();
+    let told = format!(
+        "request to HTTPS lifecycle hook {}:80 got HTTP response, retry with HTTP succeeded",
+        probelet_tests::pod::address(&pod)
+    );
+    events.until("the retry is told", PATIENCE, |event| {
+        event["reason"] == "LifecycleHTTPFallback" && event["message"] == *told
+    });
+    assert!(!events.has_seen(|event| event["reason"] == "FailedPreStopHook"));
+    assert_counted(&namespace, "kubelet_lifecycle_handler_http_fallbacks_total");
+}
+
+/// Whether the agent's metrics count at least one of these.
+#[track_caller]
+fn assert_counted(namespace: &Namespace, name: &str) {
+    let metrics = Finished::run(&mut namespace.agent().client(&["metrics"])).success();
+    let line = metrics.lines().find(|line| line.starts_with(&format!("{name} ")));
+    let count = line.and_then(|line| line.split(' ').next_back()?.parse::<f64>().ok());
+    assert!(count >= Some(1.0), "{name}: {line:?}");
+}
+
+#[test]
+fn b1_12_a_sleep_that_is_cut_short_fails_and_is_counted() {
+    let namespace = namespace("short-sleep");
+    let hook = "    lifecycle: { preStop: { sleep: { seconds: 3600 } } }";
+    let grace = "  terminationGracePeriodSeconds: 3600";
+    namespace.start(&busybox("sleeper", &(script(WAIT) + hook), grace), "sleeper");
+    let begin = Instant::now();
+    namespace
+        .run(&["delete", "pod", "sleeper", "--grace-period", "1"])
+        .success();
+    assert_took(begin, 1, 30);
+    assert_counted(&namespace, "kubelet_sleep_action_terminated_early_total");
+}
+
+#[test]
+fn c2_4_c2_7_a_readiness_gate_opens_and_closes_with_the_condition_that_a_controller_sets() {
+    let namespace = namespace("gated");
+    let gate = "  readinessGates: [{ conditionType: example.com/warm }]";
+    namespace.apply(&busybox("gated", &script(WAIT), gate)).success();
+    let mut watch = namespace.watch("gated");
+    let is = |pod: &serde_json::Value, name: &str| probelet_tests::pod::condition(pod, name);
+    let (_, pod) = watch.until("its container is ready", PATIENCE, |pod| is(pod, "ContainersReady"));
+    assert!(!is_ready(&pod), "nobody has opened the gate: {pod:#}");
+
+    let set = |status: &str, expected: &str| {
+        let condition = json!([{ "type": "example.com/warm", "status": status }]);
+        let path = "/api/v1/namespaces/gated/pods/gated/status";
+        let agent = namespace.agent();
+        let answer = agent.patch(path, &json!({ "status": { "conditions": condition } }));
+        assert_eq!(answer, expected, "{status}");
+    };
+    set("Perhaps", "HTTP/1.1 422 Unprocessable Entity");
+    set("True", "HTTP/1.1 200 OK");
+    watch.until("the gate is open", PATIENCE, is_ready);
+    let wide = namespace.run(&["get", "pod", "gated", "-o", "wide"]).success();
+    assert!(wide.contains("1/1"), "{wide}");
+    set("False", "HTTP/1.1 200 OK");
+    let (_, pod) = watch.until("the gate is closed", PATIENCE, |pod| !is_ready(pod));
+    let ready = pod["status"]["conditions"].as_array().into_iter().flatten();
+    let ready: Vec<_> = ready.filter(|one| one["type"] == "Ready").collect();
+    assert_eq!(ready[0]["reason"], "ReadinessGatesNotReady");
+    assert_eq!(
+        ready[0]["message"],
+        "the status of pod readiness gate \"example.com/warm\" is not \"True\", but False"
+    );
 }

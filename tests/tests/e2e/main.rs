@@ -7,16 +7,20 @@
 mod agents;
 mod containers;
 mod ends;
+mod grpc;
 mod hold;
 mod images;
 mod init;
 mod input;
 mod lives;
 mod offline;
+mod plugin_records;
+mod plugin_tools;
 mod plugins;
 mod probes;
 mod registries;
 mod sessions;
+mod signatures;
 mod time_machine;
 
 use std::{sync::Arc, time::Duration};

@@ -149,3 +149,17 @@ fn a_check_that_cannot_be_run_is_warned_of_and_told_and_counts_for_nothing() {
         "what cannot be checked is not the container's fault"
     );
 }
+
+/// The pod's own network has both families on its loopback interface, whatever its address is.
+#[test]
+fn f20_a_server_of_either_family_is_reached_by_the_name_of_the_local_host() {
+    let namespace = namespace("families");
+    for (name, listens) in [("four", "127.0.0.1"), ("six", "[::1]")] {
+        let command = script(&format!("httpd -f -p {listens}:8080 & {WAIT}"));
+        let probes = "
+    startupProbe: { tcpSocket: { port: 8080, host: localhost }, periodSeconds: 1, failureThreshold: 60 }
+    readinessProbe: { httpGet: { port: 8080, host: localhost, path: /etc/passwd }, periodSeconds: 1 }";
+        namespace.apply(&busybox(name, &(command + probes), "")).success();
+        namespace.watch(name).until("it is ready", PATIENCE, is_ready);
+    }
+}

@@ -16,7 +16,7 @@ use crate::{
 const SECTION: &[u8] = &[0, 2, 1, b'x'];
 
 /// A pod with a component of that name as its readiness probe.
-fn pod(name: &str, component: &str) -> String {
+pub(crate) fn pod(name: &str, component: &str) -> String {
     let fields = script(WAIT) + &readiness_by(component, "config: { do: nothing }");
     busybox(name, &fields, "")
 }

@@ -82,6 +82,16 @@ pub fn journal(namespace: &str, name: &str) -> Target {
     of_pod(namespace, name, "journal")
 }
 
+/// Runs of components against a pod.
+pub fn check(namespace: &str, name: &str) -> Target {
+    of_pod(namespace, name, "check")
+}
+
+/// The record of a run of a pod.
+pub fn record(namespace: &str, name: &str) -> Target {
+    of_pod(namespace, name, "record")
+}
+
 /// What only probelet has of a pod.
 fn of_pod(namespace: &str, name: &str, what: &str) -> Target {
     let root = Target::fixed(&format!("/apis/{PROBELET_API}"));

@@ -91,6 +91,8 @@ pub(super) async fn probelet_resources() -> Json<Value> {
     let resources = vec![
         resource("pods/history", "PodHistory", &["get"]),
         resource("pods/journal", "PodJournal", &["get"]),
+        resource("pods/check", "PodCheck", &["create"]),
+        resource("pods/record", "PodRecord", &["get"]),
     ];
     list(
         "APIResourceList",

@@ -1,5 +1,6 @@
 //! The server: routes, and connections.
 
+mod checks;
 mod collections;
 mod connections;
 mod discovery;
@@ -82,6 +83,14 @@ pub fn router(agent: Arc<dyn Agent>) -> Router {
         .route(
             "/namespaces/{namespace}/pods/{name}/journal",
             routing::get(pods::journal),
+        )
+        .route(
+            "/namespaces/{namespace}/pods/{name}/check",
+            routing::post(checks::check),
+        )
+        .route(
+            "/namespaces/{namespace}/pods/{name}/record",
+            routing::get(checks::record),
         );
     Router::new()
         .route("/healthz", routing::get("ok"))

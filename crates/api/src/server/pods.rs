@@ -23,7 +23,7 @@ use super::{
 };
 use crate::PROBELET_API;
 
-const JSON: &[&str] = &["application/json"];
+pub(super) const JSON: &[&str] = &["application/json"];
 pub(super) const MERGE_PATCHES: &[&str] = &["application/merge-patch+json", "application/strategic-merge-patch+json"];
 
 /// Warnings that one answer carries: clients bound the size of all headers, and nobody reads more.
@@ -119,11 +119,12 @@ pub(super) async fn history(
     Path((namespace, name)): Path<(String, String)>,
 ) -> Result<Response, Refusal> {
     let key = PodKey { namespace, name };
-    let runs = shared
-        .agent
-        .history(&key)
-        .map_err(|error| Refusal::of_pod(&key, error))?;
-    Ok(of_pod(&key, "PodHistory", "items", json!(runs)))
+    let runs = shared.agent.history(&key);
+    let runs = runs.map_err(|error| Refusal::of_pod(&key, error))?;
+    let usage = shared.agent.usage(&key);
+    let usage = usage.map_err(|error| Refusal::of_pod(&key, error))?;
+    let fields = [("items", json!(runs)), ("usage", json!(usage))];
+    Ok(of_pod(&key, "PodHistory", fields))
 }
 
 /// `GET …/pods/NAME/journal`.
@@ -136,13 +137,17 @@ pub(super) async fn journal(
         .agent
         .journal(&key)
         .map_err(|error| Refusal::of_pod(&key, error))?;
-    Ok(of_pod(&key, "PodJournal", "journal", json!(journal)))
+    Ok(of_pod(&key, "PodJournal", [("journal", json!(journal))]))
 }
 
 /// A document about a pod that only probelet has.
-fn of_pod(key: &PodKey, kind: &str, field: &str, content: Value) -> Response {
+pub(super) fn of_pod<const FIELDS: usize>(key: &PodKey, kind: &str, fields: [(&str, Value); FIELDS]) -> Response {
     let metadata = json!({"namespace": key.namespace, "name": key.name});
-    Json(json!({ "kind": kind, "apiVersion": PROBELET_API, "metadata": metadata, field: content })).into_response()
+    let mut document = json!({ "kind": kind, "apiVersion": PROBELET_API, "metadata": metadata });
+    for (name, content) in fields {
+        document[name] = content;
+    }
+    Json(document).into_response()
 }
 
 /// The pod in a body. Its namespace is that of the path, and it may not say another.

@@ -10,7 +10,6 @@ mod streams;
 use std::{
     io,
     net::{IpAddr, SocketAddr},
-    os::fd::OwnedFd,
     sync::Arc,
 };
 
@@ -24,7 +23,7 @@ use wasmtime_wasi::p3::bindings::sockets::{
     types::{Duration, ErrorCode, IpAddress, IpAddressFamily, IpSocketAddress},
 };
 
-use super::{DialError, Network, Store, connection, sockets::network};
+use super::{DialError, Network, Store, sockets::network, stand_in::Opening};
 use crate::state::RunState;
 use streams::{Connection, Direction, Half, Receiver, Sender};
 
@@ -176,14 +175,14 @@ async fn connect_to(accessor: &Accessor<RunState>, socket: Resource<Socket>, des
         // Sockets outlive their handles as long as there are streams of theirs, so the table does not bound them.
         let place = network.place().ok_or(ResourceTableError::Full)?;
         let begun = state.table.get_mut(&socket)?.begin(&network, destination);
-        wasmtime::error::Ok(begun.map(|kernel| (kernel, place)))
+        wasmtime::error::Ok(begun.map(|opening| (opening, place)))
     })?;
-    let (kernel, place) = match begun {
+    let (opening, place) = match begun {
         Ok(begun) => begun,
         Err(error) => return Ok((Err(error),)),
     };
     // What follows are streams, which wait: the reactor has to know of it.
-    let connected = connection::connect(kernel, destination).await;
+    let connected = opening.connect(destination).await;
     let stream = match connected.and_then(TcpStream::from_std) {
         Ok(stream) => stream,
         Err(error) => return Ok((Err(io_error(&error)),)),
@@ -230,7 +229,7 @@ enum State {
 }
 
 impl Socket {
-    fn begin(&mut self, network: &Network, destination: SocketAddr) -> Result<OwnedFd, ErrorCode> {
+    fn begin(&mut self, network: &Network, destination: SocketAddr) -> Result<Opening, ErrorCode> {
         if !matches!(self.state, State::Fresh) {
             return Err(ErrorCode::InvalidState);
         }

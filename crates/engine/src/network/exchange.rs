@@ -1,6 +1,9 @@
 //! Whole exchanges in one call: what the built-in components have in place of wasi:sockets and wasi:http.
 
-use std::{io, net::SocketAddr};
+use std::{
+    io,
+    net::{SocketAddr, TcpStream},
+};
 
 use http::{
     HeaderName, HeaderValue, Request, Uri,
@@ -13,14 +16,16 @@ use wasmtime::component::{HasSelf, Linker, Resource};
 use wasmtime_wasi_http::{Error, RequestOptions};
 
 use super::{
-    DialError, Network, connection,
+    DialError, Network, grpc,
     http::{Driven, Outgoing, no_body, send},
     sockets::network,
+    tls::Protocols,
 };
 use crate::{
     bindings::builtin::probelet::builtin::exchange::{
-        self, Failure, Host, HostBody, Request as BuiltinRequest, Response,
+        self, CallFailure, Failure, Host, HostBody, Reply, Request as BuiltinRequest, Response, Unary,
     },
+    bindings::probelet::plugin::types::{self, Value},
     state::RunState,
 };
 
@@ -38,7 +43,38 @@ impl Host for RunState {
     async fn connect(&mut self, host: String, port: u16) -> wasmtime::Result<Result<(), Failure>> {
         let network = network(self)?;
         let deadline = self.context.soft_deadline.into();
-        Ok(dial(&network, &host, port, deadline).await)
+        Ok(dial(&network, &host, port, deadline).await.map(drop))
+    }
+
+    async fn call(&mut self, call: Unary) -> wasmtime::Result<Result<Reply, CallFailure>> {
+        let network = network(self)?;
+        let deadline = self.context.soft_deadline.into();
+        let request = match grpc::request(&call, deadline) {
+            Ok(request) => request,
+            Err(text) => return Ok(Err(CallFailure::Connecting(Failure::Failed(text)))),
+        };
+        let Some(_place) = network.place() else {
+            let text = "too many connections at once".to_owned();
+            return Ok(Err(CallFailure::Connecting(Failure::Failed(text))));
+        };
+        let host = request.uri().host().unwrap_or_default();
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        let port = request.uri().port_u16().unwrap_or(80);
+        let stream = match dial(&network, host, port, deadline).await {
+            Ok(stream) => grpc::secured(stream, &network, host, call.tls, deadline).await,
+            Err(Failure::Failed(_)) if time::Instant::now() >= deadline => Err(Failure::TimedOut),
+            Err(failure) => Err(failure),
+        };
+        Ok(match stream {
+            Ok(stream) => grpc::call(stream, request, call.message, deadline).await,
+            Err(failure) => Err(CallFailure::Connecting(failure)),
+        })
+    }
+
+    async fn note(&mut self, name: String, text: String) -> wasmtime::Result<()> {
+        let value = Value::Text(text);
+        self.notes.push(types::Field { name, value });
+        Ok(())
     }
 
     async fn send(&mut self, request: BuiltinRequest) -> wasmtime::Result<Result<Response, Failure>> {
@@ -89,8 +125,8 @@ impl HostBody for RunState {
     }
 }
 
-/// Opens a connection and closes it, with Go's words for what goes wrong (A2.22).
-async fn dial(network: &Network, host: &str, port: u16, deadline: time::Instant) -> Result<(), Failure> {
+/// Opens a connection, with Go's words for what goes wrong (A2.22).
+async fn dial(network: &Network, host: &str, port: u16, deadline: time::Instant) -> Result<TcpStream, Failure> {
     let lookup = |text: &str| Failure::Failed(format!("dial tcp: lookup {host}: {text}"));
     let addresses = match time::timeout_at(deadline, network.resolve(host)).await {
         Ok(Ok(addresses)) => addresses,
@@ -110,9 +146,9 @@ async fn dial(network: &Network, host: &str, port: u16, deadline: time::Instant)
             }
             Err(DialError::NotGranted | DialError::NoSuchHost) => return Err(Failure::NotGranted),
         };
-        let connect = connection::connect(socket, destination);
+        let connect = socket.connect(destination);
         result = match time::timeout_at(deadline, connect).await {
-            Ok(Ok(_closed_at_once)) => return Ok(()),
+            Ok(Ok(stream)) => return Ok(stream),
             Ok(Err(error)) => Err(failed(&format!("connect: {}", system_text(&error)))),
             Err(_) => return Err(failed("i/o timeout")),
         };
@@ -139,6 +175,11 @@ fn outgoing(request: BuiltinRequest) -> Result<Outgoing, String> {
     Ok(Outgoing {
         http,
         is_streamed: false,
+        protocols: match (request.tls, request.http2) {
+            (_, true) => Protocols::Http2,
+            (true, false) => Protocols::Negotiated,
+            (false, false) => Protocols::Http1,
+        },
     })
 }
 

@@ -12,12 +12,13 @@ use std::{
 };
 
 use bytes::Bytes;
+use h2::RecvStream;
 use http::{
     HeaderName, HeaderValue, Request, Response, Uri,
     header::{CONNECTION, HOST, TRANSFER_ENCODING},
     uri::{PathAndQuery, Scheme},
 };
-use http_body_util::{BodyExt, Empty};
+use http_body_util::{BodyExt, Empty, Full};
 use hyper::{
     body::{Body, Frame, Incoming},
     client::conn::http1,
@@ -30,21 +31,26 @@ use tokio::{
 use wasmtime_wasi::runtime::spawn;
 use wasmtime_wasi_http::{Error, ForbiddenHeaderFilter, RequestOptions, WasiBody, WasiHttpHooks};
 
-use super::{DialError, Network, connection::Connection, tls};
+use super::{
+    DialError, Network,
+    connection::Connection,
+    http2, stand_in,
+    tls::{self, Protocols},
+};
 
 /// Hyper's buffer for a response's headers: those of real services take a few kilobytes.
 const MAX_HEADERS_BYTES: usize = 64 << 10;
 
-type Stream = Pin<Box<dyn Duplex>>;
+pub(super) type Stream = Pin<Box<dyn Duplex>>;
 /// A connection at work: it ends when the exchange is over.
-type Connecting = Pin<Box<dyn Future<Output = hyper::Result<()>> + Send>>;
+pub(super) type Connecting = Pin<Box<dyn Future<Output = Result<(), Error>> + Send>>;
 /// What WASI 0.3 wants to have driven; our bodies drive themselves.
 type Driver = Box<dyn Future<Output = Result<(), Error>> + Send>;
 type Sent = Result<(Response<WasiBody>, Driver), Error>;
 /// A response; its body holds the connection.
 pub(super) type Answer = Response<Driven>;
 
-trait Duplex: AsyncRead + AsyncWrite + Send {}
+pub(super) trait Duplex: AsyncRead + AsyncWrite + Send {}
 
 impl<T: AsyncRead + AsyncWrite + Send> Duplex for T {}
 
@@ -53,6 +59,8 @@ pub(super) struct Outgoing {
     pub(super) http: Request<WasiBody>,
     /// Whether its body comes bit by bit, perhaps while the response is not waited for.
     pub(super) is_streamed: bool,
+    /// What the server is offered.
+    pub(super) protocols: Protocols,
 }
 
 /// A run's way to send requests, for components of WASI 0.3; those of 0.2 have theirs in `outgoing`.
@@ -86,6 +94,7 @@ impl WasiHttpHooks for HttpSender {
             let network = network.ok_or(Error::HttpRequestDenied)?;
             let request = Outgoing {
                 is_streamed: !http.body().is_end_stream(),
+                protocols: Protocols::Http1,
                 http,
             };
             let answer = send(network, request, options.unwrap_or_default()).await?;
@@ -101,9 +110,21 @@ pub(super) fn no_body() -> WasiBody {
 }
 
 /// Sends a request and waits for the response's headers.
-pub(super) async fn send(
+pub(super) async fn send(network: Network, request: Outgoing, options: RequestOptions) -> Result<Answer, Error> {
+    match network.1.clone() {
+        Some(stand_in) => Box::pin(stand_in::exchange(stand_in, network, request, options)).await,
+        None => send_directly(network, request, options).await,
+    }
+}
+
+/// The same, whoever stands between.
+pub(super) async fn send_directly(
     network: Network,
-    Outgoing { mut http, is_streamed }: Outgoing,
+    Outgoing {
+        mut http,
+        is_streamed,
+        protocols,
+    }: Outgoing,
     options: RequestOptions,
 ) -> Result<Answer, Error> {
     // The handles of WASI 0.3's streams are more than the connections may be.
@@ -113,8 +134,12 @@ pub(super) async fn send(
     let host = authority.host().trim_start_matches('[').trim_end_matches(']');
     let port = authority.port_u16().unwrap_or(if is_tls { 443 } else { 80 });
 
-    let connected = within(options.connect_timeout, connect(&network, host, port, is_tls)).await;
-    let stream = connected.unwrap_or(Err(Error::ConnectionTimeout))?;
+    let connect = connect(&network, host, port, is_tls, protocols);
+    let connected = within(options.connect_timeout, connect).await;
+    let (stream, is_http2) = connected.unwrap_or(Err(Error::ConnectionTimeout))?;
+    if is_http2 {
+        return http2::send(stream, http, place).await;
+    }
     let (mut sender, connection) = http1::Builder::new()
         .title_case_headers(true)
         .max_buf_size(MAX_HEADERS_BYTES)
@@ -133,14 +158,16 @@ pub(super) async fn send(
     let connection = async move {
         // The run is not over while this holds its place.
         let _place = place;
-        connection.await
+        connection.await.map_err(explain)
     };
     let connection: Connecting = if is_streamed {
         Box::pin(spawn(connection))
     } else {
         Box::pin(connection)
     };
-    let respond = respond(sender.send_request(http), connection);
+    let response = sender.send_request(http);
+    let response = async { Ok(response.await.map_err(explain)?.map(Received::Http1)) };
+    let respond = respond(response, connection);
     let responded = within(options.first_byte_timeout, respond).await;
     responded.unwrap_or(Err(Error::ConnectionReadTimeout))
 }
@@ -153,15 +180,23 @@ async fn within<T>(limit: Option<Duration>, future: impl Future<Output = T>) -> 
     }
 }
 
-async fn connect(network: &Network, host: &str, port: u16, is_tls: bool) -> Result<Stream, Error> {
+/// Opens a connection. True: it is one of HTTP/2.
+async fn connect(
+    network: &Network,
+    host: &str,
+    port: u16,
+    is_tls: bool,
+    protocols: Protocols,
+) -> Result<(Stream, bool), Error> {
     let stream = Connection::new(network.dial(host, port).await.map_err(explain_dial)?);
     if is_tls {
-        let stream = tls::connect(host, stream, network.verifies_tls())
+        let stream = tls::connect(host, stream, protocols, network.verifies_tls())
             .await
             .map_err(explain_tls)?;
-        return Ok(Box::pin(stream));
+        let is_http2 = tls::is_http2(&stream);
+        return Ok((Box::pin(stream), is_http2));
     }
-    Ok(Box::pin(stream))
+    Ok((Box::pin(stream), protocols == Protocols::Http2))
 }
 
 /// What goes into the request's first line of the whole URL.
@@ -177,17 +212,17 @@ fn origin_form(uri: &Uri) -> Result<Uri, Error> {
 }
 
 /// Waits for the response's headers, while driving the connection.
-async fn respond(
-    response: impl Future<Output = hyper::Result<Response<Incoming>>>,
+pub(super) async fn respond(
+    response: impl Future<Output = Result<Response<Received>, Error>>,
     mut connection: Connecting,
 ) -> Result<Answer, Error> {
     tokio::pin!(response);
     let (response, connection) = tokio::select! {
         biased;
-        response = &mut response => (response.map_err(explain)?, Some(connection)),
+        response = &mut response => (response?, Some(connection)),
         ended = &mut connection => {
-            ended.map_err(explain)?;
-            (response.await.map_err(explain)?, None)
+            ended?;
+            (response.await?, None)
         }
     };
     Ok(response.map(|body| Driven { body, connection }))
@@ -196,8 +231,26 @@ async fn respond(
 /// A response's body, which drives its connection while it is read.
 #[allow(unreachable_pub, reason = "generated bindings export it again")]
 pub struct Driven {
-    body: Incoming,
+    body: Received,
     connection: Option<Connecting>,
+}
+
+impl Driven {
+    /// A body without a connection.
+    pub(super) fn whole(bytes: Bytes) -> Self {
+        Self {
+            body: Received::Whole(Full::new(bytes)),
+            connection: None,
+        }
+    }
+}
+
+/// A response's body as it comes.
+pub(super) enum Received {
+    Http1(Incoming),
+    Http2(RecvStream),
+    /// It is there already.
+    Whole(Full<Bytes>),
 }
 
 impl Body for Driven {
@@ -211,11 +264,19 @@ impl Body for Driven {
             // What went wrong, if anything did, the body says too.
             self.connection = None;
         }
-        Pin::new(&mut self.body).poll_frame(context).map_err(explain)
+        match &mut self.body {
+            Received::Http1(body) => Pin::new(body).poll_frame(context).map_err(explain),
+            Received::Http2(body) => http2::poll_frame(body, context),
+            Received::Whole(body) => Pin::new(body).poll_frame(context).map_err(|never| match never {}),
+        }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        match &self.body {
+            Received::Http1(body) => body.is_end_stream(),
+            Received::Http2(body) => body.is_end_stream(),
+            Received::Whole(body) => body.is_end_stream(),
+        }
     }
 }
 

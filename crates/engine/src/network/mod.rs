@@ -9,10 +9,13 @@ mod concurrent;
 mod connection;
 mod destination;
 mod exchange;
+mod grpc;
 mod http;
+mod http2;
 mod operation;
 mod outgoing;
 mod sockets;
+mod stand_in;
 mod stream;
 mod tls;
 mod trace;
@@ -20,7 +23,6 @@ mod trace;
 use std::{
     io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs},
-    os::fd::OwnedFd,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -43,6 +45,8 @@ pub(crate) use exchange::BUILTIN_PREFIX;
 #[allow(unreachable_pub, reason = "generated bindings export it again")]
 pub use http::Driven;
 pub(crate) use http::HttpSender;
+use stand_in::Opening;
+pub use stand_in::{HttpFailure, NetworkStandIn, RealExchange};
 pub(crate) use trace::Trace;
 
 type Store<'a> = wasmtime::StoreContextMut<'a, RunState>;
@@ -69,7 +73,7 @@ const MAX_LOOKUPS: usize = 4;
 
 /// What one run may connect to. A clone is the same run's.
 #[derive(Clone)]
-pub(crate) struct Network(Arc<Inner>);
+pub(crate) struct Network(Arc<Inner>, Option<Arc<dyn NetworkStandIn>>);
 
 struct Inner {
     grant: NetworkGrant,
@@ -113,14 +117,20 @@ enum Route {
 
 impl Network {
     pub(crate) fn new(grant: NetworkGrant, uses: Uses, trace: Trace) -> Self {
-        Self(Arc::new(Inner {
+        let inner = Inner {
             grant,
             uses,
             resolved: Mutex::default(),
             lookups: Arc::new(Semaphore::new(MAX_LOOKUPS)),
             places: Arc::new(Semaphore::new(MAX_RESOURCES)),
             _trace: trace,
-        }))
+        };
+        Self(Arc::new(inner), None)
+    }
+
+    /// With somebody in between.
+    pub(crate) fn with(self, stand_in: Option<Arc<dyn NetworkStandIn>>) -> Self {
+        Self(self.0, stand_in)
     }
 
     /// For a socket that the run's table of resources does not hold; none if there are too many.
@@ -168,7 +178,12 @@ impl Network {
             if host.eq_ignore_ascii_case("localhost") && (is_granted || grant.namespace.is_some()) {
                 vec![IpAddr::from(Ipv4Addr::LOCALHOST), IpAddr::from(Ipv6Addr::LOCALHOST)]
             } else if is_granted {
-                self.look_up(host).await.ok_or(DialError::NoSuchHost)?
+                let real = Box::pin(self.clone().look_up(host.to_owned()));
+                let found = match &self.1 {
+                    Some(stand_in) => stand_in.look_up(host.to_owned(), real).await,
+                    None => real.await,
+                };
+                found.ok_or(DialError::NoSuchHost)?
             } else {
                 return Err(self.refuse(host));
             };
@@ -183,12 +198,11 @@ impl Network {
     }
 
     /// Asks the system's resolver.
-    async fn look_up(&self, name: &str) -> Option<Vec<IpAddr>> {
+    async fn look_up(self, name: String) -> Option<Vec<IpAddr>> {
         let permits = (
             Arc::clone(&self.0.lookups).acquire_owned().await,
             LOOKUPS.acquire().await,
         );
-        let name = name.to_owned();
         let ask = move || {
             // They are the thread's rather than the guest's, who may give up and ask again without end.
             let _permits = permits;
@@ -200,7 +214,7 @@ impl Network {
     }
 
     /// Makes a socket for a destination, where it belongs. It does not block.
-    pub(crate) fn socket(&self, destination: SocketAddr) -> Result<OwnedFd, DialError> {
+    fn socket(&self, destination: SocketAddr) -> Result<Opening, DialError> {
         let route = self.route(destination)?;
         let family = if destination.is_ipv4() {
             AddressFamily::INET
@@ -217,7 +231,8 @@ impl Network {
             }
             (Route::Pod, None) | (Route::Node, _) => make(),
         };
-        socket.map_err(DialError::Io)
+        let socket = socket.map_err(DialError::Io)?;
+        Ok(self.opening(socket, destination))
     }
 
     /// Connects to the first of a host's addresses that answers.
@@ -226,7 +241,7 @@ impl Network {
         for address in self.resolve(host).await? {
             let destination = SocketAddr::new(address, port);
             let socket = self.socket(destination)?;
-            match connection::connect(socket, destination).await {
+            match socket.connect(destination).await {
                 Ok(stream) => return Ok(stream),
                 Err(error) => last = DialError::Io(error),
             }

@@ -20,6 +20,7 @@ use super::{
     Store,
     http::{Answer, Outgoing, no_body, send},
     operation::Operation,
+    tls::Protocols,
 };
 use crate::state::RunState;
 
@@ -121,7 +122,11 @@ fn to_http(request: HostOutgoingRequest) -> Result<Outgoing, ErrorCode> {
     *http.method_mut() = method.map_err(|_| ErrorCode::HttpRequestMethodInvalid)?;
     *http.uri_mut() = uri;
     *http.headers_mut() = headers;
-    Ok(Outgoing { http, is_streamed })
+    Ok(Outgoing {
+        http,
+        is_streamed,
+        protocols: Protocols::Http1,
+    })
 }
 
 fn get(state: &mut RunState, exchange: &Resource<Exchange>) -> wasmtime::Result<Got> {

@@ -23,7 +23,7 @@ use wasmtime_wasi::p2::{
 };
 
 use super::{
-    DialError, Network, Store, connection,
+    DialError, Network, Store,
     operation::Operation,
     stream::{Reader, Writer},
 };
@@ -266,7 +266,8 @@ impl Socket {
         }
         let socket = network.socket(destination).map_err(error_code)?;
         let connect = async move {
-            connection::connect(socket, destination)
+            socket
+                .connect(destination)
                 .await
                 .map_err(|error| error_code(DialError::Io(error)))
         };

@@ -3,11 +3,11 @@
 
 use std::{
     io,
-    sync::{Arc, LazyLock},
+    sync::{Arc, OnceLock},
 };
 
 use rustls::{
-    ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme, WantsVerifier,
+    ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
     client::{
         Resumption,
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
@@ -18,33 +18,43 @@ use rustls::{
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
-/// The same for all runs: building one takes longer than a handshake.
-static UNVERIFIED: LazyLock<Arc<ClientConfig>> = LazyLock::new(|| {
-    let provider = Arc::new(ring::default_provider());
-    let builder = builder(&provider)
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)));
-    Arc::new(finished(builder.with_no_client_auth()))
-});
-
-static VERIFIED: LazyLock<Arc<ClientConfig>> = LazyLock::new(|| {
-    let mut authorities = RootCertStore::empty();
-    // A certificate that cannot be read vouches for nobody.
-    authorities.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    let builder = builder(&Arc::new(ring::default_provider())).with_root_certificates(authorities);
-    Arc::new(finished(builder.with_no_client_auth()))
-});
-
-fn builder(provider: &Arc<CryptoProvider>) -> rustls::ConfigBuilder<ClientConfig, WantsVerifier> {
-    ClientConfig::builder_with_provider(Arc::clone(provider))
-        .with_safe_default_protocol_versions()
-        .expect("ring supports TLS 1.2 and 1.3")
+/// Which versions of HTTP a server is offered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Protocols {
+    /// HTTP/1.1.
+    Http1,
+    /// HTTP/2 where TLS agrees on it, else HTTP/1.1.
+    Negotiated,
+    /// HTTP/2, without TLS too.
+    Http2,
 }
 
-fn finished(mut config: ClientConfig) -> ClientConfig {
+/// The same for all runs, since building one takes longer than a handshake: those that check nothing, and those that do.
+static CONFIGS: [[OnceLock<Arc<ClientConfig>>; 3]; 2] = [const { [const { OnceLock::new() }; 3] }; 2];
+
+fn config(protocols: Protocols, verify: bool) -> ClientConfig {
+    let provider = Arc::new(ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .expect("ring supports TLS 1.2 and 1.3");
+    let builder = if verify {
+        let mut authorities = RootCertStore::empty();
+        // A certificate that cannot be read vouches for nobody.
+        authorities.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        builder.with_root_certificates(authorities)
+    } else {
+        let verifier = Arc::new(AnyCertificate(provider));
+        builder.dangerous().with_custom_certificate_verifier(verifier)
+    };
+    let mut config = builder.with_no_client_auth();
     // Each run is as if it were the first.
     config.resumption = Resumption::disabled();
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    let names: &[&[u8]] = match protocols {
+        Protocols::Http1 => &[b"http/1.1"],
+        Protocols::Negotiated => &[b"h2", b"http/1.1"],
+        Protocols::Http2 => &[b"h2"],
+    };
+    config.alpn_protocols = names.iter().map(|name| name.to_vec()).collect();
     config
 }
 
@@ -52,11 +62,18 @@ fn finished(mut config: ClientConfig) -> ClientConfig {
 pub(super) async fn connect<S: AsyncRead + AsyncWrite + Unpin>(
     host: &str,
     stream: S,
+    protocols: Protocols,
     verify: bool,
 ) -> io::Result<TlsStream<S>> {
     let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
-    let config = if verify { &VERIFIED } else { &UNVERIFIED };
+    let place = &CONFIGS[usize::from(verify)][protocols as usize];
+    let config = place.get_or_init(|| Arc::new(config(protocols, verify)));
     TlsConnector::from(Arc::clone(config)).connect(name, stream).await
+}
+
+/// Whether HTTP/2 was agreed on.
+pub(super) fn is_http2<S>(stream: &TlsStream<S>) -> bool {
+    stream.get_ref().1.alpn_protocol() == Some(b"h2")
 }
 
 /// Whether TLS failed because the server does not speak it.

@@ -198,7 +198,7 @@ where
         stats: is_granted("stats").then(|| container.clone() as Arc<dyn ContainerStats>),
         logs: is_granted("logs").then(|| container.clone() as Arc<dyn ContainerLogs>),
         files: is_granted("files").then_some(container as Arc<dyn ContainerFiles>),
-        environment: Vec::new(),
+        ..Grants::default()
     }
 }
 

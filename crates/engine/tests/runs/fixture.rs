@@ -59,6 +59,7 @@ macro_rules! guest {
 guest!(exec, "exec.wasm");
 guest!(http, "http.wasm", load_builtin);
 guest!(tcp, "tcp.wasm", load_builtin);
+guest!(grpc, "grpc.wasm", load_builtin);
 guest!(sleep, "sleep.wasm");
 guest!(unruly, "tests/unruly.wasm");
 guest!(curious, "tests/curious.wasm");

@@ -1,19 +1,16 @@
 //! The handler `httpGet`: A2.5 to A2.20, B1.6 to B1.10.
 
-use std::sync::Arc;
-
-use probelet_engine::{Destination, NetworkGrant, Verdict};
-use rustls::{ServerConfig, pki_types::PrivateKeyDer};
+use probelet_engine::{Destination, Field, FieldValue, HTTP_FALLBACK, NetworkGrant, Outcome, Verdict};
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpListener,
+    task::JoinHandle,
 };
-use tokio_rustls::TlsAcceptor;
 
 use crate::{
     fixture::{SHORT, hook, http, on_loopback, probe, said, with_network, within},
-    server::{Answer, BlackHole, Server, closed_port, redirect, reply},
+    server::{Answer, BlackHole, Server, closed_port, read_head, redirect, reply, tls_acceptor},
 };
 
 fn config(port: u16, path: &str) -> Value {
@@ -329,15 +326,7 @@ async fn a_hook_takes_any_status_and_names_itself() {
 
 /// A server with a certificate that nobody has signed.
 async fn tls_server() -> u16 {
-    let certified = rcgen::generate_simple_self_signed(vec!["somebody-else".to_owned()]).expect("a certificate");
-    let key = PrivateKeyDer::try_from(certified.signing_key.serialize_der()).expect("a key");
-    let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .expect("versions")
-        .with_no_client_auth()
-        .with_single_cert(vec![certified.cert.der().clone()], key)
-        .expect("a server's configuration");
-    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let acceptor = tls_acceptor(&[]);
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("bind");
     let port = listener.local_addr().expect("an address").port();
     tokio::spawn(async move {
@@ -375,19 +364,63 @@ async fn https_goes_without_a_check_of_the_certificate_where_that_is_granted() {
     assert!(outcome.message.contains("tls: invalid peer certificate"), "{outcome:?}");
 }
 
-#[tokio::test]
-async fn https_to_a_plain_server_is_named() {
+/// A plain server that is asked with TLS and, if it stays, once more without. Gives what the second request was.
+async fn plain_server(stays: bool) -> (u16, JoinHandle<Option<String>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("bind");
     let port = listener.local_addr().expect("an address").port();
-    tokio::spawn(async move {
+    let task = tokio::spawn(async move {
         let (mut stream, _) = listener.accept().await.expect("accept");
         let _ = stream.read(&mut [0; 4096]).await;
+        let kept = stays.then_some(listener);
         let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
+        drop(stream);
+        let (mut stream, _) = kept?.accept().await.expect("accept");
+        let head = read_head(&mut stream).await;
+        let _ = stream.write_all(b"HTTP/1.1 500 Internal Server Error\r\n\r\n").await;
+        Some(head)
     });
-    let outcome = http().await.run(on_loopback(probe(https(port)))).await;
+    (port, task)
+}
+
+fn not_tls(outcome: &Outcome, port: u16) {
     let expected = "http: server gave HTTP response to HTTPS client";
     assert_eq!(
-        said(&outcome),
+        said(outcome),
         format!("Failure: Get \"https://127.0.0.1:{port}/\": {expected}")
     );
+    assert_eq!(outcome.fields, []);
+}
+
+#[tokio::test]
+async fn https_to_a_plain_server_is_named() {
+    let (port, server) = plain_server(false).await;
+    not_tls(&http().await.run(on_loopback(probe(https(port)))).await, port);
+    assert_eq!(server.await.expect("the server"), None);
+}
+
+#[tokio::test]
+async fn b1_8_an_https_hook_asks_a_plain_server_again_and_does_not_show_it_secrets() {
+    let (port, server) = plain_server(true).await;
+    let mut config = https(port);
+    config["headers"] = json!([
+        {"name": "authorization", "value": "Bearer secret"},
+        {"name": "X-Reason", "value": "ending"},
+    ]);
+    let outcome = http().await.run(on_loopback(hook(config))).await;
+    assert_eq!(said(&outcome), "Success: ");
+    let fallback = Field {
+        name: HTTP_FALLBACK.to_owned(),
+        value: FieldValue::Text(format!("127.0.0.1:{port}")),
+    };
+    assert_eq!(outcome.fields, [fallback]);
+    let head = server.await.expect("the server").expect("a second request");
+    assert!(head.contains("X-Reason: ending\r\n") && head.contains("User-Agent: kube-lifecycle/1.36\r\n"));
+    assert!(!head.contains("secret"), "{head}");
+}
+
+#[tokio::test]
+async fn b1_8_an_https_hook_fails_as_it_did_first_if_it_fails_without_tls_too() {
+    let (port, server) = plain_server(false).await;
+    not_tls(&http().await.run(on_loopback(hook(https(port)))).await, port);
+    server.await.expect("the server");
 }

@@ -1,12 +1,14 @@
 //! Servers that answer as told.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
+use rustls::{ServerConfig, pki_types::PrivateKeyDer};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpSocket, TcpStream},
     task::JoinHandle,
 };
+use tokio_rustls::TlsAcceptor;
 
 /// A server that gives each connection the next answer, closes it, and ends after the last one.
 pub(crate) struct Server {
@@ -97,12 +99,26 @@ async fn serve(mut stream: TcpStream, answer: Answer) -> String {
     head
 }
 
-async fn read_head(stream: &mut TcpStream) -> String {
+pub(crate) async fn read_head(stream: &mut TcpStream) -> String {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         head.push(stream.read_u8().await.expect("a whole request"));
     }
     String::from_utf8(head).expect("text")
+}
+
+/// A server's side of TLS, with a certificate that nobody has signed, for these protocols.
+pub(crate) fn tls_acceptor(protocols: &[&[u8]]) -> TlsAcceptor {
+    let certified = rcgen::generate_simple_self_signed(vec!["somebody-else".to_owned()]).expect("a certificate");
+    let key = PrivateKeyDer::try_from(certified.signing_key.serialize_der()).expect("a key");
+    let mut config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_no_client_auth()
+        .with_single_cert(vec![certified.cert.der().clone()], key)
+        .expect("a server's configuration");
+    config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
+    TlsAcceptor::from(Arc::new(config))
 }
 
 /// A port where nothing listens.

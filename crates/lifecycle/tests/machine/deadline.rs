@@ -72,3 +72,15 @@ fn b6_6_a_stored_state_keeps_its_deadline() {
     world.run(seconds(60));
     assert_eq!(world.times("event", &format!("DeadlineExceeded: {MESSAGE}")), [20.0]);
 }
+
+#[test]
+fn b6_6_a_pod_that_fails_before_its_deadline_does_not_blame_it() {
+    let mut world = with_deadline(RestartPolicy::Never);
+    world.applications[1].ends = Box::new(|_| Some((seconds(3), 1)));
+    world.begin(seconds(10));
+    let status = world.state.status();
+    assert_eq!(
+        (status.phase, status.reason.as_str(), status.message.as_str()),
+        (Phase::Failed, "", "")
+    );
+}

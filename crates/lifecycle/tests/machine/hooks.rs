@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use probelet_lifecycle::{
-    action::{HookReason, ProbeKind},
+    action::{Action, HookReason, ProbeKind, Request},
     config::{ContainerConfig, RestartPolicy},
+    event::Event,
     status::{ContainerState, ContainerStatus, Phase},
 };
 
@@ -325,4 +326,36 @@ fn c3_2_an_instance_that_ends_during_its_hook_shows_its_end_and_the_one_before()
         ends.collect::<Vec<_>>(),
         [(1000, 1, None), (2000, 2, Some(1)), (13000, 3, Some(2))]
     );
+}
+
+#[test]
+fn a4_13_that_a_hook_went_without_tls_is_told_of_the_pod_while_the_hook_runs() {
+    let mut world = with(|app| app.post_start = Some(hook(3600)));
+    world.app().hook = Box::new(|_| None);
+    world.begin(seconds(1));
+    let running = world.actions.iter().find_map(|action| match action {
+        Action::Request {
+            id,
+            request: Request::RunHook { .. },
+        } => Some(*id),
+        _ => None,
+    });
+    let action = running.unwrap();
+    let fell_back = || {
+        let host = "10.88.0.2:443".to_owned();
+        Event::HookFellBack { action, host }
+    };
+    world.event(fell_back());
+    let result = Ok(());
+    world.event(Event::HookFinished { action, result });
+    // It comes too late for the hook that it is about.
+    world.event(fell_back());
+    let told = "Warning LifecycleHTTPFallback: request to HTTPS lifecycle hook 10.88.0.2:443 got HTTP response, retry \
+                with HTTP succeeded";
+    assert_eq!(world.times("event", told), [1.0]);
+    let events = world.actions.iter().filter_map(|action| match action {
+        Action::RecordEvent(event) if event.reason == "LifecycleHTTPFallback" => Some(event.container),
+        _ => None,
+    });
+    assert_eq!(Vec::from_iter(events), [None]);
 }

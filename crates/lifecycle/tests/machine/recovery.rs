@@ -5,9 +5,10 @@ use probelet_lifecycle::{
     action::Request,
     config::ContainerIndex,
     event::{Event, Verdict},
+    step,
 };
 
-use crate::world::{APP, World, container, hook, pod, probe, seconds};
+use crate::world::{APP, World, container, hook, now, pod, probe, seconds};
 
 fn busy() -> World {
     let mut first = container("first");
@@ -175,11 +176,14 @@ fn f6_the_next_moment_of_the_grid_is_not_passed() {
 fn f6_what_is_not_overdue_keeps_its_time() {
     let mut app = container("app");
     app.liveness = Some(probe(0, 20));
-    let mut world = World::new(pod(vec![app]));
-    world.begin(seconds(5));
-    world.state = world.stored();
-    world.now = seconds(15);
-    world.event(Event::Resume);
-    world.run(seconds(21));
-    assert_eq!(world.times("probe", "Liveness c0/0"), [0.0, 20.0]);
+    // What is due at this very moment is not overdue.
+    for back_at in [15, 20] {
+        let mut world = World::new(pod(vec![app.clone()]));
+        world.begin(seconds(5));
+        world.state = world.stored();
+        world.now = seconds(back_at);
+        step(&mut world.state, now(world.now), Event::Resume, &mut Vec::new());
+        world.run(seconds(21));
+        assert_eq!(world.times("probe", "Liveness c0/0"), [0.0, 20.0]);
+    }
 }

@@ -251,6 +251,33 @@ fn b6_1_the_reasons_of_an_end_are_kubernetes_own() {
 }
 
 #[test]
+fn b6_3_what_is_known_of_the_loss_of_a_container_is_told_instead_of_the_kubelets_guess() {
+    let mut world = with(RestartPolicy::Never, |_| {});
+    world.begin(seconds(2));
+    let exit = Exit {
+        lost: true,
+        message: "its shim was killed".into(),
+        ..Exit::with_code(137)
+    };
+    world.event(Event::ContainerExited {
+        container: APP,
+        instance: 0,
+        exit,
+    });
+    let end = terminated(&world);
+    assert_eq!(
+        (end.reason.as_str(), end.message.as_str()),
+        ("ContainerStatusUnknown", "its shim was killed")
+    );
+}
+
+#[test]
+fn b6_2_an_exit_code_above_128_tells_the_signal() {
+    let signals = [0, 1, 128, 129, 137, 143].map(|code| Exit::with_code(code).signal);
+    assert_eq!(signals, [None, None, None, Some(1), Some(9), Some(15)]);
+}
+
+#[test]
 fn an_end_is_published_before_the_restart_is_asked_for() {
     let mut world = ending(RestartPolicy::Always, 2, 0);
     world.begin(seconds(1));

@@ -115,7 +115,7 @@ fn another_host(subject: &ProbeSubject<'_>) -> Option<Found> {
         Handler::HttpGet(get) => ("httpGet.host", get.host.clone()?),
         Handler::TcpSocket(socket) => ("tcpSocket.host", socket.host.clone()?),
         Handler::Wasm(wasm) => ("wasm.allow.network", wasm.allow.network.first()?.host.clone()),
-        Handler::Exec { .. } | Handler::Sleep { .. } => return None,
+        Handler::Exec { .. } | Handler::Grpc(_) | Handler::Sleep { .. } => return None,
     };
     if is_loopback(&host) {
         return None;

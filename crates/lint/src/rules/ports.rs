@@ -86,6 +86,7 @@ fn target(handler: &Handler) -> Option<(Option<&str>, &PortReference, &'static s
     match handler {
         Handler::HttpGet(get) => Some((get.host.as_deref(), &get.port, "httpGet")),
         Handler::TcpSocket(socket) => Some((socket.host.as_deref(), &socket.port, "tcpSocket")),
+        Handler::Grpc(grpc) => Some((None, &grpc.port, "grpc")),
         Handler::Exec { .. } | Handler::Sleep { .. } | Handler::Wasm(_) => None,
     }
 }

@@ -102,7 +102,7 @@ fn pre_stop_fills_grace(subject: &ContainerSubject<'_>) -> Option<Found> {
     let (sleep, field) = match subject.container.pre_stop.as_ref()? {
         Handler::Sleep { seconds } => (Duration::from_secs(*seconds), "sleep.seconds"),
         Handler::Exec { command } => (slept(command)?, "exec.command"),
-        Handler::HttpGet(_) | Handler::TcpSocket(_) | Handler::Wasm(_) => return None,
+        Handler::HttpGet(_) | Handler::TcpSocket(_) | Handler::Grpc(_) | Handler::Wasm(_) => return None,
     };
     let period = subject.pod.spec.termination_grace_period;
     // Without any grace period no hook is run.
@@ -176,7 +176,7 @@ fn post_start_sleep(subject: &HandlerSubject<'_>) -> Option<Found> {
     let sleeps = match subject.handler {
         Handler::Sleep { .. } => true,
         Handler::Exec { command } => slept(command).is_some(),
-        Handler::HttpGet(_) | Handler::TcpSocket(_) | Handler::Wasm(_) => false,
+        Handler::HttpGet(_) | Handler::TcpSocket(_) | Handler::Grpc(_) | Handler::Wasm(_) => false,
     };
     if subject.role != Role::PostStart || !sleeps {
         return None;

@@ -9,6 +9,7 @@ pub(crate) static PROBE: Kind = Kind {
         yes("exec"),
         yes("httpGet"),
         yes("tcpSocket"),
+        yes("grpc"),
         own("wasm", "a component of the user's"),
         yes("initialDelaySeconds"),
         yes("timeoutSeconds"),
@@ -19,7 +20,6 @@ pub(crate) static PROBE: Kind = Kind {
         yes("successThreshold"),
         yes("failureThreshold"),
         yes("terminationGracePeriodSeconds"),
-        refused("grpc", "no probe of this kind can be run"),
         refused("sleep", "Kubernetes has it for hooks only"),
     ],
 };
@@ -56,7 +56,14 @@ pub(crate) static EXEC: Kind = Kind {
 pub(crate) static HTTP_GET: Kind = Kind {
     name: "HTTPGetAction",
     place: "httpGet",
-    fields: &[yes("host"), yes("port"), yes("path"), yes("scheme"), yes("httpHeaders")],
+    fields: &[
+        yes("host"),
+        yes("port"),
+        yes("path"),
+        yes("scheme"),
+        yes("httpHeaders"),
+        own("protocol", "`HTTP2` without TLS; Kubernetes has it from 1.37 on"),
+    ],
 };
 
 pub(crate) static HTTP_HEADER: Kind = Kind {
@@ -69,6 +76,16 @@ pub(crate) static TCP_SOCKET: Kind = Kind {
     name: "TCPSocketAction",
     place: "tcpSocket",
     fields: &[yes("host"), yes("port")],
+};
+
+pub(crate) static GRPC: Kind = Kind {
+    name: "GRPCAction",
+    place: "grpc",
+    fields: &[
+        noted("port", "a name, too"),
+        yes("service"),
+        own("mode", "`TLS`; Kubernetes has it from 1.37 on"),
+    ],
 };
 
 pub(crate) static SLEEP: Kind = Kind {

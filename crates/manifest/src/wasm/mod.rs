@@ -15,7 +15,8 @@ pub use checks::WasmCheck;
 pub use types::{Allow, ComponentReference, ExecAllow, NetworkAllow, OnError, Wasm, WasmLimits};
 
 use crate::{
-    check::{Object, describe, no_string},
+    Diagnostic, Severity,
+    check::{Object, Report, describe, no_string},
     fields, names, probe, quantity,
     role::Role,
 };
@@ -25,6 +26,22 @@ const FUEL: (u64, u64, &str) = (1, 1_000_000_000_000, "between 1 and 1000G");
 
 /// The least and the most of `limits.memory`: one page of WebAssembly, and what a machine can spare for a check.
 const MEMORY: (u64, u64, &str) = (64 << 10, 1 << 30, "between 64Ki and 1Gi");
+
+/// Reads a handler `wasm` that stands in no pod, with the rules of one that does: for tools that run a component by
+/// itself. Returns it with the warnings about it; the paths of what is said begin with the handler's own fields.
+///
+/// # Errors
+///
+/// All faults.
+pub fn parse_wasm(value: &Value, role: Role) -> Result<(Wasm, Vec<Diagnostic>), Vec<Diagnostic>> {
+    let report = Report::default();
+    let read = Object::new(value, "", &fields::WASM, &report).and_then(|object| wasm(&object, role));
+    let said = report.finish();
+    match read {
+        Some(wasm) if said.iter().all(|one| one.severity != Severity::Error) => Ok((wasm, said)),
+        _ => Err(said.into_iter().filter(|one| one.severity == Severity::Error).collect()),
+    }
+}
 
 /// Reads the content of `wasm`, or of its annotation.
 pub(crate) fn wasm(object: &Object<'_>, role: Role) -> Option<Wasm> {

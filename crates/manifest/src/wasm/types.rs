@@ -70,6 +70,17 @@ pub enum ExecAllow {
     Prefixes(Vec<Vec<String>>),
 }
 
+impl ExecAllow {
+    /// What a command has to begin with: none if no command is allowed, and `Some(None)` if every one is.
+    pub fn prefixes(&self) -> Option<Option<Vec<Vec<String>>>> {
+        match self {
+            Self::None => None,
+            Self::All => Some(None),
+            Self::Prefixes(prefixes) => Some(Some(prefixes.clone())),
+        }
+    }
+}
+
 /// One of `allow.network`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NetworkAllow {

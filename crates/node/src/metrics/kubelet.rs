@@ -55,6 +55,12 @@ const SLEEPS: Head = Head {
     help: "The number of times lifecycle sleep handler got terminated before it finishes",
 };
 
+const FALLBACKS: Head = Head {
+    name: "kubelet_lifecycle_handler_http_fallbacks_total",
+    kind: "counter",
+    help: "The number of times lifecycle handlers successfully fell back to http from https.",
+};
+
 /// How long runs have taken, as a histogram.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Duration {
@@ -86,6 +92,8 @@ pub(crate) struct Counters {
     /// Ends, by type, exit code and reason.
     terminated: BTreeMap<(&'static str, i32, &'static str), u64>,
     sleeps_cut_short: u64,
+    /// Hooks whose server wanted no TLS (B1.8).
+    fallbacks: u64,
 }
 
 impl Counters {
@@ -120,6 +128,9 @@ impl Counters {
             } if state.instances().any(|live| live == (*container, *instance)) => {
                 let ended = (kind(*container), exit.code, exit.reason());
                 *self.terminated.entry(ended).or_default() += 1;
+            }
+            Event::HookFellBack { action, .. } if matches!(state.request(*action), Some(Request::RunHook { .. })) => {
+                self.fallbacks += 1;
             }
             _ => {}
         }
@@ -209,6 +220,7 @@ impl Metrics {
             self.sample(TERMINATED, "", text(&labels), *count as f64);
         }
         self.sample(SLEEPS, "", String::new(), counters.sleeps_cut_short as f64);
+        self.sample(FALLBACKS, "", String::new(), counters.fallbacks as f64);
     }
 
     fn histogram(&mut self, head: Head, labels: &[(&str, &str)], duration: &Duration) {
@@ -414,6 +426,7 @@ mod tests {
         assert_eq!(
             lines_of(metrics, "kubelet_"),
             [
+                "kubelet_lifecycle_handler_http_fallbacks_total 0",
                 "kubelet_sleep_action_terminated_early_total 1",
                 r#"kubelet_started_containers_errors_total{container_type="init_container",code="ErrImagePull"} 1"#,
                 r#"kubelet_started_containers_total{container_type="container"} 1"#,

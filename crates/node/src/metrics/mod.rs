@@ -4,6 +4,7 @@ mod kubelet;
 
 use std::{collections::BTreeMap, fmt::Write};
 
+use probelet_histogram::Histogram;
 use serde_json::Value;
 
 pub(crate) use kubelet::{Counters, Duration};
@@ -33,6 +34,27 @@ struct Head {
     help: &'static str,
 }
 
+/// In seconds.
+const MICROSECOND: f64 = 1e-6;
+
+const TIME: Head = Head {
+    name: "probelet_check_duration_seconds",
+    kind: "summary",
+    help: "How long probes and hooks took since the agent's start, from their due times.",
+};
+
+const FUEL: Head = Head {
+    name: "probelet_check_fuel",
+    kind: "summary",
+    help: "Fuel that runs of probes and hooks used since the agent's start.",
+};
+
+const MEMORY: Head = Head {
+    name: "probelet_check_memory_bytes",
+    kind: "summary",
+    help: "The most memory that runs of probes and hooks had at once since the agent's start.",
+};
+
 /// What the labels of all samples of a check begin with.
 struct Labels<'a> {
     pod: &'a PodKey,
@@ -55,6 +77,13 @@ impl Metrics {
                     labels.with(&[("outcome", outcome)]),
                     *count as f64,
                 );
+            }
+            for (head, used, unit) in [
+                (TIME, &totals.used.time, MICROSECOND),
+                (FUEL, &totals.used.fuel, 1.0),
+                (MEMORY, &totals.used.memory, 1.0),
+            ] {
+                self.summary(head, &labels, used, unit);
             }
             for ((grant, result), count) in &totals.grants {
                 self.sample(
@@ -92,6 +121,16 @@ impl Metrics {
                 }
             }
         }
+    }
+
+    /// Adds the percentiles of some numbers, each times `unit`.
+    fn summary(&mut self, head: Head, labels: &Labels<'_>, numbers: &Histogram, unit: f64) {
+        for (quantile, percent) in [("0.5", 50.0), ("0.9", 90.0), ("0.99", 99.0)] {
+            let labels = labels.with(&[("quantile", quantile)]);
+            self.sample(head, "", labels, numbers.percentile(percent) as f64 * unit);
+        }
+        self.sample(head, "_sum", labels.with(&[]), numbers.sum() as f64 * unit);
+        self.sample(head, "_count", labels.with(&[]), numbers.count() as f64);
     }
 
     /// Adds a sample; `suffix` stands behind the family's name, as a histogram's `_sum`.
@@ -165,6 +204,8 @@ mod tests {
         let mut totals = Totals::default();
         totals.outcomes.insert("success".into(), 3);
         totals.grants.insert(("network".into(), "refused"), 1);
+        totals.used.time.record(2_000);
+        totals.used.fuel.record(15);
         let run = RunRecord {
             container: "app".into(),
             kind: "liveness".into(),
@@ -181,6 +222,10 @@ mod tests {
             format!("probelet_check_field{{{labels},field=\"lag\"}} 2.5"),
             format!("probelet_check_field{{{labels},field=\"primary\"}} 1"),
             "# TYPE probelet_check_field gauge".to_owned(),
+            "# TYPE probelet_check_fuel summary".to_owned(),
+            format!("probelet_check_fuel{{{labels},quantile=\"0.99\"}} 15"),
+            format!("probelet_check_duration_seconds_sum{{{labels}}} 0.002"),
+            format!("probelet_check_duration_seconds_count{{{labels}}} 1"),
         ] {
             assert!(text.lines().any(|found| found == line), "{line}\n{text}");
         }

@@ -3,7 +3,10 @@
 use reqwest::{Response, header::HeaderMap};
 use serde::Deserialize;
 
-use crate::registry::connection;
+use crate::{
+    Progress,
+    registry::{connection, silent},
+};
 
 /// How much of an answer that refuses is read for its words.
 const MAX_REFUSAL: usize = 16 << 10;
@@ -20,7 +23,7 @@ pub(crate) enum Unread {
 }
 
 /// The body, if it has no more than `limit` bytes.
-pub(crate) async fn body(mut response: Response, limit: usize) -> Result<Vec<u8>, Unread> {
+pub(crate) async fn body(mut response: Response, limit: usize, progress: &Progress<'_>) -> Result<Vec<u8>, Unread> {
     let announced = response.content_length().unwrap_or(0);
     if announced > limit as u64 {
         return Err(Unread::TooLarge);
@@ -36,6 +39,7 @@ pub(crate) async fn body(mut response: Response, limit: usize) -> Result<Vec<u8>
             return Err(Unread::TooLarge);
         }
         bytes.extend_from_slice(&chunk);
+        progress(bytes.len() as u64, announced.max(bytes.len() as u64));
     }
     Ok(bytes)
 }
@@ -57,7 +61,10 @@ struct Message {
 /// The status and what the registry says to it.
 pub(crate) async fn refusal(response: Response) -> String {
     let status = response.status().to_string();
-    let words = body(response, MAX_REFUSAL).await.ok().and_then(|body| words(&body));
+    let words = body(response, MAX_REFUSAL, &silent)
+        .await
+        .ok()
+        .and_then(|body| words(&body));
     words.map_or_else(|| status.clone(), |words| format!("{status}: {words}"))
 }
 

@@ -3,12 +3,18 @@
 mod answer;
 mod connection;
 mod manifest;
+mod push;
+mod retry;
 mod session;
+mod signatures;
+mod upload;
 
 use std::{future::Future, path::PathBuf, time::Duration};
 
-use bytes::Bytes;
+pub use push::Pushed;
+pub(crate) use signatures::place as signatures_of;
 use tokio::sync::{OnceCell, Semaphore};
+pub use upload::Uploaded;
 
 use crate::{
     Digest, Reference, RegistryError, StoreError, Version, component,
@@ -23,6 +29,15 @@ pub const DEFAULT_DEADLINE: Duration = Duration::from_secs(120);
 /// How many components are under way at a time, since each is held in memory.
 const MAX_TRANSFERS: usize = 2;
 
+/// How long to wait before a request is sent a second time; twice as long before the third, which is the last.
+pub const DEFAULT_RETRY_PAUSE: Duration = Duration::from_millis(300);
+
+/// Is told how many bytes of how many have gone over the line.
+pub type Progress<'a> = dyn Fn(u64, u64) + Send + Sync + 'a;
+
+/// A [`Progress`] that nobody sees.
+pub fn silent(_done: u64, _total: u64) {}
+
 /// How registries are spoken to.
 #[derive(Clone, Debug)]
 pub struct RegistryConfig {
@@ -33,6 +48,8 @@ pub struct RegistryConfig {
     pub certificate_authorities: Option<PathBuf>,
     /// How long one request may take.
     pub deadline: Duration,
+    /// How long to wait before a request that failed is sent again.
+    pub retry_pause: Duration,
 }
 
 impl Default for RegistryConfig {
@@ -41,6 +58,7 @@ impl Default for RegistryConfig {
             credentials: None,
             certificate_authorities: None,
             deadline: DEFAULT_DEADLINE,
+            retry_pause: DEFAULT_RETRY_PAUSE,
         }
     }
 }
@@ -116,7 +134,12 @@ impl Registry {
     /// # Errors
     ///
     /// [`RegistryError`]: it is gone, other than it should be, or the registry cannot be spoken to.
-    pub async fn fetch(&self, reference: &Reference, located: &Located) -> Result<Vec<u8>, RegistryError> {
+    pub async fn fetch(
+        &self,
+        reference: &Reference,
+        located: &Located,
+        progress: &Progress<'_>,
+    ) -> Result<Vec<u8>, RegistryError> {
         let _permit = self.transfers.acquire().await;
         self.in_time(reference, async {
             let limit = usize::try_from(located.size).unwrap_or(usize::MAX);
@@ -124,45 +147,10 @@ impl Registry {
                 return Err(too_large(reference));
             }
             let mut session = self.session(reference).await?;
-            let bytes = session.component(reference, &located.digest, limit).await?;
-            let found = Digest::of(&bytes);
-            if found != located.digest {
-                return Err(RegistryError::Corrupt {
-                    reference: reference.to_string(),
-                    what: "component",
-                    expected: located.digest,
-                    found,
-                });
-            }
+            let blob = session.blob(reference, "component", &located.digest, limit, progress);
+            let bytes = blob.await?;
             check(reference, &bytes)?;
             Ok(bytes)
-        })
-        .await
-    }
-
-    /// Puts a component into the reference's registry, and gives the digest of its manifest.
-    ///
-    /// # Errors
-    ///
-    /// [`RegistryError`]: the reference has no tag, the bytes are no component, or the registry does not take them.
-    pub async fn push(&self, reference: &Reference, bytes: Vec<u8>) -> Result<Digest, RegistryError> {
-        let Version::Tag(tag) = reference.version() else {
-            return Err(RegistryError::Reference {
-                reference: reference.to_string(),
-                reason: "a digest follows from the content; push by a tag",
-            });
-        };
-        check(reference, &bytes)?;
-        let _permit = self.transfers.acquire().await;
-        self.in_time(reference, async {
-            let bytes = Bytes::from(bytes);
-            let config = manifest::config(&Digest::of(&bytes));
-            let manifest = manifest::manifest(&config, &bytes);
-            let mut session = self.session(reference).await?;
-            session.upload(bytes).await?;
-            session.upload(config).await?;
-            session.tag(tag, &manifest).await?;
-            Ok(Digest::of(&manifest))
         })
         .await
     }
@@ -186,7 +174,8 @@ impl Registry {
             }
             None => None,
         };
-        Session::new(connections, registry, reference.repository(), credentials)
+        let pause = self.config.retry_pause;
+        Session::new(connections, registry, reference.repository(), credentials, pause)
     }
 
     async fn in_time<T>(

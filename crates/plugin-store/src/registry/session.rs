@@ -1,19 +1,23 @@
-//! Requests to one repository of a registry, signed in as far as it asks for that.
+//! Requests to one repository of a registry, signed in as far as it asks for that, and tried again where that may help.
+
+use std::time::Duration;
 
 use bytes::Bytes;
 use reqwest::{
-    Method, Request, Response, StatusCode, Url,
-    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, LOCATION},
+    Client, Method, Request, Response, StatusCode, Url,
+    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue},
 };
 use serde::Deserialize;
 
 use crate::{
-    Digest, Reference, RegistryError, Version,
+    Digest, Progress, Reference, RegistryError, Version,
     credentials::Credentials,
     registry::{
         answer::{self, Challenge, Unread},
         connection::{self, Connections},
         manifest::MANIFEST_TYPE,
+        retry::{self, Trouble},
+        silent,
     },
 };
 
@@ -35,6 +39,7 @@ pub(crate) struct Session<'a> {
     repository: String,
     base: Url,
     credentials: Option<Credentials>,
+    retry_pause: Duration,
     /// What the registry took last.
     authorization: Option<HeaderValue>,
 }
@@ -51,6 +56,7 @@ impl<'a> Session<'a> {
         registry: &'a str,
         repository: &str,
         credentials: Option<Credentials>,
+        retry_pause: Duration,
     ) -> Result<Self, RegistryError> {
         let base = connection::base(registry).ok_or_else(|| RegistryError::Unreachable {
             registry: registry.to_owned(),
@@ -62,8 +68,14 @@ impl<'a> Session<'a> {
             repository: repository.to_owned(),
             base,
             credentials,
+            retry_pause,
             authorization: None,
         })
+    }
+
+    /// How long to wait before something is tried a second time.
+    pub(crate) fn retry_pause(&self) -> Duration {
+        self.retry_pause
     }
 
     /// A manifest as it is.
@@ -74,42 +86,31 @@ impl<'a> Session<'a> {
         };
         let mut request = self.request(Method::GET, &format!("manifests/{version}"))?;
         request.headers_mut().insert(ACCEPT, HeaderValue::from_static(ACCEPTED));
-        self.download(request, reference, "manifest", MAX_MANIFEST).await
+        self.download(request, reference, "manifest", MAX_MANIFEST, &silent)
+            .await
     }
 
-    /// A component of at most `limit` bytes, not verified.
-    pub(crate) async fn component(
+    /// Exactly the content with this digest, of at most `limit` bytes.
+    pub(crate) async fn blob(
         &mut self,
         reference: &Reference,
+        what: &'static str,
         digest: &Digest,
         limit: usize,
+        progress: &Progress<'_>,
     ) -> Result<Vec<u8>, RegistryError> {
         let request = self.request(Method::GET, &format!("blobs/{digest}"))?;
-        self.download(request, reference, "component", limit).await
-    }
-
-    /// Puts content where manifests can point to it.
-    pub(crate) async fn upload(&mut self, bytes: Bytes) -> Result<(), RegistryError> {
-        const WHAT: &str = "an upload";
-        let digest = Digest::of(&bytes);
-        let begin = self.request(Method::POST, "blobs/uploads/")?;
-        let begun = self.send(begin, WHAT).await?;
-        let place = begun.headers().get(LOCATION).and_then(|place| place.to_str().ok());
-        let place = place.and_then(|place| begun.url().join(place).ok());
-        let (StatusCode::ACCEPTED, Some(mut place)) = (begun.status(), place) else {
-            return Err(self.refused(begun, WHAT).await);
-        };
-        place.query_pairs_mut().append_pair("digest", &digest.to_string());
-        let mut put = Request::new(Method::PUT, place);
-        put.headers_mut()
-            .insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
-        *put.body_mut() = Some(bytes.into());
-        let done = self.send(put, WHAT).await?;
-        if done.status() == StatusCode::CREATED {
-            Ok(())
-        } else {
-            Err(self.refused(done, WHAT).await)
+        let bytes = self.download(request, reference, what, limit, progress).await?;
+        let found = Digest::of(&bytes);
+        if found == *digest {
+            return Ok(bytes);
         }
+        Err(RegistryError::Corrupt {
+            reference: reference.to_string(),
+            what,
+            expected: *digest,
+            found,
+        })
     }
 
     /// Puts a tag on a manifest.
@@ -127,7 +128,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    fn request(&self, method: Method, path: &str) -> Result<Request, RegistryError> {
+    pub(crate) fn request(&self, method: Method, path: &str) -> Result<Request, RegistryError> {
         // Both were checked letter by letter when the reference was read.
         let url = self.base.join(&format!("{}/{path}", self.repository));
         Ok(Request::new(
@@ -142,30 +143,46 @@ impl<'a> Session<'a> {
         reference: &Reference,
         what: &'static str,
         limit: usize,
+        progress: &Progress<'_>,
     ) -> Result<Vec<u8>, RegistryError> {
-        let response = self.send(request, what).await?;
-        match response.status() {
-            StatusCode::OK => {}
-            StatusCode::NOT_FOUND => {
-                return Err(RegistryError::NotFound {
-                    reference: reference.to_string(),
-                    reason: format!(" ({what}: {})", answer::refusal(response).await),
-                });
+        let mut tried = 0;
+        loop {
+            let again = request.try_clone().ok_or_else(|| self.unreachable(String::new()))?;
+            let response = self.send(again, what).await?;
+            match response.status() {
+                StatusCode::OK => {}
+                StatusCode::NOT_FOUND => {
+                    return Err(RegistryError::NotFound {
+                        reference: reference.to_string(),
+                        reason: format!(" ({what}: {})", answer::refusal(response).await),
+                    });
+                }
+                _ => return Err(self.refused(response, what).await),
             }
-            _ => return Err(self.refused(response, what).await),
+            tried += 1;
+            let unread = match answer::body(response, limit, progress).await {
+                Ok(body) => return Ok(body),
+                Err(unread) => unread,
+            };
+            match (unread, retry::pause(Trouble::Connection, tried, self.retry_pause)) {
+                (Unread::TooLarge, _) => {
+                    return Err(RegistryError::TooLarge {
+                        reference: reference.to_string(),
+                        what,
+                        limit,
+                    });
+                }
+                (Unread::Broken(reason), None) => return Err(self.unreachable(reason)),
+                (Unread::Broken(reason), Some(pause)) => {
+                    tracing::debug!(%reference, what, reason, "it is asked for again");
+                    tokio::time::sleep(pause).await;
+                }
+            }
         }
-        answer::body(response, limit).await.map_err(|unread| match unread {
-            Unread::TooLarge => RegistryError::TooLarge {
-                reference: reference.to_string(),
-                what,
-                limit,
-            },
-            Unread::Broken(reason) => self.unreachable(reason),
-        })
     }
 
     /// Sends a request, and once more signed in if the registry asks for that.
-    async fn send(&mut self, request: Request, what: &'static str) -> Result<Response, RegistryError> {
+    pub(crate) async fn send(&mut self, request: Request, what: &'static str) -> Result<Response, RegistryError> {
         let again = request.try_clone();
         let response = self.send_once(request).await?;
         if response.status() != StatusCode::UNAUTHORIZED {
@@ -202,8 +219,26 @@ impl<'a> Session<'a> {
             "https" => " (over HTTPS; plain HTTP is only for registries on this machine)",
             _ => "",
         };
-        let sent = client.execute(request).await;
+        let sent = self.execute(client, request).await;
         sent.map_err(|error| self.unreachable(connection::reason(&error.without_url()) + hint))
+    }
+
+    /// Sends a request, and again after a pause if what went wrong may pass.
+    async fn execute(&self, client: &Client, mut request: Request) -> reqwest::Result<Response> {
+        let mut tried = 0;
+        loop {
+            // A piece of an upload that may have arrived is not sent blindly again.
+            let again = (request.method() != Method::PATCH).then(|| request.try_clone());
+            let outcome = client.execute(request).await;
+            tried += 1;
+            let pause = retry::trouble(&outcome).and_then(|trouble| retry::pause(trouble, tried, self.retry_pause));
+            let (Some(pause), Some(again)) = (pause, again.flatten()) else {
+                return outcome;
+            };
+            tracing::debug!(registry = self.registry, tried, ?pause, "a request is sent again");
+            tokio::time::sleep(pause).await;
+            request = again;
+        }
     }
 
     async fn sign_in(&mut self, challenge: Challenge, said: &str) -> Result<(), RegistryError> {
@@ -232,10 +267,12 @@ impl<'a> Session<'a> {
         let mut url = Url::parse(realm)
             .map_err(|_| self.unreachable("the place where its tokens are given out is no URL".to_owned()))?;
         let scope = scope.unwrap_or_else(|| format!("repository:{}:pull", self.repository));
-        for (name, value) in [("service", service), ("scope", Some(scope))] {
-            if let Some(value) = value {
-                url.query_pairs_mut().append_pair(name, &value);
-            }
+        if let Some(service) = service {
+            url.query_pairs_mut().append_pair("service", &service);
+        }
+        // Several, where content is taken from another repository.
+        for scope in scope.split(' ') {
+            url.query_pairs_mut().append_pair("scope", scope);
         }
         let Some(client) = self.connections.client(&url) else {
             return Err(self.unreachable(
@@ -246,15 +283,20 @@ impl<'a> Session<'a> {
         if let Some(credentials) = &self.credentials {
             request = request.basic_auth(&credentials.user, Some(&credentials.password));
         }
-        let sent = request.send().await;
+        let sent = match request.build() {
+            Ok(request) => self.execute(client, request).await,
+            Err(error) => Err(error),
+        };
         let response = sent.map_err(|error| self.unreachable(connection::reason(&error.without_url())))?;
         if response.status() != StatusCode::OK {
             return Err(self.refused(response, WHAT).await);
         }
-        let body = answer::body(response, MAX_TOKEN).await.map_err(|unread| match unread {
-            Unread::TooLarge => self.unreachable(format!("its token is larger than {MAX_TOKEN} bytes")),
-            Unread::Broken(reason) => self.unreachable(reason),
-        })?;
+        let body = answer::body(response, MAX_TOKEN, &silent)
+            .await
+            .map_err(|unread| match unread {
+                Unread::TooLarge => self.unreachable(format!("its token is larger than {MAX_TOKEN} bytes")),
+                Unread::Broken(reason) => self.unreachable(reason),
+            })?;
         let token = serde_json::from_slice::<Token>(&body).ok();
         let token = token.and_then(|token| token.token.or(token.access_token));
         token.map_or_else(
@@ -263,7 +305,7 @@ impl<'a> Session<'a> {
         )
     }
 
-    async fn refused(&self, response: Response, what: &'static str) -> RegistryError {
+    pub(crate) async fn refused(&self, response: Response, what: &'static str) -> RegistryError {
         let status = response.status();
         let said = answer::refusal(response).await;
         if [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN].contains(&status) {
@@ -282,7 +324,8 @@ impl<'a> Session<'a> {
                 "this was asked as \"{}\"; see to its password and rights",
                 credentials.user
             ),
-            None => "there is no password for it; put one into the agent's docker config.json".to_owned(),
+            None => "there is no password for it; put one into the docker config.json that --registry-config names"
+                .to_owned(),
         };
         RegistryError::Unauthorized {
             registry: self.registry.to_owned(),
@@ -291,7 +334,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    fn unreachable(&self, reason: String) -> RegistryError {
+    pub(crate) fn unreachable(&self, reason: String) -> RegistryError {
         RegistryError::Unreachable {
             registry: self.registry.to_owned(),
             reason,

@@ -4,7 +4,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::{DataFormat, Namespace};
+use super::{
+    DataFormat, Namespace, PluginBench, PluginBuild, PluginInspect, PluginNew, PluginPull, PluginPush, PluginRecord,
+    PluginRun, PluginSign, PluginTest, PluginVerify,
+};
 
 /// Import, list and remove images; needs no agent
 #[derive(Debug, Args)]
@@ -52,7 +55,8 @@ pub(crate) struct ImageRemove {
     pub(crate) names: Vec<String>,
 }
 
-/// Import, list and remove components, and see what they need
+/// Import, list and remove components, exchange them with registries, sign them, look at them, run them, and see what
+/// they need
 #[derive(Debug, Args)]
 pub(crate) struct Plugin {
     #[command(subcommand)]
@@ -64,10 +68,23 @@ pub(crate) enum PluginCommand {
     Import(PluginImport),
     List(PluginList),
     Remove(PluginRemove),
+    Push(PluginPush),
+    Pull(PluginPull),
+    Sign(PluginSign),
+    Verify(PluginVerify),
     Audit(PluginAudit),
+    New(PluginNew),
+    Build(PluginBuild),
+    Inspect(PluginInspect),
+    Run(PluginRun),
+    Test(PluginTest),
+    Bench(PluginBench),
+    Record(PluginRecord),
 }
 
 /// Put a component into the plugin store, where manifests find it by its name; needs no agent
+///
+/// A signature beside the file, FILE.sig, goes with it.
 #[derive(Debug, Args)]
 pub(crate) struct PluginImport {
     /// The component

@@ -9,6 +9,7 @@ use anyhow::Context;
 use probelet_api::{server, unix::OwnerSocket};
 use probelet_engine::CompilerProgram;
 use probelet_node::{Node, NodeConfig};
+use probelet_plugin_store::SignaturePolicy;
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     sync::oneshot,
@@ -34,11 +35,13 @@ impl RunningAgent {
             bridge: arguments.bridge.clone(),
             shim: arguments.shim.clone(),
             restart_budget: arguments.restart_budget,
-            compiler: Some(CompilerProgram {
-                // The very program that runs, even if another has taken its place meanwhile.
-                program: PathBuf::from("/proc/self/exe"),
-                arguments: vec![WORKER.into()],
-            }),
+            cpu_pressure_limit: arguments.cpu_pressure_limit,
+            registries: arguments.registries.config(),
+            plugin_signatures: arguments
+                .plugin_signatures
+                .map_or_else(SignaturePolicy::default, policy),
+            plugin_keys: arguments.plugin_keys.clone(),
+            compiler: Some(compiler()),
         })
         .await?;
         let listener = OwnerSocket::bind(socket).with_context(|| format!("cannot listen on {}", socket.display()))?;
@@ -55,6 +58,23 @@ impl RunningAgent {
             tracing::error!(%error, "the server has ended badly");
         }
         self.node.shutdown().await;
+    }
+}
+
+/// This program as the one that compiles components.
+pub(super) fn compiler() -> CompilerProgram {
+    CompilerProgram {
+        // The very program that runs, even if another has taken its place meanwhile.
+        program: PathBuf::from("/proc/self/exe"),
+        arguments: vec![WORKER.into()],
+    }
+}
+
+fn policy(signatures: arguments::Signatures) -> SignaturePolicy {
+    match signatures {
+        arguments::Signatures::Ignore => SignaturePolicy::Ignore,
+        arguments::Signatures::Warn => SignaturePolicy::Warn,
+        arguments::Signatures::Require => SignaturePolicy::Require,
     }
 }
 

@@ -3,8 +3,9 @@
 pub(crate) mod columns;
 pub(crate) mod describe;
 pub(crate) mod documents;
+pub(crate) mod progress;
 pub(crate) mod style;
-mod tabs;
+pub(crate) mod tabs;
 
 use std::io::{self, Write};
 

@@ -9,8 +9,9 @@ use futures::{StreamExt, future::BoxFuture, stream};
 use probelet_lifecycle::{journal::Journal, time::Now};
 use probelet_manifest::Diagnostic;
 use probelet_node::handle::{
-    Change, ChangeKind, Changes, Collection, ConditionUpdate, Created, DeleteOptions, Document, ExecOptions,
-    ExecSession, Listing, LogOptions, LogStream, PodKey, RequestError, RunRecord, WatchError,
+    Change, ChangeKind, Changes, CheckRequest, CheckUsage, Collection, ConditionUpdate, Created, DeleteOptions,
+    Document, ExecOptions, ExecSession, Listing, LogOptions, LogStream, PodKey, RecordOptions, RequestError, RunRecord,
+    WatchError,
 };
 use serde_json::{Value, json};
 use tokio::{
@@ -207,6 +208,28 @@ impl Agent for Fake {
             "hostCalls": 2, "component": "exec", "digest": "sha256:00", "tries": 1,
         });
         Ok(vec![serde_json::from_value(run).expect("it has all fields")])
+    }
+
+    fn usage(&self, key: &PodKey) -> Result<Vec<CheckUsage>, RequestError> {
+        self.pod(key)?;
+        Ok(vec![CheckUsage {
+            container: "c".to_owned(),
+            runs: 7,
+            ..CheckUsage::default()
+        }])
+    }
+
+    fn check<'a>(&'a self, key: &'a PodKey, request: CheckRequest) -> BoxFuture<'a, Result<Value, RequestError>> {
+        let answer = self
+            .pod(key)
+            .map(|_| json!({"outcome": "healthy", "message": request.kind}));
+        Box::pin(std::future::ready(answer))
+    }
+
+    fn record<'a>(&'a self, key: &'a PodKey, options: RecordOptions) -> BoxFuture<'a, Result<String, RequestError>> {
+        let case = format!("kind: {}, outcome: {:?}", options.kind, options.outcome);
+        let answer = self.pod(key).map(|_| case);
+        Box::pin(std::future::ready(answer))
     }
 
     fn journal(&self, key: &PodKey) -> Result<Journal, RequestError> {

@@ -343,12 +343,29 @@ async fn our_client_reads_what_the_server_says() {
     assert_eq!(version["major"], "1");
 
     let history: Value = client.get(&client::history("default", "a"), OBJECTS).await.unwrap();
+    assert_eq!(history["usage"][0]["runs"], 7);
     let run = RunRecord::deserialize(&history["items"][0]).unwrap();
     assert_eq!((run.component.as_str(), run.fuel), ("exec", 12_345));
 
     let journal: Value = client.get(&client::journal("default", "a"), OBJECTS).await.unwrap();
     let journal = Journal::deserialize(&journal["journal"]).unwrap();
     assert_eq!(journal.config().name, "a");
+
+    let body = json!({"kind": "liveness", "handler": {"component": "/a.wasm"}, "timeoutMilliseconds": 1000});
+    let check = client::check("default", "a");
+    let checked = client.change(Method::POST, &check, &body).await.unwrap();
+    assert_eq!(checked.object["outcome"]["message"], "liveness");
+    let wrong = client
+        .change(Method::POST, &check, &json!({"kind": "liveness", "more": 1}))
+        .await
+        .unwrap_err();
+    assert!(wrong.to_string().contains("unknown field `more`"), "{wrong}");
+    let record = client::record("default", "a");
+    let missing = client.get::<Value>(&record, OBJECTS).await.unwrap_err();
+    assert!(missing.to_string().contains("check=liveness"), "{missing}");
+    let record = record.with("check", "preStop").with("outcome", "failed");
+    let recorded: Value = client.get(&record, OBJECTS).await.unwrap();
+    assert_eq!(recorded["case"], "kind: preStop, outcome: Some(\"failed\")");
 
     let missing = client
         .get::<Value>(&client::pod("default", "b"), OBJECTS)

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::Context;
-use probelet_plugin_store::{Entry, Reference, Store};
+use probelet_plugin_store::{Entry, Imported, Reference, Store};
 use serde_json::{Value, json};
 
 use crate::{
@@ -11,7 +11,8 @@ use crate::{
     output::{columns::Columns, documents::print_document, print},
 };
 
-fn open(state_dir: &Path) -> anyhow::Result<Store> {
+/// The plugin store of the agent on this folder.
+pub(super) fn open(state_dir: &Path) -> anyhow::Result<Store> {
     let folder = state_dir.join("plugins");
     Store::open(&folder).with_context(|| format!("cannot open the plugin store {}", folder.display()))
 }
@@ -22,10 +23,17 @@ pub(super) fn import(command: &PluginImport, state_dir: &Path) -> anyhow::Result
         None => default_name(&command.file)?,
     };
     let reference: Reference = name.parse()?;
-    let digest = open(state_dir)?.import_file(&reference, &command.file)?;
+    let imported = open(state_dir)?.import_file(&reference, &command.file)?;
+    let Imported { digest, has_signature } = imported;
     match command.output {
-        Some(format) => print_document(&json!({"reference": reference, "digest": digest}), format),
-        None => Ok(print(&format!("plugin {reference} imported ({digest})\n"))?),
+        Some(format) => print_document(
+            &json!({"reference": reference, "digest": digest, "signature": has_signature}),
+            format,
+        ),
+        None => {
+            let signature = if has_signature { ", with its signature" } else { "" };
+            Ok(print(&format!("plugin {reference} imported{signature} ({digest})\n"))?)
+        }
     }
 }
 
@@ -63,6 +71,7 @@ fn document(entry: &Entry) -> Value {
     json!({
         "reference": entry.reference,
         "digest": entry.digest,
+        "manifestDigest": entry.manifest_digest,
         "sizeBytes": entry.size,
         "created": entry.created.to_string(),
     })

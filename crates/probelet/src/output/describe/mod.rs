@@ -14,6 +14,7 @@ use k8s_openapi::{
     apimachinery::pkg::{api::resource::Quantity, apis::meta::v1::Time},
 };
 use probelet_api::render::{event_age, last_seen, since};
+use probelet_node::handle::CheckUsage;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -197,6 +198,7 @@ impl Text {
             );
         }
         self.plugins(&container.name, document);
+        self.usage(&container.name, document);
         self.environment(container.env.as_deref().unwrap_or_default());
         self.mounts(container.volume_mounts.as_deref().unwrap_or_default());
     }
@@ -226,6 +228,35 @@ impl Text {
                 format!("{}@{}{of}", text("component"), text("digest")),
             );
             self.optional(4, "Error", component["error"].as_str().map(str::to_owned));
+        }
+    }
+
+    /// What the runs of the container's checks have taken since the agent's start.
+    fn usage(&mut self, container: &str, document: &Value) {
+        let usage = Vec::<CheckUsage>::deserialize(&document["usage"]).unwrap_or_default();
+        let own: Vec<_> = usage.iter().filter(|usage| usage.container == container).collect();
+        if own.is_empty() {
+            return;
+        }
+        self.line(2, "Usage:");
+        for usage in own {
+            let (time, fuel, memory) = (usage.wall_micros, usage.fuel, usage.memory_bytes);
+            let milliseconds = |micros: u64| format!("{}.{}ms", micros / 1000, micros % 1000 / 100);
+            let kibibytes = |bytes: u64| format!("{}Ki", bytes.div_ceil(1024));
+            self.field(
+                3,
+                &usage.kind,
+                format!(
+                    "{} runs; median {}, {} fuel, {}; 99% {}, {} fuel, {}",
+                    usage.runs,
+                    milliseconds(time.p50),
+                    fuel.p50,
+                    kibibytes(memory.p50),
+                    milliseconds(time.p99),
+                    fuel.p99,
+                    kibibytes(memory.p99),
+                ),
+            );
         }
     }
 

@@ -38,6 +38,12 @@ fn document() -> Value {
                 {"name": "other", "emptyDir": {}},
             ],
         },
+        "usage": [{
+            "container": "second", "kind": "liveness", "runs": 40,
+            "wallMicros": {"p50": 1200, "p90": 1500, "p99": 3400, "max": 9000},
+            "fuel": {"p50": 100, "p90": 100, "p99": 120, "max": 130},
+            "memoryBytes": {"p50": 65_536, "p90": 65_536, "p99": 65_537, "max": 70_000},
+        }],
         "status": {
             "phase": "Running", "hostIP": "10.88.0.1", "podIP": "10.88.0.2", "podIPs": [{"ip": "10.88.0.2"}],
             "qosClass": "Burstable",

@@ -1,0 +1,184 @@
+//! Somebody between a run and the network: to answer in its place, or to write down what it says.
+//!
+//! What a run is granted is checked before anybody is asked, so that a stand-in widens nothing.
+
+use std::{
+    io,
+    net::{IpAddr, SocketAddr, TcpStream},
+    os::fd::OwnedFd,
+    sync::Arc,
+};
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use http::{Request, Response, Uri, uri::Scheme};
+use http_body_util::{BodyExt, Full, Limited};
+use wasmtime_wasi_http::{Error, RequestOptions};
+
+use super::{
+    DialError, Network, connection,
+    http::{Answer, Driven, Outgoing, send_directly},
+    tls::Protocols,
+};
+
+/// Of a body that somebody looks at, nothing is kept beyond this: as much as a built-in check reads.
+const MAX_BODY: usize = 1 << 20;
+
+/// Stands between a run and the network. Each method is given what would really be done, and may do it, or not.
+pub trait NetworkStandIn: Send + Sync {
+    /// Looks up a name; an error is that there is no such name.
+    fn look_up(
+        &self,
+        name: String,
+        real: BoxFuture<'static, Option<Vec<IpAddr>>>,
+    ) -> BoxFuture<'static, Option<Vec<IpAddr>>>;
+
+    /// Connects. What is returned is any stream socket that does not block.
+    fn connect(
+        &self,
+        destination: SocketAddr,
+        real: BoxFuture<'static, io::Result<TcpStream>>,
+    ) -> BoxFuture<'static, io::Result<TcpStream>>;
+
+    /// Exchanges a request, whose URI is whole, for a response.
+    fn exchange(
+        &self,
+        request: Request<Bytes>,
+        real: RealExchange,
+    ) -> BoxFuture<'static, Result<Response<Bytes>, HttpFailure>>;
+}
+
+/// Why there is no response.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HttpFailure {
+    /// The connection was refused.
+    Refused,
+    /// There is no such host.
+    NoSuchHost,
+    /// Nothing came in time.
+    TimedOut,
+    /// It broke off.
+    BrokenOff,
+    /// Anything else, in words.
+    Other(String),
+}
+
+/// What would really be done with a request.
+pub struct RealExchange {
+    network: Network,
+    options: RequestOptions,
+    protocols: Protocols,
+}
+
+impl RealExchange {
+    /// Does it.
+    ///
+    /// # Errors
+    ///
+    /// Why there is no response.
+    pub async fn send(self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpFailure> {
+        let http = request.map(|body| Full::new(body).map_err(|never| match never {}).boxed_unsync());
+        let outgoing = Outgoing {
+            http,
+            is_streamed: false,
+            protocols: self.protocols,
+        };
+        let answer = send_directly(self.network.direct(), outgoing, self.options).await;
+        let (parts, body) = answer.map_err(failure)?.into_parts();
+        let body = Limited::new(body, MAX_BODY).collect().await;
+        let body = body.map_err(|error| HttpFailure::Other(error.to_string()))?;
+        Ok(Response::from_parts(parts, body.to_bytes()))
+    }
+}
+
+/// A connection that has yet to be made: a socket of the kernel's, or somebody's answer.
+pub(super) enum Opening {
+    Kernel(OwnedFd),
+    Somebody(BoxFuture<'static, io::Result<TcpStream>>),
+}
+
+impl Opening {
+    /// Connects it to what it was made for.
+    pub(super) async fn connect(self, destination: SocketAddr) -> io::Result<TcpStream> {
+        match self {
+            Self::Kernel(socket) => connection::connect(socket, destination).await,
+            Self::Somebody(answer) => answer.await,
+        }
+    }
+}
+
+impl Network {
+    /// A socket for a destination that has been checked; if somebody stands between, it is theirs.
+    pub(super) fn opening(&self, socket: OwnedFd, destination: SocketAddr) -> Opening {
+        match &self.1 {
+            None => Opening::Kernel(socket),
+            Some(stand_in) => {
+                let real = connection::connect(socket, destination);
+                Opening::Somebody(stand_in.connect(destination, Box::pin(real)))
+            }
+        }
+    }
+
+    /// The same without whoever stands between.
+    fn direct(&self) -> Self {
+        Self(self.0.clone(), None)
+    }
+}
+
+/// Sends a request by whoever stands between, if it may be sent at all.
+pub(super) async fn exchange(
+    stand_in: Arc<dyn NetworkStandIn>,
+    network: Network,
+    outgoing: Outgoing,
+    options: RequestOptions,
+) -> Result<Answer, Error> {
+    let (host, port) = destination(outgoing.http.uri())?;
+    for address in network.resolve(&host).await.map_err(dial_error)? {
+        network.route(SocketAddr::new(address, port)).map_err(dial_error)?;
+    }
+    let (parts, body) = outgoing.http.into_parts();
+    let body = Limited::new(body, MAX_BODY).collect().await;
+    let body = body.map_err(|error| Error::InternalError(Some(error.to_string())))?;
+    let real = RealExchange {
+        network,
+        options,
+        protocols: outgoing.protocols,
+    };
+    let answer = stand_in
+        .exchange(Request::from_parts(parts, body.to_bytes()), real)
+        .await;
+    let answer = answer.map_err(|failure| match failure {
+        HttpFailure::Refused => Error::ConnectionRefused,
+        HttpFailure::NoSuchHost => Error::DestinationNotFound,
+        HttpFailure::TimedOut => Error::ConnectionTimeout,
+        HttpFailure::BrokenOff => Error::ConnectionTerminated,
+        HttpFailure::Other(text) => Error::InternalError(Some(text)),
+    })?;
+    Ok(answer.map(Driven::whole))
+}
+
+fn destination(uri: &Uri) -> Result<(String, u16), Error> {
+    let authority = uri.authority().ok_or(Error::HttpRequestUriInvalid)?;
+    let default = if uri.scheme() == Some(&Scheme::HTTPS) { 443 } else { 80 };
+    let host = authority.host().trim_start_matches('[').trim_end_matches(']');
+    Ok((host.to_owned(), authority.port_u16().unwrap_or(default)))
+}
+
+fn dial_error(error: DialError) -> Error {
+    match error {
+        DialError::NotGranted => Error::DestinationIpProhibited,
+        DialError::NoSuchHost => Error::DestinationNotFound,
+        DialError::Io(error) => Error::InternalError(Some(error.to_string())),
+    }
+}
+
+fn failure(error: Error) -> HttpFailure {
+    match error {
+        Error::ConnectionRefused => HttpFailure::Refused,
+        Error::DestinationNotFound => HttpFailure::NoSuchHost,
+        Error::ConnectionTimeout | Error::ConnectionReadTimeout => HttpFailure::TimedOut,
+        Error::ConnectionTerminated => HttpFailure::BrokenOff,
+        Error::InternalError(Some(text)) => HttpFailure::Other(text),
+        other => HttpFailure::Other(other.to_string()),
+    }
+}

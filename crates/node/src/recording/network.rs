@@ -1,0 +1,204 @@
+//! The network's answers: names, connections byte by byte, exchanges of HTTP.
+
+use std::{
+    io,
+    net::{IpAddr, SocketAddr, TcpStream},
+    os::{fd::OwnedFd, unix::net::UnixStream as Pair},
+    sync::PoisonError,
+};
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use http::{Request, Response};
+use probelet_engine::{HttpFailure, NetworkStandIn, RealExchange};
+use probelet_plugin_case::{Connection, Content, HttpExchange, HttpRequest, HttpResponse, Step};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpStream as Stream, UnixStream},
+};
+
+use super::recorder::{MAX_BYTES, Record, Recorder};
+
+/// Read at once from one side of a connection.
+const CHUNK: usize = 16 << 10;
+
+impl NetworkStandIn for Recorder {
+    fn look_up(
+        &self,
+        name: String,
+        real: BoxFuture<'static, Option<Vec<IpAddr>>>,
+    ) -> BoxFuture<'static, Option<Vec<IpAddr>>> {
+        let record = self.record.clone();
+        Box::pin(async move {
+            let found = real.await;
+            let mut taken = record.lock();
+            if taken.has_room(name.len()) {
+                taken.host.lookup.insert(name, found.clone().unwrap_or_default());
+            }
+            drop(taken);
+            found
+        })
+    }
+
+    fn connect(
+        &self,
+        destination: SocketAddr,
+        real: BoxFuture<'static, io::Result<TcpStream>>,
+    ) -> BoxFuture<'static, io::Result<TcpStream>> {
+        let recorder = self.clone();
+        Box::pin(async move {
+            let connection = Connection {
+                address: destination.to_string(),
+                // Unless more comes of it.
+                silent: true,
+                ..Connection::default()
+            };
+            let Some(at) = recorder.record.add(0, |host| &mut host.tcp, connection) else {
+                return real.await;
+            };
+            let stream = real.await;
+            {
+                let mut taken = recorder.record.lock();
+                let connection = &mut taken.host.tcp[at];
+                (connection.silent, connection.refused) = (false, stream.is_err());
+            }
+            recorder.relay(at, stream?)
+        })
+    }
+
+    fn exchange(
+        &self,
+        request: Request<Bytes>,
+        real: RealExchange,
+    ) -> BoxFuture<'static, Result<Response<Bytes>, HttpFailure>> {
+        let record = self.record.clone();
+        Box::pin(async move {
+            let exchange = HttpExchange {
+                request: recorded_request(&request),
+                silent: true,
+                ..HttpExchange::default()
+            };
+            let Some(at) = record.add(request.body().len(), |host| &mut host.http, exchange) else {
+                return real.send(request).await;
+            };
+            let answer = real.send(request).await;
+            let mut taken = record.lock();
+            let length = answer.as_ref().map_or(0, |answer| answer.body().len());
+            if taken.has_room(length) {
+                let exchange = &mut taken.host.http[at];
+                exchange.silent = matches!(answer, Err(HttpFailure::TimedOut));
+                exchange.refused = matches!(answer, Err(HttpFailure::Refused));
+                match &answer {
+                    Ok(answer) => exchange.response = Some(recorded_response(answer)),
+                    Err(HttpFailure::Refused | HttpFailure::TimedOut) => {}
+                    Err(failure) => exchange.error = Some(words(failure)),
+                }
+            }
+            drop(taken);
+            answer
+        })
+    }
+}
+
+fn words(failure: &HttpFailure) -> String {
+    match failure {
+        HttpFailure::Other(text) => text.clone(),
+        HttpFailure::BrokenOff => "the connection broke off".to_owned(),
+        HttpFailure::NoSuchHost => "no such host".to_owned(),
+        HttpFailure::Refused => "connection refused".to_owned(),
+        HttpFailure::TimedOut => "timed out".to_owned(),
+    }
+}
+
+fn recorded_request(request: &Request<Bytes>) -> HttpRequest {
+    let body = request.body();
+    HttpRequest {
+        method: Some(request.method().to_string()),
+        url: request.uri().to_string(),
+        headers: headers(request.headers()),
+        body: (!body.is_empty()).then(|| String::from_utf8_lossy(body).into_owned()),
+    }
+}
+
+fn recorded_response(response: &Response<Bytes>) -> HttpResponse {
+    HttpResponse::new(response.status().as_u16(), headers(response.headers()), response.body())
+}
+
+fn headers(headers: &http::HeaderMap) -> std::collections::BTreeMap<String, String> {
+    let text = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    headers
+        .iter()
+        .map(|(name, value)| (name.as_str().to_owned(), text(value)))
+        .collect()
+}
+
+impl Recorder {
+    /// The run's end of a pair of sockets, of which a task passes on to the real connection what comes.
+    fn relay(&self, at: usize, real: TcpStream) -> io::Result<TcpStream> {
+        let (near, far) = Pair::pair()?;
+        near.set_nonblocking(true)?;
+        far.set_nonblocking(true)?;
+        let (far, real) = (UnixStream::from_std(far)?, Stream::from_std(real)?);
+        let record = self.record.clone();
+        let mut relays = self.relays.lock().unwrap_or_else(PoisonError::into_inner);
+        relays.spawn(async move {
+            // What breaks off for one side does so for the other.
+            let _ = pass_on(&record, at, far, real).await;
+        });
+        Ok(TcpStream::from(OwnedFd::from(near)))
+    }
+}
+
+async fn pass_on(record: &Record, at: usize, far: UnixStream, real: Stream) -> io::Result<()> {
+    let (mut from_plugin, mut to_plugin) = far.into_split();
+    let (mut from_server, mut to_server) = real.into_split();
+    let asks = async {
+        let mut buffer = vec![0; CHUNK];
+        loop {
+            let length = from_plugin.read(&mut buffer).await?;
+            if length == 0 {
+                return to_server.shutdown().await;
+            }
+            record.step(at, Step::Client(Content(buffer[..length].to_vec())));
+            to_server.write_all(&buffer[..length]).await?;
+        }
+    };
+    let answers = async {
+        let mut buffer = vec![0; CHUNK];
+        loop {
+            // A connection that is reset is closed for the plugin as well.
+            let length = from_server.read(&mut buffer).await.unwrap_or(0);
+            if length == 0 {
+                record.step(at, Step::Close);
+                return to_plugin.shutdown().await;
+            }
+            record.step(at, Step::Server(Content(buffer[..length].to_vec())));
+            to_plugin.write_all(&buffer[..length]).await?;
+        }
+    };
+    tokio::try_join!(asks, answers).map(drop)
+}
+
+impl Record {
+    fn step(&self, at: usize, step: Step) {
+        let length = match &step {
+            Step::Client(content) | Step::Server(content) => content.0.len(),
+            Step::Close => 0,
+        };
+        let mut taken = self.lock();
+        taken.bytes = taken.bytes.saturating_add(length);
+        if taken.bytes <= MAX_BYTES {
+            push(&mut taken.host.tcp[at].talk, step);
+        }
+    }
+}
+
+/// What one side says in pieces is one step, so that a slow talker does not make a long record.
+fn push(talk: &mut Vec<Step>, step: Step) {
+    match (talk.last_mut(), step) {
+        (Some(Step::Client(last)), Step::Client(more)) | (Some(Step::Server(last)), Step::Server(more)) => {
+            last.0.extend(more.0);
+        }
+        (_, step) => talk.push(step),
+    }
+}

@@ -1,0 +1,370 @@
+//! What the host answers, as it stands in a case file below `host`.
+
+use std::{collections::BTreeMap, net::IpAddr};
+
+use serde::{Deserialize, Serialize};
+
+use crate::bytes::{Base64, Content, either, spelled};
+
+/// All answers of a host.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Host {
+    /// TCP connections: for each connect the first one to its address that is not used up.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tcp: Vec<Connection>,
+    /// HTTP exchanges: for each request the first one with its method and URL that is not used up.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub http: Vec<HttpExchange>,
+    /// What names are found to be; an empty list is a name that there is none of.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub lookup: BTreeMap<String, Vec<IpAddr>>,
+    /// Commands: for each the first one that is not used up.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub exec: Vec<ExecAnswer>,
+    /// What the container uses.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stats: Option<Stats>,
+    /// The container's last lines, oldest first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub logs: Option<Vec<LogLine>>,
+    /// Files, by path.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub files: BTreeMap<String, FileAnswer>,
+    /// The values of the variables that `allow.environment` grants.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub environment: BTreeMap<String, String>,
+}
+
+/// A TCP connection.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Connection {
+    /// Where to, as `ADDRESS:PORT`.
+    pub address: String,
+    /// What is said; then whatever comes is too much.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub talk: Vec<Step>,
+    /// Whether it is refused.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub refused: bool,
+    /// Whether nothing ever answers, not even the connect.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub silent: bool,
+    /// Whether it can be used any number of times, or not at all.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub repeat: bool,
+}
+
+/// A step of a conversation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "RawStep", into = "RawStep")]
+pub enum Step {
+    /// What the plugin has to send.
+    Client(Content),
+    /// What it gets.
+    Server(Content),
+    /// The other side closes the connection.
+    Close,
+}
+
+#[derive(Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+struct RawStep {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_base64: Option<Base64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    server: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    server_base64: Option<Base64>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    close: bool,
+}
+
+impl TryFrom<RawStep> for Step {
+    type Error = String;
+
+    fn try_from(raw: RawStep) -> Result<Self, String> {
+        let client = either(raw.client, raw.client_base64).map(Self::Client);
+        let server = either(raw.server, raw.server_base64).map(Self::Server);
+        let close = raw.close.then_some(Self::Close);
+        match [client, server, close]
+            .map(|step| step.into_iter().collect::<Vec<_>>())
+            .concat()
+            .as_slice()
+        {
+            [step] => Ok(step.clone()),
+            _ => Err("a step is one of client, clientBase64, server, serverBase64 and close: true".to_owned()),
+        }
+    }
+}
+
+impl From<Step> for RawStep {
+    fn from(step: Step) -> Self {
+        let mut raw = Self::default();
+        match step {
+            Step::Client(content) => (raw.client, raw.client_base64) = spelled(&content.0),
+            Step::Server(content) => (raw.server, raw.server_base64) = spelled(&content.0),
+            Step::Close => raw.close = true,
+        }
+        raw
+    }
+}
+
+/// A request and its answer.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct HttpExchange {
+    /// The request.
+    pub request: HttpRequest,
+    /// The answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub response: Option<HttpResponse>,
+    /// Whether the connection is refused.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub refused: bool,
+    /// Whether nothing ever answers.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub silent: bool,
+    /// What else goes wrong, in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// Whether it can be used any number of times, or not at all.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub repeat: bool,
+}
+
+/// A request.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct HttpRequest {
+    /// The method; none is `GET`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub method: Option<String>,
+    /// The whole URL.
+    pub url: String,
+    /// Headers that it has to have, in small letters; `*` is any value. It may have others.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub headers: BTreeMap<String, String>,
+    /// The body that it has to have, if that matters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub body: Option<String>,
+}
+
+/// A response.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct HttpResponse {
+    /// Its status.
+    pub status: u16,
+    /// Its headers.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub headers: BTreeMap<String, String>,
+    /// Its body as text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub body: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    body_base64: Option<Base64>,
+}
+
+impl HttpResponse {
+    /// A response with such a body.
+    pub fn new(status: u16, headers: BTreeMap<String, String>, body: &[u8]) -> Self {
+        let (body, body_base64) = if body.is_empty() { (None, None) } else { spelled(body) };
+        Self {
+            status,
+            headers,
+            body,
+            body_base64,
+        }
+    }
+
+    /// Its body.
+    pub fn bytes(&self) -> Vec<u8> {
+        either(self.body.clone(), self.body_base64.clone())
+            .unwrap_or_default()
+            .0
+    }
+}
+
+/// A command and how it ended.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct ExecAnswer {
+    /// The command and its arguments.
+    pub command: Vec<String>,
+    /// Its exit code.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub exit_code: i32,
+    /// What it wrote to its standard output.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub stdout: String,
+    /// What it wrote to its standard error.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub stderr: String,
+    /// Why it could not be run: `timed out`, `not running`, or the host's reason.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// Whether it can be used any number of times, or not at all.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub repeat: bool,
+}
+
+fn is_zero(code: &i32) -> bool {
+    *code == 0
+}
+
+/// What a container uses: the contract's numbers, those that are left out 0 or without a limit.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Stats {
+    /// Memory in use, in bytes.
+    pub memory_bytes: u64,
+    /// The same without the page cache that can be dropped; if it is left out, `memoryBytes`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_working_set_bytes: Option<u64>,
+    /// The limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_limit_bytes: Option<u64>,
+    /// Processes that were killed for want of memory.
+    pub oom_kills: u64,
+    /// Processor time in nanoseconds.
+    pub cpu_nanoseconds: u64,
+    /// How often the container was held back.
+    pub throttled_periods: u64,
+    /// How long, in nanoseconds.
+    pub throttled_nanoseconds: u64,
+    /// Processes and threads.
+    pub processes: u64,
+    /// How many there may be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub processes_limit: Option<u64>,
+    /// Why the host does not know.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// A line of the container's output: its text, or an object.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "RawLine", into = "RawLine")]
+pub struct LogLine {
+    /// Its text.
+    pub text: String,
+    /// Whether to standard error.
+    pub stderr: bool,
+    /// When, in nanoseconds since the Unix epoch.
+    pub time: u64,
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(untagged)]
+enum RawLine {
+    Text(String),
+    Full {
+        text: String,
+        #[serde(default)]
+        stderr: bool,
+        #[serde(default)]
+        time: u64,
+    },
+}
+
+impl From<RawLine> for LogLine {
+    fn from(raw: RawLine) -> Self {
+        match raw {
+            RawLine::Text(text) => Self {
+                text,
+                ..Self::default()
+            },
+            RawLine::Full { text, stderr, time } => Self { text, stderr, time },
+        }
+    }
+}
+
+impl From<LogLine> for RawLine {
+    fn from(line: LogLine) -> Self {
+        let LogLine { text, stderr, time } = line;
+        if !stderr && time == 0 {
+            return Self::Text(text);
+        }
+        Self::Full { text, stderr, time }
+    }
+}
+
+/// What is known of a file.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct FileAnswer {
+    /// What it is: a folder if it has `entries`, else a file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kind: Option<FileKind>,
+    /// Its content as text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub content: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    content_base64: Option<Base64>,
+    /// Its size, if that is not its content's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub size: Option<u64>,
+    /// When it was changed last, as RFC 3339.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub modified: Option<String>,
+    /// The names in the folder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub entries: Option<Vec<String>>,
+    /// How full the file system is that it is on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub space: Option<Space>,
+    /// Whether there is nothing at that path.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub missing: bool,
+    /// Why the host cannot look at it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+impl FileAnswer {
+    /// Gives it a content.
+    pub fn set_bytes(&mut self, content: &[u8]) {
+        (self.content, self.content_base64) = spelled(content);
+    }
+
+    /// When it was changed last, in nanoseconds since the Unix epoch; 0 if that is not told.
+    pub fn modified_nanoseconds(&self) -> u64 {
+        self.modified
+            .as_deref()
+            .and_then(crate::file::moment)
+            .unwrap_or_default()
+    }
+
+    /// Its content, if it is one with content.
+    pub fn bytes(&self) -> Option<Vec<u8>> {
+        either(self.content.clone(), self.content_base64.clone()).map(|content| content.0)
+    }
+}
+
+/// What stands at a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum FileKind {
+    /// A regular file.
+    File,
+    /// A folder.
+    Directory,
+    /// A link that leads nowhere.
+    SymbolicLink,
+    /// Something else.
+    Other,
+}
+
+/// How full a file system is, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Space {
+    /// Its size.
+    pub total: u64,
+    /// What can still be written.
+    pub available: u64,
+}

@@ -1,0 +1,199 @@
+//! A real run as a case file.
+
+use std::time::Duration;
+
+use probelet_manifest::Role;
+use serde_json::Value;
+
+use crate::{
+    file::{Context, Expectation, File, Message},
+    host::{Connection, Host, HttpResponse, Step},
+    redact::Redaction,
+    {Content, Seen},
+};
+
+/// All that a run was told and found.
+#[derive(Clone, Debug, Default)]
+pub struct Recorded {
+    /// What the case is called.
+    pub name: String,
+    /// The component's reference.
+    pub component: String,
+    /// `allow` of its handler, as it stands in the manifest; none if there is none.
+    pub allow: Option<Value>,
+    /// `limits` of its handler, likewise.
+    pub limits: Option<Value>,
+    /// Its configuration.
+    pub config: Value,
+    /// What the run was told.
+    pub context: Context,
+    /// What the last run had left.
+    pub state: Option<Vec<u8>>,
+    /// How long it had.
+    pub timeout: Duration,
+    /// What the host answered.
+    pub host: Host,
+    /// What came of it.
+    pub seen: Seen,
+}
+
+/// Writes a case file that replays a run. Secrets are replaced: the values of granted variables and of configuration
+/// fields whose names say so, wherever they turn up, and headers such as `Authorization`.
+///
+/// # Errors
+///
+/// If it cannot be written as YAML.
+pub fn case_file(recorded: Recorded, role: Role) -> Result<String, String> {
+    let mut redaction = Redaction::of(recorded.host.environment.values().map(String::as_str));
+    let config = redaction.config(&recorded.config);
+    let seen = &recorded.seen;
+    let mut context = Context {
+        pod: recorded.context.pod.clone(),
+        ..recorded.context
+    };
+    if let Some(state) = &recorded.state {
+        (context.state, context.state_base64) = crate::bytes::spelled(&redaction.bytes(state));
+    }
+    let file = File {
+        name: Some(redaction.text(&recorded.name)),
+        component: Some(recorded.component),
+        kind: Some(role.name().to_owned()),
+        context,
+        config: Some(config),
+        allow: recorded.allow.filter(|allow| !allow.is_null()),
+        limits: recorded.limits.filter(|limits| !limits.is_null()),
+        timeout: Some(format!("{}ms", recorded.timeout.as_millis().max(1))),
+        host: host(recorded.host, &redaction),
+        expect: Expectation {
+            outcome: Some(seen.outcome.clone()),
+            message: Some(Message::Exact(redaction.text(&seen.message))),
+            fields: match redaction.value(&Value::Object(seen.fields.clone())) {
+                Value::Object(fields) => Some(fields),
+                _ => None,
+            },
+            ..Expectation::default()
+        },
+    };
+    let yaml = serde_yaml::to_string(&file).map_err(|error| error.to_string())?;
+    Ok(format!(
+        "# Recorded by `probelet plugin record`; replay it with `probelet plugin test`.\n{yaml}"
+    ))
+}
+
+fn host(mut host: Host, redaction: &Redaction) -> Host {
+    for value in host.environment.values_mut() {
+        *value = redaction.mask(value);
+    }
+    for connection in &mut host.tcp {
+        *connection = conversation(std::mem::take(connection), redaction);
+    }
+    for exchange in &mut host.http {
+        let request = &mut exchange.request;
+        request.url = redaction.text(&request.url);
+        request.body = request.body.as_deref().map(|body| redaction.text(body));
+        for (name, value) in &mut request.headers {
+            // Whatever it will be.
+            *value = redaction.header(name, value).unwrap_or_else(|| "*".to_owned());
+        }
+        if let Some(response) = &mut exchange.response {
+            let headers = response.headers.iter();
+            let headers = headers.map(|(name, value)| {
+                let shown = redaction.header(name, value).unwrap_or_else(|| redaction.mask(value));
+                (name.clone(), shown)
+            });
+            *response = HttpResponse::new(response.status, headers.collect(), &redaction.bytes(&response.bytes()));
+        }
+    }
+    for answer in &mut host.exec {
+        for word in &mut answer.command {
+            *word = redaction.text(word);
+        }
+        (answer.stdout, answer.stderr) = (redaction.text(&answer.stdout), redaction.text(&answer.stderr));
+    }
+    for line in host.logs.iter_mut().flatten() {
+        line.text = redaction.text(&line.text);
+    }
+    for answer in host.files.values_mut() {
+        if let Some(content) = answer.bytes() {
+            answer.set_bytes(&redaction.bytes(&content));
+        }
+    }
+    host
+}
+
+/// Bytes came in pieces, in which a secret may be cut in two: what one side says at a time is put together first.
+fn conversation(mut connection: Connection, redaction: &Redaction) -> Connection {
+    let mut talk: Vec<Step> = Vec::new();
+    for step in connection.talk {
+        match (talk.last_mut(), step) {
+            (Some(Step::Client(last)), Step::Client(next)) | (Some(Step::Server(last)), Step::Server(next)) => {
+                last.0.extend(next.0);
+            }
+            (_, step) => talk.push(step),
+        }
+    }
+    for step in &mut talk {
+        if let Step::Client(Content(bytes)) | Step::Server(Content(bytes)) = step {
+            *bytes = redaction.bytes(bytes);
+        }
+    }
+    connection.talk = talk;
+    connection
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::parse;
+
+    #[test]
+    fn a_record_has_no_secret_and_is_a_case_again() {
+        let host = json!({
+            "environment": {"REDIS_PASSWORD": "hunter2"},
+            "tcp": [{"address": "10.1.2.3:6379", "talk": [
+                {"client": "AUTH hun"}, {"client": "ter2\r\n"}, {"server": "+OK\r\n"}, {"close": true},
+            ]}],
+            "http": [{
+                "request": {"url": "http://10.1.2.3/?key=hunter2", "headers": {"authorization": "Bearer abc"}},
+                "response": {"status": 200, "headers": {"set-cookie": "id=1"}, "body": "of hunter2"},
+            }],
+            "exec": [{"command": ["cli", "-a", "hunter2"], "stdout": "hunter2"}],
+            "logs": ["login hunter2"],
+            "files": {"/run/secret": {"content": "hunter2\n"}},
+        });
+        let recorded = Recorded {
+            name: "web: liveness, run 7".to_owned(),
+            component: "./redis.wasm".to_owned(),
+            allow: Some(json!({"exec": true, "environment": ["REDIS_PASSWORD"]})),
+            config: json!({"token": "sesame-open"}),
+            timeout: Duration::from_secs(2),
+            host: serde_json::from_value(host).expect("a host"),
+            state: Some(b"hunter2".to_vec()),
+            seen: Seen {
+                outcome: "unhealthy".to_owned(),
+                message: "hunter2 is wrong".to_owned(),
+                ..Seen::default()
+            },
+            ..Recorded::default()
+        };
+        let text = case_file(recorded, Role::Liveness).expect("a file");
+        for secret in ["hunter2", "hun", "ter2", "sesame", "abc", "id=1"] {
+            assert!(!text.contains(secret), "{secret} in\n{text}");
+        }
+        let cases = parse(&text, "case.yaml", "case").expect("a case");
+        let case = &cases[0];
+        assert_eq!(
+            case.host.tcp[0].talk[0],
+            Step::Client(Content(b"AUTH REDACTE\r\n".to_vec()))
+        );
+        assert_eq!(case.host.http[0].request.headers["authorization"], "*");
+        assert_eq!(case.context.state_bytes().as_deref(), Some(&b"REDACTE"[..]));
+        assert_eq!(
+            (case.name.as_str(), case.timeout),
+            ("web: liveness, run 7", Duration::from_secs(2))
+        );
+        assert_eq!(case.expect.outcome.as_deref(), Some("unhealthy"));
+    }
+}

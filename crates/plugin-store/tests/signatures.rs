@@ -1,0 +1,255 @@
+//! Signatures of components: in a registry as people run them, beside files, and in the store.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::{fs, path::Path};
+
+use common::{component, config, key, push, resolver};
+use probelet_plugin_store::{
+    Digest, KeyError, PrivateKey, PublicKeys, Reference, Rejection, Resolved, Resolver, SignatureError, Source,
+    Verified, sign_file, signature_file, verify_file,
+};
+use probelet_registry::Registry as Running;
+use serde_json::json;
+
+fn name(registry: &Running, name: &str) -> Reference {
+    format!("{}/{name}", registry.address()).parse().unwrap()
+}
+
+async fn verify(resolver: &Resolver, name: &Reference, keys: &PublicKeys) -> Result<Verified, SignatureError> {
+    let resolved: Resolved = resolver.resolve(name).await.unwrap();
+    resolver.verify(Source::Reference(name), &resolved, keys).await
+}
+
+#[tokio::test]
+async fn what_is_signed_in_a_registry_counts_there_and_later_without_it() {
+    let registry = Running::start();
+    let (folder, resolver) = resolver(config());
+    let (ours, known) = key(folder.path(), "ours");
+    let (theirs, others) = key(folder.path(), "theirs");
+    let tag = name(&registry, "team/ping:1");
+    let manifest = push(resolver.registry(), &tag, component("x", 100)).await.unwrap();
+
+    let error = verify(&resolver, &tag, &known).await.unwrap_err();
+    let told = error.to_string();
+    let place = format!("{}/team/ping:sha256-{}.sig", registry.address(), manifest.hex());
+    assert!(matches!(error, SignatureError::Unsigned { .. }), "{told}");
+    for part in [
+        &tag.to_string(),
+        &manifest.to_string(),
+        &place,
+        "ours.pub",
+        "probelet plugin sign",
+    ] {
+        assert!(told.contains(part), "`{part}` is missing: {told}");
+    }
+
+    assert_eq!(resolver.registry().sign(&tag, &theirs).await.unwrap(), (manifest, true));
+    let error = verify(&resolver, &tag, &known).await.unwrap_err();
+    let SignatureError::Rejected { reasons, .. } = &error else {
+        panic!("{error}")
+    };
+    assert_eq!(reasons, &[Rejection::UnknownKey]);
+
+    // A second one beside the first, and no third by the same key.
+    assert_eq!(resolver.registry().sign(&tag, &ours).await.unwrap(), (manifest, true));
+    assert_eq!(resolver.registry().sign(&tag, &ours).await.unwrap(), (manifest, false));
+    for (keys, file) in [(&known, "ours.pub"), (&others, "theirs.pub")] {
+        let verified = verify(&resolver, &tag, keys).await.unwrap();
+        assert_eq!(verified.key, folder.path().join(file));
+    }
+
+    // What goes away with the registry is only what was never asked for.
+    drop(registry);
+    let pinned = tag.pinned(manifest);
+    verify(&resolver, &pinned, &known).await.unwrap();
+    let (_, strangers) = key(folder.path(), "strangers");
+    let error = verify(&resolver, &pinned, &strangers).await.unwrap_err();
+    assert!(matches!(error, SignatureError::Registry(_)), "{error}");
+}
+
+#[tokio::test]
+async fn a_signature_moved_to_another_name_or_component_is_refused() {
+    let registry = Running::start();
+    let (folder, resolver) = resolver(config());
+    let (ours, known) = key(folder.path(), "ours");
+    let (good, bad) = (name(&registry, "team/good:1"), name(&registry, "team/bad:1"));
+    let bytes = component("x", 100);
+    let manifest = push(resolver.registry(), &good, bytes.clone()).await.unwrap();
+    resolver.registry().sign(&good, &ours).await.unwrap();
+
+    // The same manifest, with its signature, under another name: whoever may write there can copy both.
+    let folders = registry.folder().join("registry/docker/registry/v2/repositories/team");
+    copy(&folders.join("good"), &folders.join("bad"));
+    let resolved = resolver.resolve(&bad).await.unwrap();
+    assert_eq!(resolved.manifest_digest, Some(manifest));
+    let (elsewhere, fresh) = common::resolver(config());
+    let error = verify(&fresh, &bad, &known).await.unwrap_err();
+    let SignatureError::Rejected { reasons, .. } = &error else {
+        panic!("{error}")
+    };
+    let [Rejection::OtherReference { found }] = &reasons[..] else {
+        panic!("{error}")
+    };
+    assert_eq!(found, &good.name());
+    drop(elsewhere);
+
+    // Another component with the first one's signature: what signs another manifest is called by this one's digest.
+    let other = name(&registry, "team/good:2");
+    let second = push(resolver.registry(), &other, component("y", 100)).await.unwrap();
+    let tags = folders.join("good/_manifests/tags");
+    copy(
+        &tags.join(format!("sha256-{}.sig", manifest.hex())),
+        &tags.join(format!("sha256-{}.sig", second.hex())),
+    );
+    let error = verify(&resolver, &other, &known).await.unwrap_err();
+    let SignatureError::Rejected { reasons, .. } = &error else {
+        panic!("{error}")
+    };
+    let found = manifest.to_string();
+    assert_eq!(reasons, &[Rejection::OtherDigest { found }]);
+}
+
+fn copy(from: &Path, to: &Path) {
+    if from.is_file() {
+        fs::copy(from, to).unwrap();
+        return;
+    }
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        copy(&entry.path(), &to.join(entry.file_name()));
+    }
+}
+
+#[tokio::test]
+async fn what_openssl_makes_is_understood_as_cosign_would_put_it() {
+    let registry = Running::start();
+    let (folder, resolver) = resolver(config());
+    let tag = name(&registry, "team/ping:1");
+    let manifest = push(resolver.registry(), &tag, component("x", 100)).await.unwrap();
+    let at = |file: &str| folder.path().join(file).to_str().unwrap().to_owned();
+    let openssl = |arguments: &[&str]| {
+        let done = std::process::Command::new("openssl").args(arguments).output().unwrap();
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    };
+    // The white space that other tools write, and the fields that they add.
+    let payload = format!(
+        "{{\"critical\": {{\"identity\": {{\"docker-reference\": \"{}\"}}, \"image\": {{\"docker-manifest-digest\": \
+         \"{manifest}\"}}, \"type\": \"cosign container image signature\"}},\n \"optional\": {{\"built\": 1}}}}",
+        tag.name()
+    );
+    fs::write(at("payload"), &payload).unwrap();
+    for (kind, options, raw) in [
+        (
+            "ec",
+            &["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"][..],
+            false,
+        ),
+        ("ed", &["-algorithm", "ed25519"], true),
+    ] {
+        let (private, public) = (at(kind), at(&format!("{kind}.pub")));
+        openssl(&[&["genpkey", "-out", &private], options].concat());
+        openssl(&["pkey", "-in", &private, "-pubout", "-out", &public]);
+        if raw {
+            openssl(&[
+                "pkeyutl",
+                "-sign",
+                "-rawin",
+                "-inkey",
+                &private,
+                "-in",
+                &at("payload"),
+                "-out",
+                &at("sig"),
+            ]);
+        } else {
+            openssl(&["dgst", "-sha256", "-sign", &private, "-out", &at("sig"), &at("payload")]);
+        }
+        let signature =
+            base64::Engine::encode(&base64::engine::general_purpose::STANDARD, fs::read(at("sig")).unwrap());
+        let digest = registry.push_content("team/ping", payload.as_bytes());
+        let layer = json!({
+            "mediaType": "application/vnd.dev.cosign.simplesigning.v1+json",
+            "digest": digest,
+            "size": payload.len(),
+            "annotations": { "dev.cosignproject.cosign/signature": signature },
+        });
+        let place = format!("sha256-{}.sig", manifest.hex());
+        registry.put_manifest("team/ping", &place, &json!([layer]), &digest);
+        let keys = PublicKeys::read(&[public.clone().into()]).unwrap();
+        assert_eq!(verify(&resolver, &tag, &keys).await.unwrap().key, Path::new(&public));
+        // Nor is a key that openssl has made any other than ours.
+        let private = PrivateKey::read(Path::new(&private)).unwrap();
+        assert_eq!(
+            resolver.registry().sign(&tag, &private).await.unwrap(),
+            (manifest, false)
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_file_has_its_signature_beside_it_and_takes_it_along() {
+    let (folder, resolver) = resolver(config());
+    let (ours, known) = key(folder.path(), "ours");
+    let path = folder.path().join("ping.wasm");
+    let bytes = component("x", 100);
+    fs::write(&path, &bytes).unwrap();
+    let unsigned = verify_file(&path, &bytes, &known).unwrap_err();
+    assert!(unsigned.to_string().contains("ping.wasm.sig"), "{unsigned}");
+
+    assert_eq!(sign_file(&path, &ours).unwrap(), signature_file(&path));
+    assert_eq!(
+        verify_file(&path, &bytes, &known).unwrap().key,
+        folder.path().join("ours.pub")
+    );
+    let resolved = resolver.resolve_file(&path).await.unwrap();
+    resolver.verify(Source::File(&path), &resolved, &known).await.unwrap();
+    // What counts is what was found, not what is there now.
+    let changed = component("y", 100);
+    fs::write(&path, &changed).unwrap();
+    resolver.verify(Source::File(&path), &resolved, &known).await.unwrap();
+    let error = verify_file(&path, &changed, &known).unwrap_err();
+    assert!(matches!(error, SignatureError::Rejected { .. }), "{error}");
+
+    fs::write(&path, &bytes).unwrap();
+    let imported: Reference = "ping:1".parse().unwrap();
+    let done = resolver.store().import_file(&imported, &path).unwrap();
+    assert_eq!((done.digest, done.has_signature), (Digest::of(&bytes), true));
+    fs::remove_file(signature_file(&path)).unwrap();
+    verify(&resolver, &imported, &known).await.unwrap();
+    let other: Reference = "pong:1".parse().unwrap();
+    resolver.store().import(&other, &changed).unwrap();
+    let error = verify(&resolver, &other, &known).await.unwrap_err().to_string();
+    assert!(
+        error.contains("\"pong:1\"") && error.contains("import it again"),
+        "{error}"
+    );
+}
+
+#[test]
+fn what_lies_beside_a_file_and_is_no_signature_is_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let (ours, known) = key(folder.path(), "ours");
+    let path = folder.path().join("ping.wasm");
+    fs::write(&path, "no component").unwrap();
+    let error = sign_file(&path, &ours).unwrap_err();
+    assert!(matches!(error, SignatureError::Store(_)), "{error}");
+    assert!(!signature_file(&path).exists());
+    let bytes = component("x", 100);
+    fs::write(&path, &bytes).unwrap();
+    for text in [&b""[..], b"not base64!", &[b'A'; 100_000]] {
+        fs::write(signature_file(&path), text).unwrap();
+        let error = verify_file(&path, &bytes, &known).unwrap_err();
+        assert!(
+            matches!(&error, SignatureError::Store(_)) && error.to_string().contains("ping.wasm.sig"),
+            "{error}"
+        );
+        let (_folder, store) = common::store();
+        assert!(store.import_file(&"ping:1".parse().unwrap(), &path).is_err());
+        assert_eq!(store.list().unwrap(), [], "nothing is imported");
+    }
+    let KeyError { file, .. } = PrivateKey::read(&path).unwrap_err();
+    assert_eq!(file, path);
+}

@@ -1,0 +1,190 @@
+//! `probelet plugin bench`.
+
+use std::{
+    collections::BTreeMap,
+    io::{self, IsTerminal, Write},
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use probelet_histogram::Histogram;
+use probelet_plugin_tools::{Bench, PERCENTILES};
+use serde_json::{Map, Value, json};
+
+use super::{component::load, handler::Handler, outcome::milliseconds};
+use crate::{
+    arguments::PluginBench,
+    output::{columns::Columns, documents::print_document, print, style},
+};
+
+/// How often the progress is told.
+const PROGRESS: Duration = Duration::from_millis(500);
+
+/// Runs a component many times.
+pub(super) async fn run(command: &PluginBench, state_dir: &Path) -> anyhow::Result<()> {
+    let loaded = load(&command.component, state_dir).await?;
+    let handler = Handler::read(&command.handler, &loaded).await?;
+    let limits = handler.request().limits;
+    let mut bench = Bench::default();
+    let mut outcomes: BTreeMap<&str, u64> = BTreeMap::new();
+    let mut progress = Progress::new(command.runs);
+    for done in 0..command.runs {
+        progress.tell(done);
+        let request = handler.request();
+        let check = request.check;
+        let outcome = loaded.plugin.run(request).await;
+        *outcomes.entry(check.outcome_name(outcome.verdict)).or_default() += 1;
+        bench.record(&outcome);
+    }
+    progress.clear();
+    if bench.reached(&limits) {
+        style::warn(
+            "a run has come up to its limits, so that what it would need is not known: raise them with --limits",
+        );
+    }
+    match command.output {
+        Some(format) => print_document(&document(&bench, &outcomes), format),
+        None => Ok(print(&text(&bench, &outcomes))?),
+    }
+}
+
+/// A line on a terminal that says how far it is.
+struct Progress {
+    runs: u32,
+    told: Instant,
+    is_shown: bool,
+}
+
+impl Progress {
+    fn new(runs: u32) -> Self {
+        Self {
+            runs,
+            told: Instant::now(),
+            is_shown: false,
+        }
+    }
+
+    fn tell(&mut self, done: u32) {
+        if self.told.elapsed() >= PROGRESS && io::stderr().is_terminal() {
+            eprint!("\r{done} of {} runs", self.runs);
+            // A terminal that is gone needs no progress.
+            let _ = io::stderr().flush();
+            (self.told, self.is_shown) = (Instant::now(), true);
+        }
+    }
+
+    fn clear(&self) {
+        if self.is_shown {
+            eprint!("\r\u{1b}[K");
+        }
+    }
+}
+
+/// Something that was measured.
+struct Quantity<'a> {
+    /// Its row.
+    name: &'static str,
+    /// Its field in documents, with the unit.
+    field: &'static str,
+    numbers: &'a Histogram,
+    /// How people read it.
+    shown: fn(u64) -> String,
+}
+
+fn quantities(bench: &Bench) -> [Quantity<'_>; 3] {
+    let quantity = |name, field, numbers, shown| Quantity {
+        name,
+        field,
+        numbers,
+        shown,
+    };
+    [
+        quantity("TIME", "wallMicroseconds", &bench.time, milliseconds),
+        quantity("FUEL", "fuel", &bench.fuel, |fuel| fuel.to_string()),
+        quantity("MEMORY", "memoryBytes", &bench.memory, |bytes| {
+            format!("{}Ki", bytes.div_ceil(1024))
+        }),
+    ]
+}
+
+fn document(bench: &Bench, outcomes: &BTreeMap<&str, u64>) -> Value {
+    let mut document = json!({ "runs": bench.time.count(), "outcomes": outcomes });
+    for Quantity {
+        field,
+        numbers: histogram,
+        ..
+    } in quantities(bench)
+    {
+        let percentiles = PERCENTILES.map(|percent| (format!("p{percent}"), json!(histogram.percentile(percent))));
+        let ends = [("min", histogram.least()), ("max", histogram.greatest())];
+        let ends = ends.map(|(name, value)| (name.to_owned(), json!(value)));
+        document[field] = Value::Object(percentiles.into_iter().chain(ends).collect::<Map<_, _>>());
+    }
+    document["limits"] = bench.limits();
+    document
+}
+
+fn text(bench: &Bench, outcomes: &BTreeMap<&str, u64>) -> String {
+    let outcomes: Vec<_> = outcomes
+        .iter()
+        .map(|(outcome, count)| format!("{count} {outcome}"))
+        .collect();
+    let heading = ["", "MIN"].map(str::to_owned).into_iter();
+    let heading = heading
+        .chain(PERCENTILES.map(|percent| format!("{percent}%")))
+        .chain(["MAX".to_owned()]);
+    let rows = quantities(bench).into_iter().map(|quantity| {
+        let (name, histogram, shown) = (quantity.name, quantity.numbers, quantity.shown);
+        let percentiles = PERCENTILES.map(|percent| shown(histogram.percentile(percent)));
+        let start = [name.to_owned(), shown(histogram.least())].into_iter();
+        start
+            .chain(percentiles)
+            .chain([shown(histogram.greatest())])
+            .collect::<Vec<_>>()
+    });
+    let rows: Vec<_> = std::iter::once(heading.collect()).chain(rows).collect();
+    let limits = bench.limits();
+    let limit = |name: &str| limits[name].as_str().unwrap_or_default().to_owned();
+    format!(
+        "{} runs: {}\n\n{}\nLimits that leave something to spare:\n\nlimits: {{ fuel: {}, memory: {} }}\n",
+        bench.time.count(),
+        outcomes.join(", "),
+        Columns::default().lines(&rows),
+        limit("fuel"),
+        limit("memory")
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentiles_line_up_and_limits_can_be_copied() {
+        let mut bench = Bench::default();
+        for number in 1..=10 {
+            bench.time.record(number * 1000);
+            bench.fuel.record(12_345);
+            bench.memory.record(65_536);
+        }
+        let outcomes = BTreeMap::from([("healthy", 9), ("unhealthy", 1)]);
+        assert_eq!(
+            text(&bench, &outcomes),
+            "\
+10 runs: 9 healthy, 1 unhealthy
+
+         MIN     50%     90%     99%      99.9%    MAX
+TIME     1.0ms   5.1ms   9.2ms   10.0ms   10.0ms   10.0ms
+FUEL     12345   12345   12345   12345    12345    12345
+MEMORY   64Ki    64Ki    64Ki    64Ki     64Ki     64Ki
+
+Limits that leave something to spare:
+
+limits: { fuel: 38k, memory: 1Mi }
+"
+        );
+        let document = document(&bench, &outcomes);
+        assert_eq!(document["fuel"]["p99.9"], 12_345);
+        assert_eq!(document["limits"]["memory"], "1Mi");
+    }
+}

@@ -1,0 +1,58 @@
+//! `probelet plugin run`.
+
+use std::{path::Path, process::ExitCode};
+
+use http::Method;
+use probelet_api::client::{self, Client};
+use probelet_node::handle::CheckRequest;
+use serde_json::Value;
+
+use super::{
+    component::{absolute, load},
+    handler::{Handler, document},
+    outcome::text,
+};
+use crate::{
+    arguments::{CheckKind, DataFormat, PluginRun},
+    commands::what::pod_name,
+    output::{documents::print_document, print},
+};
+
+/// Runs a component once.
+pub(super) async fn run(command: &PluginRun, state_dir: &Path, client: &Client) -> anyhow::Result<ExitCode> {
+    if let Some(pod) = &command.pod {
+        return against_pod(command, pod, client).await;
+    }
+    let loaded = load(&command.component, state_dir).await?;
+    let handler = Handler::read(&command.handler, &loaded).await?;
+    let request = handler.request();
+    let check = request.check;
+    let outcome = loaded.plugin.run(request).await;
+    show(&outcome.document(check), command.output)
+}
+
+/// Lets the agent run it.
+async fn against_pod(command: &PluginRun, pod: &str, client: &Client) -> anyhow::Result<ExitCode> {
+    let arguments = &command.handler;
+    let request = CheckRequest {
+        container: command.container.clone(),
+        kind: arguments.kind.unwrap_or(CheckKind::Liveness).role().name().to_owned(),
+        handler: document(arguments, &absolute(&command.component)?)?,
+        timeout_milliseconds: u64::try_from(arguments.timeout.as_millis())?,
+    };
+    let target = client::check(&command.namespace.namespace, pod_name(pod)?);
+    let answer = client
+        .change(Method::POST, &target, &serde_json::to_value(request)?)
+        .await?;
+    show(&answer.object["outcome"], command.output)
+}
+
+/// Prints an outcome, and ends as it did.
+pub(super) fn show(document: &Value, format: Option<DataFormat>) -> anyhow::Result<ExitCode> {
+    match format {
+        Some(format) => print_document(document, format)?,
+        None => print(&text(document))?,
+    }
+    let is_good = matches!(document["outcome"].as_str(), Some("healthy" | "degraded" | "succeeded"));
+    Ok(if is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
