@@ -84,10 +84,15 @@ impl RealExchange {
             protocols: self.protocols,
         };
         let answer = send_directly(self.network.direct(), outgoing, self.options).await;
-        let (parts, body) = answer.map_err(failure)?.into_parts();
-        let body = Limited::new(body, MAX_BODY).collect().await;
-        let body = body.map_err(|error| HttpFailure::Other(error.to_string()))?;
-        Ok(Response::from_parts(parts, body.to_bytes()))
+        let (parts, mut body) = answer.map_err(failure)?.into_parts();
+        let mut bytes = Vec::new();
+        while bytes.len() < MAX_BODY {
+            let Some(frame) = body.frame().await else { break };
+            if let Ok(chunk) = frame.map_err(failure)?.into_data() {
+                bytes.extend_from_slice(&chunk[..chunk.len().min(MAX_BODY - bytes.len())]);
+            }
+        }
+        Ok(Response::from_parts(parts, bytes.into()))
     }
 }
 
