@@ -102,7 +102,7 @@ fn write_bindings(project: &Project, bindings: Bindings) -> Result<(), Error> {
     };
     // What the contract does not have any more must not be there.
     match fs::remove_dir_all(&folder) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(Error::file("remove", folder)(error)),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::file("remove", folder)(error)),
         _ => write_all(&files, &folder),
     }
 }
