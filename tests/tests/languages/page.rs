@@ -94,14 +94,19 @@ impl Newcomer {
     /// Runs a component once, with a server for the pod.
     #[track_caller]
     pub(crate) fn run_plugin(&self, component: &Path, config: &str, port: u16) -> Value {
+        let finished = self.run_once(component, config, port);
+        serde_json::from_str(&finished.stdout).unwrap_or_else(|error| panic!("{error}: {finished:#?}"))
+    }
+
+    /// The same, whether it could be run or not.
+    pub(crate) fn run_once(&self, component: &Path, config: &str, port: u16) -> Finished {
         let mut command = Command::new(binary("probelet"));
         command.args(["plugin", "run"]).arg(component);
         command.args(["--config", config, "--against", &format!("127.0.0.1:{port}")]);
         // Long enough for a debug build on a machine that compiles for the other tests meanwhile.
         command.args(["--timeout", "30s", "--output", "json"]);
         self.equip(&mut command);
-        let finished = Finished::run(&mut command);
-        serde_json::from_str(&finished.stdout).unwrap_or_else(|error| panic!("{error}: {finished:#?}"))
+        Finished::run(&mut command)
     }
 
     /// Gives a command the agent's folder and the compilers.
