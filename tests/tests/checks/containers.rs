@@ -121,8 +121,13 @@ fn connections_are_waited_for_before_the_stop() {
     };
     assert!(!failed("idle"), "{:#?}", namespace.events("idle"));
 
-    start(&namespace, "busy", listen, hook);
-    namespace.exec("busy", &["sh", "-c", "sleep 3600 | nc 127.0.0.1 8080 >/dev/null 2>&1 & until grep -q ':1F90 .* 01 ' /proc/net/tcp /proc/net/tcp6; do :; done"]);
+    // A client of the container's own: what an exec leaves behind is ended with it. States are those of the kernel's
+    // table: 0A listens, 01 is connected.
+    let connect = "until grep -q ':1F90 .* 0A ' /proc/net/tcp /proc/net/tcp6; do :; done
+        sleep 3600 | nc 127.0.0.1 8080 >/dev/null 2>&1 &";
+    start(&namespace, "busy", &format!("{listen}\n        {connect}"), hook);
+    let connected = "until grep -q ':1F90 .* 01 ' /proc/net/tcp /proc/net/tcp6; do :; done";
+    namespace.exec("busy", &["sh", "-c", connected]);
     let mut events = namespace.watch_events("busy");
     namespace.run(&["delete", "pod", "busy", "--wait=false"]).success();
     events.until("the hook has failed", PATIENCE, |event| {
