@@ -24,7 +24,7 @@
 //! ```
 //!
 //! Build it as a `cdylib` for the target `wasm32-wasip2`; this crate is the only dependency that it needs. A test of it
-//! runs on any machine, without a host: see [`testing`](crate::testing).
+//! runs on any machine, without a host: see [`testing`].
 //!
 //! # What is where
 //!
