@@ -22,6 +22,23 @@ fn runs(world: &World, kind: &str, instance: u32) -> Vec<f64> {
 }
 
 #[test]
+fn a3_2_startup_comes_first_and_readiness_before_liveness() {
+    let mut world = with(|app| {
+        app.liveness = Some(probe(0, 10));
+        app.readiness = Some(probe(0, 10));
+        app.startup = Some(probe(0, 5));
+    });
+    world.begin(seconds(10));
+    let order = [
+        "0 Startup c0/0",
+        "0 Readiness c0/0",
+        "10 Readiness c0/0",
+        "10 Liveness c0/0",
+    ];
+    assert_eq!(world.seen(&["probe"]), order);
+}
+
+#[test]
 fn a3_3_liveness_begins_well_readiness_badly_startup_unknown() {
     let mut world = with(|app| {
         app.startup = Some(probe(5, 5));

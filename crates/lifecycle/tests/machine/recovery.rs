@@ -187,3 +187,17 @@ fn f6_what_is_not_overdue_keeps_its_time() {
         assert_eq!(world.times("probe", "Liveness c0/0"), [0.0, 20.0]);
     }
 }
+
+#[test]
+fn f6_the_probes_of_a_container_are_spread_apart_too() {
+    let mut app = container("app");
+    app.liveness = Some(probe(0, 60));
+    app.readiness = Some(probe(0, 60));
+    let mut world = World::new(pod(vec![app]));
+    world.begin(seconds(5));
+    world.now = seconds(100);
+    step(&mut world.state, now(world.now), Event::Resume, &mut Vec::new());
+    world.run(seconds(111));
+    let second = |kind: &str| world.times("probe", &format!("{kind} c0/0"))[1];
+    assert_ne!(second("Liveness"), second("Readiness"));
+}

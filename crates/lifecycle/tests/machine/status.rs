@@ -1,12 +1,14 @@
 //! Phase, conditions and container states (C1, C2, C3).
 
 use probelet_lifecycle::{
-    config::RestartPolicy,
+    config::{PodConfig, RestartPolicy},
     event::ImageError,
     status::{ContainerState, Phase},
 };
 
-use crate::world::{EPOCH, World, brief, condition, container, failure, hook, pod, probe, seconds, success};
+use crate::world::{
+    EPOCH, World, brief, condition, container, failure, hook, init_container, pod, probe, seconds, success,
+};
 
 #[test]
 fn c1_1_a_pod_is_pending_until_each_container_has_run() {
@@ -195,4 +197,54 @@ fn a_status_is_published_only_when_it_has_changed() {
         assert_ne!(pair[0].1, pair[1].1);
     }
     assert_eq!(published, 4, "pending, with a sandbox, running, ready");
+}
+
+/// The conditions in the order in which they first became true, and when.
+fn turns(world: &World) -> Vec<(f64, String)> {
+    let mut turns: Vec<(f64, String)> = Vec::new();
+    for (at, status) in &world.statuses {
+        for condition in status.conditions.iter().filter(|condition| condition.status) {
+            if turns.iter().all(|(_, name)| *name != condition.name) {
+                turns.push((*at as f64 / 1000.0, condition.name.clone()));
+            }
+        }
+    }
+    turns
+}
+
+fn at(turns: &[(f64, &str)]) -> Vec<(f64, String)> {
+    turns.iter().map(|(at, name)| (*at, (*name).to_owned())).collect()
+}
+
+#[test]
+fn c2_6_conditions_turn_true_one_after_another() {
+    let slow = |mut config: PodConfig| {
+        config.containers.last_mut().unwrap().readiness = Some(probe(5, 10));
+        let mut world = World::new(config);
+        // The sandbox comes at the second try, after 10 s.
+        world.sandbox = Box::new(|tries| if tries == 1 { Err("no".into()) } else { Ok(()) });
+        world
+    };
+    let mut world = slow(pod(vec![init_container("init"), container("app")]));
+    world.applications[0].ends = Box::new(|_| Some((seconds(2), 0)));
+    world.begin(seconds(30));
+    let with_init_containers = [
+        (0.0, "PodScheduled"),
+        (10.0, "PodReadyToStartContainers"),
+        (12.0, "Initialized"),
+        (17.0, "Ready"),
+        (17.0, "ContainersReady"),
+    ];
+    assert_eq!(turns(&world), at(&with_init_containers));
+
+    let mut world = slow(pod(vec![container("app")]));
+    world.begin(seconds(30));
+    let without = [
+        (0.0, "Initialized"),
+        (0.0, "PodScheduled"),
+        (10.0, "PodReadyToStartContainers"),
+        (15.0, "Ready"),
+        (15.0, "ContainersReady"),
+    ];
+    assert_eq!(turns(&world), at(&without));
 }

@@ -231,7 +231,11 @@ impl Truth {
                 assert_eq!(running.number, *instance);
                 match signal {
                     StopSignal::Stop => self.check_turn(*container),
-                    StopSignal::Kill => running.killed = true,
+                    StopSignal::Kill => {
+                        let in_time = running.deadline.is_none_or(|deadline| self.at <= deadline);
+                        assert!(in_time || running.killed, "B2.6: the grace period and 2 s");
+                        running.killed = true;
+                    }
                 }
             }
             Action::RecordEvent(event) if event.reason == "Killing" => {

@@ -193,8 +193,8 @@ fn a_container_with_startup_and_liveness_probes_under_an_agent_that_is_away() {
     all_is_well(&Pod {
         agent_can_be_away: true,
         codes: &[1],
-        depth: 12,
-        states: 3000,
+        depth: 11,
+        states: 2050,
         seen: &["Unhealthy", "Killing", "BackOff", "Forget"],
         ..small(RestartPolicy::Always, vec![app])
     });
@@ -221,8 +221,8 @@ fn a_container_with_hooks() {
         "Forget",
     ];
     all_is_well(&Pod {
-        depth: 11,
-        states: 2400,
+        depth: 10,
+        states: 1540,
         seen,
         ..pod(RestartPolicy::Always, 3)
     });
@@ -259,8 +259,8 @@ fn a_sidecar_and_a_container() {
         ..sidecar("c0")
     };
     let pod = |policy| Pod {
-        depth: 11,
-        states: 2400,
+        depth: 10,
+        states: 1450,
         seen: &["RunProbe", "Unhealthy", "RunHook", "BackOff", "Kill", "Forget"],
         ..small(policy, vec![sidecar.clone(), container("c1")])
     };

@@ -6,7 +6,7 @@ use probelet_lifecycle::{
     status::ContainerState,
 };
 
-use super::{Truth, probe_config};
+use super::{Instance, Truth, probe_config};
 
 impl Truth {
     /// B4.2, B4.5, B5.4, B6.6: a pod that does not restart everything can end with its sidecars still to be ended, one
@@ -67,6 +67,11 @@ impl Truth {
             .filter_map(|(index, instance)| Some((index, instance.as_ref()?.number)))
             .collect();
         assert_eq!(instances, running, "each start is followed by one end");
+        let has_begun_to_end = |instance: &Instance| instance.deadline.is_some();
+        assert!(
+            !self.ending || self.running.iter().flatten().all(has_begun_to_end),
+            "B3.2: all containers end with their pod"
+        );
         for instance in self.running.iter().flatten().filter(|instance| !instance.killed) {
             assert!(
                 instance.deadline.is_none_or(|deadline| self.at <= deadline),
