@@ -1,8 +1,8 @@
 //! An author's project: a folder with a check's source in one of six languages, and the way from it to a component.
 //!
 //! [`create()`] makes a project that builds at once. [`build()`] finds the language's compiler, says what is missing and how to
-//! get it, and makes the component. What a project consists of and how it is built are pure functions ([`template`],
-//! [`plan`]); [`create()`], [`toolchain`] and [`build`](mod@build) carry them out.
+//! get it, and makes the component. What a project consists of and how it is built are pure functions (`template`,
+//! `plan`); `create`, `toolchain` and `build` carry them out.
 //!
 //! A project is made whole or not at all, and nothing that is there is written over. It carries the contract with it, so it
 //! builds anywhere and without a network, once the compiler is there; only Rust's needs the crate `probelet-plugin`.

@@ -21,6 +21,11 @@ fn config(port: u16) -> String {
     json!({"port": port, "send": "PING\r\n", "expect": "+PONG"}).to_string()
 }
 
+/// The hooks' configuration, which has no answer to compare with.
+fn hook_config(port: u16) -> String {
+    json!({"port": port, "send": "PING\r\n"}).to_string()
+}
+
 /// Follows a language's page, and then runs the check and the hook that came of it against servers.
 fn language(name: &str) {
     let project = format!("answers-{name}");
@@ -67,12 +72,12 @@ fn well_sick_and_gone(newcomer: &Newcomer, component: &Path) {
 
 fn tells_the_server(newcomer: &Newcomer, component: &Path) {
     let server = Server::start("+OK\r\n");
-    let run = newcomer.run_plugin(component, &config(server.port()), server.port());
+    let run = newcomer.run_plugin(component, &hook_config(server.port()), server.port());
     assert_eq!(run["outcome"], "succeeded", "{run:#}");
     assert_eq!(server.heard(), "PING\r\n");
 
     let gone = server.stop();
-    let run = newcomer.run_plugin(component, &config(gone), gone);
+    let run = newcomer.run_plugin(component, &hook_config(gone), gone);
     assert_eq!(run["outcome"], "failed", "{run:#}");
     assert!(message(&run).contains("connection refused"), "{run:#}");
 }
