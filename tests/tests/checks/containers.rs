@@ -131,5 +131,7 @@ fn connections_are_waited_for_before_the_stop() {
     let mut events = namespace.watch_events("busy");
     namespace.run(&["delete", "pod", "busy", "--wait=false"]).success();
     // The same hook has not failed beside no connection; what it says is in no event, as in Kubernetes.
-    events.until("the hook has failed", PATIENCE, |event| event["reason"] == "FailedPreStopHook");
+    events.until("the hook has failed", PATIENCE, |event| {
+        event["reason"] == "FailedPreStopHook"
+    });
 }
