@@ -25,6 +25,12 @@ pub(crate) fn are_there() -> anyhow::Result<bool> {
     Ok(folder()?.join(COMPLETE).is_file())
 }
 
+/// Whether there is a Python that makes virtual environments: Debian's has that in a package of its own.
+pub(crate) fn has_venv() -> bool {
+    process::find("python3").is_some()
+        && process::output(Command::new("python3").args(["-m", "ensurepip", "--version"])).is_ok()
+}
+
 /// Gets them: some 250 MB, once.
 pub(crate) fn setup(root: &Path) -> anyhow::Result<()> {
     let folder = folder()?;

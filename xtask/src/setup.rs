@@ -180,9 +180,12 @@ fn missing(root: &Path, options: Options) -> anyhow::Result<Vec<Missing>> {
         "the tests of the plugin store push to a real registry and pull from it",
         Remedy::DockerRegistry,
     );
-    for (program, packages) in [("python3", &["python3-venv"]), ("npm", &["npm"])] {
+    for (program, is_there, packages) in [
+        ("python3 with venv", languages::has_venv(), &["python3-venv"]),
+        ("npm", process::find("npm").is_some(), &["npm"]),
+    ] {
         need(
-            process::find(program).is_some() || languages::are_there()?,
+            is_there || languages::are_there()?,
             program,
             "the compilers of the suite `languages` are fetched and run with it",
             Remedy::Packages(packages),

@@ -1,8 +1,8 @@
 //! Checks and hooks that look into the container: files, logs, memory, connections. Each on a real container.
 
-use std::time::Duration;
+use std::{net::TcpStream, time::Duration};
 
-use probelet_tests::{agent::Agent, namespace::Namespace};
+use probelet_tests::{agent::Agent, namespace::Namespace, pod::address};
 use serde_json::Value;
 
 /// How long anything may take on a machine that runs all tests at once.
@@ -121,13 +121,11 @@ fn connections_are_waited_for_before_the_stop() {
     };
     assert!(!failed("idle"), "{:#?}", namespace.events("idle"));
 
-    // A client of the container's own: what an exec leaves behind is ended with it. States are those of the kernel's
-    // table: 0A listens, 01 is connected.
-    let connect = "until grep -q ':1F90 .* 0A ' /proc/net/tcp /proc/net/tcp6; do :; done
-        sleep 3600 | nc 127.0.0.1 8080 >/dev/null 2>&1 &";
-    start(&namespace, "busy", &format!("{listen}\n        {connect}"), hook);
-    let connected = "until grep -q ':1F90 .* 01 ' /proc/net/tcp /proc/net/tcp6; do :; done";
-    namespace.exec("busy", &["sh", "-c", connected]);
+    start(&namespace, "busy", listen, hook);
+    // A listener's state in the kernel's table is 0A.
+    let listens = "until grep -q ':1F90 .* 0A ' /proc/net/tcp /proc/net/tcp6; do :; done";
+    namespace.exec("busy", &["sh", "-c", listens]).success();
+    let _client = TcpStream::connect((address(&namespace.pod("busy")), 8080)).expect("the pod listens");
     let mut events = namespace.watch_events("busy");
     namespace.run(&["delete", "pod", "busy", "--wait=false"]).success();
     // The same hook has not failed beside no connection; what it says is in no event, as in Kubernetes.
