@@ -21,7 +21,7 @@ const POD_RANGE: &str = "10.89.240.0/24";
 
 /// Sets up, builds, runs the pod until its restart has been seen, and cleans up.
 pub(crate) fn run(root: &Path) -> anyhow::Result<()> {
-    setup::run(root, setup::Options::default())?;
+    setup::run(root, setup::Options::BUILD)?;
     let binaries = build::run(root, build::Profile::Dev)?;
     let images = images::run(root)?;
     let demo = Demo {

@@ -8,24 +8,37 @@ use anyhow::{bail, ensure};
 
 use crate::{guests, languages, process, tools};
 
-/// What the command line asks for.
-#[derive(Clone, Copy, Default)]
+/// What is set up. That the programs can be built is always a part of it.
+#[derive(Clone, Copy)]
 pub(crate) struct Options {
     /// Only say what is missing.
     check: bool,
+    /// Also what only the suites need: most of it, and hundreds of megabytes.
+    test: bool,
     /// Also what only `cargo xtask bench` needs.
     bench: bool,
 }
 
 impl Options {
-    /// Set-up for measurements as well.
-    pub(crate) const BENCH: Options = Options {
+    /// To build and run the programs.
+    pub(crate) const BUILD: Options = Options {
         check: false,
+        test: false,
+        bench: false,
+    };
+    /// To work on them: for every suite.
+    pub(crate) const TEST: Options = Options {
+        test: true,
+        ..Options::BUILD
+    };
+    /// To measure.
+    pub(crate) const BENCH: Options = Options {
         bench: true,
+        ..Options::BUILD
     };
 
     pub(crate) fn parse(arguments: &[&str]) -> anyhow::Result<Options> {
-        let mut options = Options::default();
+        let mut options = Options::TEST;
         for argument in arguments {
             match *argument {
                 "--check" => options.check = true,
@@ -157,6 +170,30 @@ fn missing(root: &Path, options: Options) -> anyhow::Result<Vec<Missing>> {
         Remedy::Packages(&["libseccomp-dev"]),
     );
     need(
+        guests::check(root).is_empty(),
+        "a toolchain for components",
+        "the built-in probes are WebAssembly components, built from source",
+        Remedy::GuestToolchain,
+    );
+    if options.test {
+        for_the_suites(&mut need)?;
+    }
+    if options.bench {
+        for (runtime, packages) in [("runc", &["runc"]), ("crun", &["crun"])] {
+            need(
+                process::find(runtime).is_some(),
+                runtime,
+                "`bench exec` measures probelet beside it",
+                Remedy::Packages(packages),
+            );
+        }
+    }
+    Ok(missing)
+}
+
+/// What only the suites need.
+fn for_the_suites(need: &mut impl FnMut(bool, &'static str, &'static str, Remedy)) -> anyhow::Result<()> {
+    need(
         beside_cargo("cargo-fmt"),
         "rustfmt",
         "the suite `lint` checks the formatting",
@@ -180,19 +217,21 @@ fn missing(root: &Path, options: Options) -> anyhow::Result<Vec<Missing>> {
         "the tests of the plugin store push to a real registry and pull from it",
         Remedy::DockerRegistry,
     );
-    for (program, is_there, packages) in [
-        ("python3 with venv", languages::has_venv(), &["python3-venv"]),
-        ("npm", process::find("npm").is_some(), &["npm"]),
-    ] {
-        need(
-            is_there || languages::are_there()?,
-            program,
-            "the compilers of the suite `languages` are fetched and run with it",
-            Remedy::Packages(packages),
-        );
-    }
+    let has_compilers = languages::are_there()?;
     need(
-        languages::are_there()?,
+        has_compilers || languages::has_venv(),
+        "python3 with venv",
+        "the compilers of the suite `languages` are fetched and run with it",
+        Remedy::Packages(&["python3-venv"]),
+    );
+    need(
+        has_compilers || process::find("npm").is_some(),
+        "npm",
+        "the compilers of the suite `languages` are fetched and run with it",
+        Remedy::Packages(&["npm"]),
+    );
+    need(
+        has_compilers,
         "compilers for C, Zig, Go, Python and JavaScript",
         "the suite `languages` writes a check in each language",
         Remedy::Languages,
@@ -209,23 +248,7 @@ fn missing(root: &Path, options: Options) -> anyhow::Result<Vec<Missing>> {
         "the suite `checks` runs the library of checks against them",
         Remedy::Servers,
     );
-    need(
-        guests::check(root).is_empty(),
-        "a toolchain for components",
-        "the built-in probes are WebAssembly components, built from source",
-        Remedy::GuestToolchain,
-    );
-    if options.bench {
-        for (runtime, packages) in [("runc", &["runc"]), ("crun", &["crun"])] {
-            need(
-                process::find(runtime).is_some(),
-                runtime,
-                "`bench exec` measures probelet beside it",
-                Remedy::Packages(packages),
-            );
-        }
-    }
-    Ok(missing)
+    Ok(())
 }
 
 /// The library lies where the linker looks: in a folder of the architecture's own (Debian) or in a common one.

@@ -72,7 +72,7 @@ pub(crate) fn run(root: &Path, names: &[&str]) -> anyhow::Result<()> {
     if let Some(unknown) = names.iter().find(|name| !known.contains(name)) {
         bail!("there is no suite `{unknown}`; there are: {}", known.join(", "));
     }
-    setup::run(root, setup::Options::default())?;
+    setup::run(root, setup::Options::TEST)?;
     // Every suite compiles the crate that embeds them.
     guests::run(root)?;
     let chosen: Vec<&Suite> = SUITES
