@@ -218,7 +218,7 @@ impl Inner {
     }
 
     /// Lets go of the components that no pod runs.
-    fn let_go_of_plugins(self: &Arc<Self>) {
+    pub(crate) fn let_go_of_plugins(self: &Arc<Self>) {
         let node = self.clone();
         tokio::spawn(async move {
             let entries: Vec<_> = node.pods().values().cloned().collect();

@@ -185,7 +185,10 @@ impl Node {
     /// [`RequestError::Invalid`] with the faults of the handler.
     pub async fn check(&self, key: &PodKey, request: CheckRequest) -> Result<serde_json::Value, RequestError> {
         let entry = self.entry(key)?;
-        here::check(&self.inner, &entry, request).await
+        let checked = here::check(&self.inner, &entry, request).await;
+        // What is run by hand is another one after each edit.
+        self.inner.let_go_of_plugins();
+        checked
     }
 
     /// Waits for the next run of a check that fits, and gives it as a case file for `probelet plugin test`, without its

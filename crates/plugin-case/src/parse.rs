@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// The longest time limit of a case; nothing is really waited for but what the plugin waits for itself.
-const MAX_TIMEOUT: Duration = Duration::from_secs(60);
+pub(crate) const MAX_TIMEOUT: Duration = Duration::from_secs(60);
 /// What a case without a `timeout` has, as a probe without one.
 const TIMEOUT: Duration = Duration::from_secs(1);
 /// Lists of one case, each of them: more entries are no test of anything.

@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::{
     file::{Context, Expectation, File, Message},
     host::{Connection, Host, HttpResponse, Step},
+    parse::MAX_TIMEOUT,
     redact::Redaction,
     {Content, Seen},
 };
@@ -62,7 +63,8 @@ pub fn case_file(recorded: Recorded, role: Role) -> Result<String, String> {
         config: Some(config),
         allow: recorded.allow.filter(|allow| !allow.is_null()),
         limits: recorded.limits.filter(|limits| !limits.is_null()),
-        timeout: Some(format!("{}ms", recorded.timeout.as_millis().max(1))),
+        // A hook may have had hours; what it did in them is here already.
+        timeout: Some(format!("{}ms", recorded.timeout.min(MAX_TIMEOUT).as_millis().max(1))),
         host: host(recorded.host, &redaction),
         expect: Expectation {
             outcome: Some(seen.outcome.clone()),
@@ -195,5 +197,21 @@ mod tests {
             ("web: liveness, run 7", Duration::from_secs(2))
         );
         assert_eq!(case.expect.outcome.as_deref(), Some("unhealthy"));
+    }
+
+    #[test]
+    fn a_hook_with_a_long_time_is_a_case_again() {
+        let recorded = Recorded {
+            component: "./drain.wasm".to_owned(),
+            timeout: Duration::from_secs(120),
+            seen: Seen {
+                outcome: "succeeded".to_owned(),
+                ..Seen::default()
+            },
+            ..Recorded::default()
+        };
+        let text = case_file(recorded, Role::PreStop).expect("a file");
+        let cases = parse(&text, "case.yaml", "case").expect("a case");
+        assert_eq!(cases[0].timeout, MAX_TIMEOUT);
     }
 }

@@ -138,6 +138,7 @@ impl RecordedFiles {
             let mut taken = record.lock();
             if taken.has_room(path.len()) {
                 let answer = taken.host.files.entry(path).or_default();
+                let before = answer.bytes().map_or(0, |content| content.len());
                 match &found {
                     Ok(found) => note(answer, found),
                     Err(FileError::NotFound) => answer.missing = true,
@@ -145,7 +146,7 @@ impl RecordedFiles {
                     Err(error) => answer.error = Some(error.to_string()),
                 }
                 let length = answer.bytes().map_or(0, |content| content.len());
-                taken.bytes = taken.bytes.saturating_add(length);
+                taken.bytes = taken.bytes.saturating_add(length.saturating_sub(before));
             }
             drop(taken);
             found
