@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use clap::{Args, ValueEnum};
 use probelet_manifest::Role;
 
-use super::{DataFormat, Namespace};
+use super::{DataFormat, Namespace, Registries};
 
 /// Tell what a component is: worlds, imports, its description, what it would need to be granted; needs no agent
 #[derive(Debug, Args)]
@@ -13,6 +13,9 @@ pub(crate) struct PluginInspect {
     /// A file, a reference such as redis-ping:1, or builtin:NAME
     #[arg(value_name = "COMPONENT")]
     pub(crate) component: String,
+
+    #[command(flatten)]
+    pub(crate) registries: Registries,
 
     /// How to print it, if not as text
     #[arg(short, long, value_name = "FORMAT")]
@@ -42,6 +45,9 @@ pub(crate) struct PluginRun {
     #[command(flatten)]
     pub(crate) namespace: Namespace,
 
+    #[command(flatten)]
+    pub(crate) registries: Registries,
+
     /// How to print the outcome, if not as text
     #[arg(short, long, value_name = "FORMAT")]
     pub(crate) output: Option<DataFormat>,
@@ -59,6 +65,9 @@ pub(crate) struct PluginTest {
     /// The component to test, in place of those that the cases name
     #[arg(long, value_name = "COMPONENT")]
     pub(crate) component: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) registries: Registries,
 
     /// How to print the results, if not as text
     #[arg(short, long, value_name = "FORMAT")]
@@ -87,6 +96,9 @@ pub(crate) struct PluginBench {
 
     #[command(flatten)]
     pub(crate) handler: HandlerArguments,
+
+    #[command(flatten)]
+    pub(crate) registries: Registries,
 
     /// How to print the result, if not as text
     #[arg(short, long, value_name = "FORMAT")]
@@ -152,7 +164,7 @@ pub(crate) fn word(value: &impl ValueEnum) -> String {
 /// What stands beside a component in a manifest, and whom it is run against.
 #[derive(Debug, Args)]
 pub(crate) struct HandlerArguments {
-    /// What it is run as [default: liveness, or postStart if it is a hook only]
+    /// What it is run as [default: liveness, or postStart if it is a hook only; with --pod always liveness]
     #[arg(long, value_name = "CHECK")]
     pub(crate) kind: Option<CheckKind>,
 

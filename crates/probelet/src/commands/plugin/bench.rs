@@ -22,7 +22,7 @@ const PROGRESS: Duration = Duration::from_millis(500);
 
 /// Runs a component many times.
 pub(super) async fn run(command: &PluginBench, state_dir: &Path) -> anyhow::Result<()> {
-    let loaded = load(&command.component, state_dir).await?;
+    let loaded = load(&command.component, state_dir, &command.registries).await?;
     let handler = Handler::read(&command.handler, &loaded).await?;
     let limits = handler.request().limits;
     let mut bench = Bench::default();

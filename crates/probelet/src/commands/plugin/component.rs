@@ -7,11 +7,15 @@ use std::{
 };
 
 use anyhow::{Context, bail};
-use probelet_builtin_plugins::builtin;
+use probelet_builtin_plugins::{builtin, names};
 use probelet_engine::{Engine, EngineConfig, Plugin};
-use probelet_plugin_store::{Reference, Registry, RegistryConfig, Resolver, Store};
+use probelet_plugin_store::{Resolver, Store};
 
-use crate::commands::agent::compiler;
+use super::{registries::Named, store};
+use crate::{arguments::Registries, commands::agent::compiler};
+
+/// What the names of components begin with that come with probelet.
+const BUILTIN: &str = "builtin:";
 
 /// Above this size compiling takes so long that one wonders.
 const LARGE: usize = 1 << 20;
@@ -24,32 +28,34 @@ pub(super) struct Loaded {
     pub(super) size: usize,
 }
 
-/// Where a component is.
-enum Place<'a> {
-    Builtin(&'a str),
-    File(&'a Path),
-    Store(Reference),
-}
-
 /// Loads what a command line names: a file, a reference, or `builtin:NAME`.
-pub(super) async fn load(text: &str, state_dir: &Path) -> anyhow::Result<Loaded> {
-    load_with(&engine()?, text, state_dir).await
+pub(super) async fn load(text: &str, state_dir: &Path, registries: &Registries) -> anyhow::Result<Loaded> {
+    load_with(&engine()?, text, state_dir, registries).await
 }
 
 /// The same with an engine that there is already.
-pub(super) async fn load_with(engine: &Engine, text: &str, state_dir: &Path) -> anyhow::Result<Loaded> {
+pub(super) async fn load_with(
+    engine: &Engine,
+    text: &str,
+    state_dir: &Path,
+    registries: &Registries,
+) -> anyhow::Result<Loaded> {
     let engine = engine.clone();
-    let place = place(text)?;
-    if let Place::Builtin(name) = place {
-        let bytes =
-            builtin(name).with_context(|| format!("there is no component builtin:{name}; `docs/plugins` has them"))?;
+    if let Some(name) = text.strip_prefix(BUILTIN) {
+        let bytes = builtin(name).with_context(|| {
+            let names: Vec<_> = names().collect();
+            format!("there is no component {text}; there are {}", names.join(", "))
+        })?;
         let (plugin, size) = (engine.load_builtin(text, bytes).await?, bytes.len());
         return Ok(Loaded { engine, plugin, size });
     }
-    let bytes = match place {
-        Place::File(path) => Store::read_file(path)?,
-        Place::Store(reference) => from_store(&reference, state_dir).await?,
-        Place::Builtin(_) => unreachable!("it has been loaded above"),
+    let bytes = match named(text)? {
+        Named::File(path) => Store::read_file(&path)?,
+        Named::Reference(reference) => {
+            let resolver = Resolver::new(store::open(state_dir)?, registries.client());
+            let resolved = resolver.resolve(&reference).await?;
+            resolver.store().get(&resolved.digest)?
+        }
     };
     if bytes.len() > LARGE && std::io::stderr().is_terminal() {
         eprintln!("Compiling {text} ({} MB); the result is kept", bytes.len() >> 20);
@@ -62,41 +68,32 @@ pub(super) async fn load_with(engine: &Engine, text: &str, state_dir: &Path) -> 
     })
 }
 
-fn place(text: &str) -> anyhow::Result<Place<'_>> {
-    if let Some(name) = text.strip_prefix("builtin:") {
-        return Ok(Place::Builtin(name));
+/// What is not built in. A file that is not there would be taken for a reference.
+fn named(text: &str) -> anyhow::Result<Named> {
+    match Named::parse(text) {
+        Ok(Named::File(path)) => Ok(Named::File(path)),
+        _ if text.ends_with(".wasm") => {
+            bail!("there is no file {text}; build the component first, or name a file, a reference or builtin:NAME")
+        }
+        reference => reference,
     }
-    let path = Path::new(text);
-    // On a command line a file needs no ./ before it.
-    if path.is_file() || ["/", "./", "../"].iter().any(|start| text.starts_with(start)) {
-        return Ok(Place::File(path));
-    }
-    if text.ends_with(".wasm") {
-        bail!("there is no file {text}; build the component first, or name a file, a reference or builtin:NAME");
-    }
-    Ok(Place::Store(text.parse()?))
 }
 
 /// A component as the agent finds it, which runs elsewhere: a file by its absolute path.
 pub(super) fn absolute(text: &str) -> anyhow::Result<String> {
-    match place(text)? {
-        Place::File(path) => {
+    if text.starts_with(BUILTIN) {
+        return Ok(text.to_owned());
+    }
+    match named(text)? {
+        Named::File(path) => {
             let path = path
                 .canonicalize()
                 .with_context(|| format!("cannot read {}", path.display()))?;
             let text = path.to_str().map(str::to_owned);
             text.with_context(|| format!("the path {} is not UTF-8; move the component elsewhere", path.display()))
         }
-        Place::Builtin(_) | Place::Store(_) => Ok(text.to_owned()),
+        Named::Reference(_) => Ok(text.to_owned()),
     }
-}
-
-async fn from_store(reference: &Reference, state_dir: &Path) -> anyhow::Result<Vec<u8>> {
-    let folder = state_dir.join("plugins");
-    let store = Store::open(&folder).with_context(|| format!("cannot open the plugin store {}", folder.display()))?;
-    let resolver = Resolver::new(store, Registry::new(RegistryConfig::default()));
-    let resolved = resolver.resolve(reference).await?;
-    Ok(resolver.store().get(&resolved.digest)?)
 }
 
 /// An engine that keeps what it compiles in the user's own cache, where there is one.
@@ -121,12 +118,12 @@ mod tests {
 
     #[test]
     fn a_component_is_named_as_in_a_manifest() {
-        assert!(matches!(place("builtin:tcp").unwrap(), Place::Builtin("tcp")));
-        assert!(matches!(place("./redis-ping").unwrap(), Place::File(_)));
-        assert!(matches!(place("redis-ping:1").unwrap(), Place::Store(_)));
+        assert_eq!(absolute("builtin:tcp").unwrap(), "builtin:tcp");
+        assert!(matches!(named("./redis-ping").unwrap(), Named::File(_)));
+        assert!(matches!(named("redis-ping:1").unwrap(), Named::Reference(_)));
         // A file that is there needs no mark, and one that is not is told as such.
-        assert!(matches!(place("Cargo.toml").unwrap(), Place::File(_)));
-        let error = place("redis-ping.wasm").err().unwrap().to_string();
+        assert!(matches!(named("Cargo.toml").unwrap(), Named::File(_)));
+        let error = named("redis-ping.wasm").err().unwrap().to_string();
         assert!(error.contains("there is no file redis-ping.wasm"), "{error}");
     }
 }

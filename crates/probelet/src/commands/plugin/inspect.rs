@@ -17,7 +17,7 @@ const CONTRACT: &str = "probelet:plugin/";
 
 /// Tells what a component is.
 pub(super) async fn run(command: &PluginInspect, state_dir: &Path) -> anyhow::Result<()> {
-    let document = document(&load(&command.component, state_dir).await?);
+    let document = document(&load(&command.component, state_dir, &command.registries).await?);
     match command.output {
         Some(format) => print_document(&document, format),
         None => Ok(print(&printable(&text(&document)))?),

@@ -23,7 +23,7 @@ pub(super) async fn run(command: &PluginRun, state_dir: &Path, client: &Client) 
     if let Some(pod) = &command.pod {
         return against_pod(command, pod, client).await;
     }
-    let loaded = load(&command.component, state_dir).await?;
+    let loaded = load(&command.component, state_dir, &command.registries).await?;
     let handler = Handler::read(&command.handler, &loaded).await?;
     let request = handler.request();
     let check = request.check;

@@ -10,12 +10,13 @@ use std::{
 use anyhow::{Context, bail, ensure};
 use probelet_engine::{Engine, Plugin};
 use probelet_plugin_case::{Case, CaseResult, junit, parse, report};
+use probelet_plugin_project::Project;
 use probelet_plugin_tools::run_case;
 use serde_json::{Value, json};
 
 use super::component::{engine, load_with};
 use crate::{
-    arguments::{DataFormat, PluginTest, TestFormat},
+    arguments::{DataFormat, PluginTest, Registries, TestFormat},
     commands::manifests::text,
     failure::Faults,
     output::{documents::print_document, print, printable},
@@ -36,6 +37,7 @@ pub(super) async fn run(command: &PluginTest, state_dir: &Path) -> anyhow::Resul
     let mut components = Components {
         engine: engine()?,
         state_dir,
+        registries: &command.registries,
         loaded: BTreeMap::new(),
     };
     let mut results = Vec::new();
@@ -59,6 +61,7 @@ pub(super) async fn run(command: &PluginTest, state_dir: &Path) -> anyhow::Resul
 struct Components<'a> {
     engine: Engine,
     state_dir: &'a Path,
+    registries: &'a Registries,
     loaded: BTreeMap<String, Plugin>,
 }
 
@@ -67,7 +70,7 @@ impl Components<'_> {
         if let Some(plugin) = self.loaded.get(name) {
             return Ok(plugin.clone());
         }
-        let loaded = load_with(&self.engine, name, self.state_dir).await?;
+        let loaded = load_with(&self.engine, name, self.state_dir, self.registries).await?;
         self.loaded.insert(name.to_owned(), loaded.plugin.clone());
         Ok(loaded.plugin)
     }
@@ -148,16 +151,11 @@ fn component(command: &PluginTest, file: &CaseFile, case: &Case) -> anyhow::Resu
 
 /// The component of the project in a folder, if it is one: `build/NAME.wasm`, of the name in its `plugin.yaml`.
 fn built(folder: &Path) -> anyhow::Result<Option<String>> {
-    let description = folder.join("plugin.yaml");
-    if !description.is_file() {
-        return Ok(None);
-    }
-    let described: Value =
-        serde_yaml::from_str(&text(&description)?).with_context(|| format!("cannot read {}", description.display()))?;
-    let name = described["name"]
-        .as_str()
-        .with_context(|| format!("{} has no name", description.display()))?;
-    let component = folder.join("build").join(format!("{name}.wasm"));
+    let project = match Project::open(folder) {
+        Err(probelet_plugin_project::Error::NoProject(_)) => return Ok(None),
+        project => project?,
+    };
+    let component = project.component();
     ensure!(
         component.is_file(),
         "there is no component {}; build it first with `probelet plugin build {}`",
