@@ -127,7 +127,7 @@ pub enum Event {
 type Fits = fn(&Request) -> bool;
 
 impl Event {
-    /// The action that a reply names, and which requests it can answer; `None` of what is no reply.
+    /// The action that a reply, or news of one under way, names, and which requests it fits; `None` of anything else.
     pub(crate) fn answers(&self) -> Option<(ActionId, Fits)> {
         let (action, fits): (_, Fits) = match self {
             Self::SandboxReady { action } | Self::SandboxFailed { action, .. } => {
@@ -140,13 +140,14 @@ impl Event {
                 (action, |request| matches!(request, Request::StartContainer { .. }))
             }
             Self::ProbeFinished { action, .. } => (action, |request| matches!(request, Request::RunProbe { .. })),
-            Self::HookFinished { action, .. } => (action, |request| matches!(request, Request::RunHook { .. })),
+            Self::HookFinished { action, .. } | Self::HookFellBack { action, .. } => {
+                (action, |request| matches!(request, Request::RunHook { .. }))
+            }
             Self::SandboxRemoved { action } => (action, |request| matches!(request, Request::RemoveSandbox)),
             Self::Begin
             | Self::ContainerExited { .. }
             | Self::Delete { .. }
             | Self::ConditionSet { .. }
-            | Self::HookFellBack { .. }
             | Self::Hold { .. }
             | Self::Resume
             | Self::Wake => return None,

@@ -39,14 +39,12 @@ impl Machine<'_> {
     }
 
     /// It is told, of the pod itself as the kubelet does (A4.13), since a secret in the request has not been kept.
-    pub(crate) fn hook_fell_back(&mut self, action: ActionId, host: &str) {
-        if let Some(Request::RunHook { .. }) = self.state.request(action) {
-            let message = format!(
-                "request to HTTPS lifecycle hook {} got HTTP response, retry with HTTP succeeded",
-                bounded(host)
-            );
-            self.record(pod_warning("LifecycleHTTPFallback", message));
-        }
+    pub(crate) fn hook_fell_back(&mut self, host: &str) {
+        let message = format!(
+            "request to HTTPS lifecycle hook {} got HTTP response, retry with HTTP succeeded",
+            bounded(host)
+        );
+        self.record(pod_warning("LifecycleHTTPFallback", message));
     }
 
     /// Cancels hooks whose time is over, sends the stop signal to those whose turn has come, and SIGKILL when the grace

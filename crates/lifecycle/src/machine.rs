@@ -62,7 +62,7 @@ impl Machine<'_> {
             } => self.container_exited(container, instance, exit),
             Event::ProbeFinished { action, outcome } => self.probe_finished(action, outcome),
             Event::HookFinished { action, result } => self.hook_finished(action, result),
-            Event::HookFellBack { action, host } => self.hook_fell_back(action, &host),
+            Event::HookFellBack { host, .. } => self.hook_fell_back(&host),
             Event::Delete { grace_period } => self.delete(grace_period),
             Event::Hold { held } => self.state.held = held,
             Event::ConditionSet {

@@ -131,8 +131,7 @@ pub(super) async fn send_directly(
     let place = network.place().ok_or(Error::ConnectionLimitReached)?;
     let authority = http.uri().authority().ok_or(Error::HttpRequestUriInvalid)?.clone();
     let is_tls = http.uri().scheme() == Some(&Scheme::HTTPS);
-    let host = authority.host().trim_start_matches('[').trim_end_matches(']');
-    let port = authority.port_u16().unwrap_or(if is_tls { 443 } else { 80 });
+    let (host, port) = destination(http.uri())?;
 
     let connect = connect(&network, host, port, is_tls, protocols);
     let connected = within(options.connect_timeout, connect).await;
@@ -280,7 +279,15 @@ impl Body for Driven {
     }
 }
 
-fn explain_dial(error: DialError) -> Error {
+/// Host and port of a URL: an IPv6 address without its brackets, and the scheme's own port where none is named.
+pub(super) fn destination(uri: &Uri) -> Result<(&str, u16), Error> {
+    let authority = uri.authority().ok_or(Error::HttpRequestUriInvalid)?;
+    let default = if uri.scheme() == Some(&Scheme::HTTPS) { 443 } else { 80 };
+    let host = authority.host().trim_start_matches('[').trim_end_matches(']');
+    Ok((host, authority.port_u16().unwrap_or(default)))
+}
+
+pub(super) fn explain_dial(error: DialError) -> Error {
     match error {
         DialError::NotGranted => Error::DestinationIpProhibited,
         DialError::NoSuchHost => Error::DestinationNotFound,

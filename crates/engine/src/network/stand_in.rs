@@ -11,13 +11,13 @@ use std::{
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use http::{Request, Response, Uri, uri::Scheme};
+use http::{Request, Response};
 use http_body_util::{BodyExt, Full, Limited};
 use wasmtime_wasi_http::{Error, RequestOptions};
 
 use super::{
-    DialError, Network, connection,
-    http::{Answer, Driven, Outgoing, send_directly},
+    Network, connection,
+    http::{Answer, Driven, Outgoing, destination, explain_dial, send_directly},
     tls::Protocols,
 };
 
@@ -138,8 +138,8 @@ pub(super) async fn exchange(
     options: RequestOptions,
 ) -> Result<Answer, Error> {
     let (host, port) = destination(outgoing.http.uri())?;
-    for address in network.resolve(&host).await.map_err(dial_error)? {
-        network.route(SocketAddr::new(address, port)).map_err(dial_error)?;
+    for address in network.resolve(host).await.map_err(explain_dial)? {
+        network.route(SocketAddr::new(address, port)).map_err(explain_dial)?;
     }
     let (parts, body) = outgoing.http.into_parts();
     let body = Limited::new(body, MAX_BODY).collect().await;
@@ -160,21 +160,6 @@ pub(super) async fn exchange(
         HttpFailure::Other(text) => Error::InternalError(Some(text)),
     })?;
     Ok(answer.map(Driven::whole))
-}
-
-fn destination(uri: &Uri) -> Result<(String, u16), Error> {
-    let authority = uri.authority().ok_or(Error::HttpRequestUriInvalid)?;
-    let default = if uri.scheme() == Some(&Scheme::HTTPS) { 443 } else { 80 };
-    let host = authority.host().trim_start_matches('[').trim_end_matches(']');
-    Ok((host.to_owned(), authority.port_u16().unwrap_or(default)))
-}
-
-fn dial_error(error: DialError) -> Error {
-    match error {
-        DialError::NotGranted => Error::DestinationIpProhibited,
-        DialError::NoSuchHost => Error::DestinationNotFound,
-        DialError::Io(error) => Error::InternalError(Some(error.to_string())),
-    }
 }
 
 fn failure(error: Error) -> HttpFailure {

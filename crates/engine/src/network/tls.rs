@@ -3,7 +3,7 @@
 
 use std::{
     io,
-    sync::{Arc, OnceLock},
+    sync::{Arc, LazyLock},
 };
 
 use rustls::{
@@ -29,10 +29,23 @@ pub(super) enum Protocols {
     Http2,
 }
 
-/// The same for all runs, since building one takes longer than a handshake: those that check nothing, and those that do.
-static CONFIGS: [[OnceLock<Arc<ClientConfig>>; 3]; 2] = [const { [const { OnceLock::new() }; 3] }; 2];
+impl Protocols {
+    /// Their names, as TLS agrees on one.
+    fn names(self) -> Vec<Vec<u8>> {
+        let names: &[&[u8]] = match self {
+            Self::Http1 => &[b"http/1.1"],
+            Self::Negotiated => &[b"h2", b"http/1.1"],
+            Self::Http2 => &[b"h2"],
+        };
+        names.iter().map(|name| name.to_vec()).collect()
+    }
+}
 
-fn config(protocols: Protocols, verify: bool) -> ClientConfig {
+/// The same for all runs, since building one takes longer than a handshake: one that checks nothing, and one that does.
+static UNCHECKED: LazyLock<Arc<ClientConfig>> = LazyLock::new(|| Arc::new(config(false)));
+static VERIFIED: LazyLock<Arc<ClientConfig>> = LazyLock::new(|| Arc::new(config(true)));
+
+fn config(verify: bool) -> ClientConfig {
     let provider = Arc::new(ring::default_provider());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
@@ -49,12 +62,6 @@ fn config(protocols: Protocols, verify: bool) -> ClientConfig {
     let mut config = builder.with_no_client_auth();
     // Each run is as if it were the first.
     config.resumption = Resumption::disabled();
-    let names: &[&[u8]] = match protocols {
-        Protocols::Http1 => &[b"http/1.1"],
-        Protocols::Negotiated => &[b"h2", b"http/1.1"],
-        Protocols::Http2 => &[b"h2"],
-    };
-    config.alpn_protocols = names.iter().map(|name| name.to_vec()).collect();
     config
 }
 
@@ -66,9 +73,9 @@ pub(super) async fn connect<S: AsyncRead + AsyncWrite + Unpin>(
     verify: bool,
 ) -> io::Result<TlsStream<S>> {
     let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
-    let place = &CONFIGS[usize::from(verify)][protocols as usize];
-    let config = place.get_or_init(|| Arc::new(config(protocols, verify)));
-    TlsConnector::from(Arc::clone(config)).connect(name, stream).await
+    let config = if verify { &VERIFIED } else { &UNCHECKED };
+    let connector = TlsConnector::from(Arc::clone(config));
+    connector.with_alpn(protocols.names()).connect(name, stream).await
 }
 
 /// Whether HTTP/2 was agreed on.
