@@ -29,17 +29,20 @@ impl ProgressLine {
         }
     }
 
+    /// Writes what stands behind the text that the line begins with, if it is time to.
+    pub(crate) fn tell(&self, how_far: impl FnOnce() -> String) {
+        let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        if !self.is_shown || written.is_some_and(|at| at.elapsed() < EVERY) {
+            return;
+        }
+        *written = Some(Instant::now());
+        // Nothing depends on its being seen.
+        let _ = write!(stderr(), "{CLEAR}{}: {}", self.label, how_far());
+    }
+
     /// What is to be told how many bytes of how many are done.
     pub(crate) fn watch(&self) -> impl Fn(u64, u64) + Send + Sync + '_ {
-        |done, total| {
-            let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
-            if !self.is_shown || written.is_some_and(|at| at.elapsed() < EVERY) {
-                return;
-            }
-            *written = Some(Instant::now());
-            // Nothing depends on its being seen.
-            let _ = write!(stderr(), "{CLEAR}{}", line(&self.label, done, total));
-        }
+        |done, total| self.tell(|| bytes(done, total))
     }
 }
 
@@ -52,10 +55,10 @@ impl Drop for ProgressLine {
     }
 }
 
-fn line(label: &str, done: u64, total: u64) -> String {
+fn bytes(done: u64, total: u64) -> String {
     let megabytes = |bytes: u64| format!("{}.{}", bytes / 1_000_000, bytes % 1_000_000 / 100_000);
     let share = (done * 100).checked_div(total).unwrap_or(100);
-    format!("{label}: {} of {} MB, {share}%", megabytes(done), megabytes(total))
+    format!("{} of {} MB, {share}%", megabytes(done), megabytes(total))
 }
 
 #[cfg(test)]
@@ -64,7 +67,7 @@ mod tests {
 
     #[test]
     fn a_line_tells_how_much_is_done() {
-        assert_eq!(line("pushing a", 1_250_000, 5_000_000), "pushing a: 1.2 of 5.0 MB, 25%");
-        assert_eq!(line("pushing a", 0, 0), "pushing a: 0.0 of 0.0 MB, 100%");
+        assert_eq!(bytes(1_250_000, 5_000_000), "1.2 of 5.0 MB, 25%");
+        assert_eq!(bytes(0, 0), "0.0 of 0.0 MB, 100%");
     }
 }

@@ -1,11 +1,6 @@
 //! `probelet plugin bench`.
 
-use std::{
-    collections::BTreeMap,
-    io::{self, IsTerminal, Write},
-    path::Path,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, path::Path};
 
 use probelet_histogram::Histogram;
 use probelet_plugin_tools::{Bench, PERCENTILES};
@@ -14,11 +9,8 @@ use serde_json::{Map, Value, json};
 use super::{component::load, handler::Handler, outcome::milliseconds};
 use crate::{
     arguments::PluginBench,
-    output::{columns::Columns, documents::print_document, print, style},
+    output::{columns::Columns, documents::print_document, print, progress::ProgressLine, style},
 };
-
-/// How often the progress is told.
-const PROGRESS: Duration = Duration::from_millis(500);
 
 /// Runs a component many times.
 pub(super) async fn run(command: &PluginBench, state_dir: &Path) -> anyhow::Result<()> {
@@ -27,16 +19,16 @@ pub(super) async fn run(command: &PluginBench, state_dir: &Path) -> anyhow::Resu
     let limits = handler.request().limits;
     let mut bench = Bench::default();
     let mut outcomes: BTreeMap<&str, u64> = BTreeMap::new();
-    let mut progress = Progress::new(command.runs);
+    let progress = ProgressLine::new(format!("running {}", command.component));
     for done in 0..command.runs {
-        progress.tell(done);
+        progress.tell(|| format!("{done} of {} runs", command.runs));
         let request = handler.request();
         let check = request.check;
         let outcome = loaded.plugin.run(request).await;
         *outcomes.entry(check.outcome_name(outcome.verdict)).or_default() += 1;
         bench.record(&outcome);
     }
-    progress.clear();
+    drop(progress);
     if bench.reached(&limits) {
         style::warn(
             "a run has come up to its limits, so that what it would need is not known: raise them with --limits",
@@ -45,38 +37,6 @@ pub(super) async fn run(command: &PluginBench, state_dir: &Path) -> anyhow::Resu
     match command.output {
         Some(format) => print_document(&document(&bench, &outcomes), format),
         None => Ok(print(&text(&bench, &outcomes))?),
-    }
-}
-
-/// A line on a terminal that says how far it is.
-struct Progress {
-    runs: u32,
-    told: Instant,
-    is_shown: bool,
-}
-
-impl Progress {
-    fn new(runs: u32) -> Self {
-        Self {
-            runs,
-            told: Instant::now(),
-            is_shown: false,
-        }
-    }
-
-    fn tell(&mut self, done: u32) {
-        if self.told.elapsed() >= PROGRESS && io::stderr().is_terminal() {
-            eprint!("\r{done} of {} runs", self.runs);
-            // A terminal that is gone needs no progress.
-            let _ = io::stderr().flush();
-            (self.told, self.is_shown) = (Instant::now(), true);
-        }
-    }
-
-    fn clear(&self) {
-        if self.is_shown {
-            eprint!("\r\u{1b}[K");
-        }
     }
 }
 
