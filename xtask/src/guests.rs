@@ -111,6 +111,9 @@ pub(crate) fn run(root: &Path) -> anyhow::Result<()> {
             find(root)?.context("a toolchain was set up and then not found")?
         }
     };
+    // A build fetches only what it compiles, and the build scripts below `guest-probes/tests` then ask cargo, which may
+    // not go to the registry in the middle of a build, where all of Cargo.lock lies.
+    process::run(process::cargo(&root.join("guest-probes")).args(["fetch", "--locked", "--quiet"]))?;
     let (build, guests) = (root.join("target/guest-build"), root.join("target/guests"));
     let mut handlers = cargo_build(root, &build, &toolchain, HANDLER_TARGET)?;
     let mut others = cargo_build(root, &build, &toolchain, TARGET)?;
