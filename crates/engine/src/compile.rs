@@ -5,12 +5,13 @@
 use std::{
     ffi::OsString,
     io::{self, Read, Write},
+    os::unix::process::ExitStatusExt,
     path::PathBuf,
     process::{ExitCode, Stdio},
     time::Duration,
 };
 
-use rustix::process::{Resource, Rlimit, nice, setrlimit};
+use rustix::process::{Resource, Rlimit, Signal, nice, setrlimit};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use wasmtime::Engine;
 
@@ -22,10 +23,12 @@ use crate::{
     log::cut,
 };
 
-/// What an interpreter with its library compiles to in a debug build takes half of this.
-pub(crate) const COMPILE_TIMEOUT: Duration = Duration::from_secs(120);
-/// What the compiling process may compute in all: two processors for as long as it may take.
-const MAX_PROCESSOR_SECONDS: u64 = 2 * COMPILE_TIMEOUT.as_secs();
+/// How long the compiling process may take on a machine whose processors are busy with what comes first. It is the end
+/// of one that waits for anything else.
+pub(crate) const COMPILE_TIMEOUT: Duration = Duration::from_secs(600);
+/// What the compiling process may compute in all, its threads together: what bounds an honest machine's time for a
+/// hostile component. An interpreter with its library takes half of this in a debug build.
+const MAX_PROCESSOR_SECONDS: u64 = 240;
 /// What the compiling process may have of memory. Python with its library takes a third of it.
 const MAX_COMPILER_MEMORY: u64 = 3 << 30;
 /// The largest component that is compiled makes less than this.
@@ -93,6 +96,9 @@ pub(crate) async fn ask(compiler: &CompilerProgram, task: &str, input: &[u8]) ->
     }
     Err(match status.code() {
         Some(INVALID) => WorkerError::Input(reason),
+        None if status.signal() == Some(Signal::XCPU.as_raw()) => {
+            WorkerError::Host(format!("it takes more than {MAX_PROCESSOR_SECONDS}s of processor time"))
+        }
         _ => WorkerError::Host(format!("{status}: {}", cut(reason, MAX_REASON))),
     })
 }
@@ -172,16 +178,34 @@ fn compile(flavour: Flavour, component: &[u8]) -> Result<Vec<u8>, WorkerError> {
 fn limit_this_process() -> io::Result<()> {
     const LOWEST_PRIORITY: i32 = 19;
     nice(LOWEST_PRIORITY)?;
-    for (resource, most) in [
-        (Resource::Cpu, MAX_PROCESSOR_SECONDS),
-        (Resource::Data, MAX_COMPILER_MEMORY),
-        (Resource::Core, 0),
+    for (resource, most, reserve) in [
+        // The first signal tells what it is for; the one at the end of the reserve is SIGKILL.
+        (Resource::Cpu, MAX_PROCESSOR_SECONDS, 1),
+        (Resource::Data, MAX_COMPILER_MEMORY, 0),
+        (Resource::Core, 0, 0),
     ] {
         let limit = Rlimit {
             current: Some(most),
-            maximum: Some(most),
+            maximum: Some(most + reserve),
         };
         setrlimit(resource, limit)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn one_that_computes_too_long_is_told_so() {
+        let compiler = CompilerProgram {
+            program: "/bin/sh".into(),
+            arguments: ["-c", "kill -XCPU $$"].map(OsString::from).to_vec(),
+        };
+        match ask(&compiler, "plain", b"").await {
+            Err(WorkerError::Host(reason)) => assert_eq!(reason, "it takes more than 240s of processor time"),
+            other => panic!("{:?}", other.map_err(|_| "another error")),
+        }
+    }
 }
