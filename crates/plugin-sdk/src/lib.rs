@@ -88,7 +88,7 @@ pub use bindings::{
         probelet::plugin::types::{Field, Health, Value, Verdict},
     },
 };
-pub use clock::{now, since, sleep, time_left, timeout_text};
+pub use clock::{now, since, sleep, time_left, timeout_text, within};
 pub use duration::go_duration;
 #[cfg(not(target_family = "wasm"))]
 pub use native::{container_exec, container_files, container_logs, container_stats, context, state};
@@ -175,6 +175,7 @@ pub fn environment(name: &str) -> Result<String, Failure> {
 /// Waits for something to be ready, for as long as there is time. False: the time is over.
 #[cfg(target_family = "wasm")]
 pub fn wait(pollable: &Pollable) -> bool {
-    let timer = wasip2::clocks::monotonic_clock::subscribe_duration(context::time_left());
+    let left = u64::try_from(time_left().as_nanos()).unwrap_or(u64::MAX);
+    let timer = wasip2::clocks::monotonic_clock::subscribe_duration(left);
     poll(&[pollable, &timer]).contains(&0)
 }

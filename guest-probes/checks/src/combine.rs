@@ -1,12 +1,14 @@
 //! Several checks as one: all of them have to be well, or some of them.
 //!
-//! They run one after the other and share the run's time. Those that keep a state or take a grant of their own are not
+//! They run one after the other, each in its part of the time that is left, so that one that hangs leaves the others
+//! theirs. Those that keep a state or take a grant of their own are not
 //! among them: a plugin has to be granted all that it could use.
 
 use probelet_plugin::{
     Failure, Health, Verdict,
     serde::{Deserialize, de::DeserializeOwned},
     serde_json::{self, Value},
+    time_left, within,
 };
 
 use crate::{http_assert, mysql, nats, postgres, redis, tcp_expect};
@@ -94,9 +96,11 @@ pub fn check(config: &Config) -> Result<Verdict, Failure> {
             "{needed} of {count} checks cannot be well; at most {MAX_CHECKS} run"
         )));
     }
-    let results = config.checks.iter().map(|part| {
+    let results = config.checks.iter().enumerate().map(|(at, part)| {
         let name = part.name.clone().unwrap_or_else(|| part.check.name().to_owned());
-        (name, part.check.run(&Value::Object(part.config.clone())))
+        let others = u32::try_from(count - at).unwrap_or(u32::MAX);
+        let run = || part.check.run(&Value::Object(part.config.clone()));
+        (name, within(time_left() / others, run))
     });
     judge(results.collect(), needed)
 }
@@ -143,7 +147,13 @@ fn judge(results: Vec<(String, Result<Verdict, Failure>)>, needed: usize) -> Res
 
 #[cfg(test)]
 mod tests {
-    use probelet_plugin::serde_json::json;
+    use std::{
+        io::{Read, Write},
+        net::TcpListener,
+        time::Duration,
+    };
+
+    use probelet_plugin::{serde_json::json, testing::Host};
 
     use super::*;
     use crate::tests::config;
@@ -174,6 +184,32 @@ mod tests {
         assert_eq!(judged(&["well", "refused"], 1), Ok(Health::Degraded));
         assert!(matches!(judged(&["well", "refused"], 2), Err(Failure::Errored(_))));
         assert_eq!(judged(&["sick", "refused"], 2), Ok(Health::Unhealthy));
+    }
+
+    #[test]
+    fn one_that_hangs_leaves_the_others_their_time() {
+        let (silent, well) = (listener(), listener());
+        let port = |listener: &TcpListener| listener.local_addr().expect("an address").port();
+        let (silent_port, well_port) = (port(&silent), port(&well));
+        let server = std::thread::spawn(move || {
+            let (mut client, _) = well.accept().expect("a client");
+            let _ = client.read(&mut [0; 64]);
+            client.write_all(b"+PONG\r\n").expect("written");
+        });
+        let part = |name: &str, port: u16| json!({ "name": name, "check": "redis", "config": { "host": "127.0.0.1", "port": port } });
+        let parts = json!({ "atLeast": 1, "checks": [part("near", silent_port), part("far", well_port)] });
+        let mut host = Host {
+            timeout: Duration::from_millis(300),
+            ..Host::default()
+        };
+        let verdict = host.run(|| check(&config(parts))).expect("a verdict");
+        server.join().expect("no panic");
+        assert_eq!(verdict.health, Health::Degraded, "{}", verdict.message);
+        assert!(verdict.message.starts_with("near: "), "{}", verdict.message);
+    }
+
+    fn listener() -> TcpListener {
+        TcpListener::bind("127.0.0.1:0").expect("a port")
     }
 
     #[test]

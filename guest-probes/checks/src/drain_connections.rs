@@ -46,6 +46,12 @@ fn connections(port: u16) -> Result<f64, Failure> {
         let said = quote(&String::from_utf8_lossy(&output.stderr));
         return Err(Failure::Errored(format!("{} told nothing: {said}", command.join(" "))));
     }
+    if output.truncated {
+        // Those that are closing are in it as well, so it becomes shorter.
+        let limit = MAX_TABLE >> 20;
+        let reason = format!("the kernel's tables of connections are longer than {limit} MiB");
+        return Err(Failure::Unhealthy(reason));
+    }
     Ok(established(&String::from_utf8_lossy(&output.stdout), port) as f64)
 }
 
@@ -114,6 +120,13 @@ mod tests {
                 .message()
                 .contains("quiet for")
         );
+        if let Ok(output) = &mut host.commands[0].1 {
+            output.truncated = true;
+        }
+        let cut = host
+            .run(|| run(&config(json!({ "port": 8082 }))))
+            .expect_err("half a table");
+        assert!(cut.message().contains("longer than 2 MiB"), "{cut}");
         host.commands.clear();
         let refused = host.run(|| run(&config(json!({ "port": 80 }))));
         assert!(matches!(refused, Err(Failure::Errored(_))), "{refused:?}");

@@ -1,14 +1,15 @@
 //! An HTTP server, and what its answer has to be: status, headers, text, and values in JSON.
 
-use std::{collections::BTreeMap, time::Instant};
+use std::{collections::BTreeMap, ops::RangeInclusive, time::Instant};
 
 use probelet_plugin::{
     Failure, Verdict,
     http::{Request, Response},
     net::{Endpoint, Port},
-    serde::Deserialize,
+    serde::{Deserialize, Deserializer},
     serde_json::Value,
 };
+use regex_lite::Regex;
 
 use crate::text::{pattern, quote};
 
@@ -84,7 +85,8 @@ pub enum Status {
 pub struct Assertion {
     /// Where it stands, as a JSON pointer: `/checks/0/status`.
     pub pointer: String,
-    /// What it has to be equal to.
+    /// What it has to be equal to, `null` included.
+    #[serde(default, deserialize_with = "given")]
     pub equals: Option<Value>,
     /// A number that it must not be below.
     pub at_least: Option<f64>,
@@ -100,12 +102,19 @@ fn get() -> String {
     "GET".to_owned()
 }
 
+/// A value that is there, though it be null.
+fn given<'a, D: Deserializer<'a>>(value: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(value).map(Some)
+}
+
 /// Checks the server once.
 pub fn check(config: &Config) -> Result<Verdict, Failure> {
+    // A fault of the configuration is told whatever the server says.
+    let wanted = Wanted::of(config)?;
     let begin = Instant::now();
     let response = request(config)?.send(MAX_BODY)?;
     let milliseconds = u64::try_from(begin.elapsed().as_millis()).unwrap_or(u64::MAX);
-    let verdict = match judge(config, &response)? {
+    let verdict = match wanted.broken_by(&response)? {
         Some(message) => Verdict::unhealthy(message),
         None => match config.slow_milliseconds.filter(|slow| milliseconds > *slow) {
             Some(slow) => Verdict::degraded(format!("the answer took {milliseconds}ms, more than {slow}ms")),
@@ -132,63 +141,101 @@ fn request(config: &Config) -> Result<Request, Failure> {
     Ok(request)
 }
 
-/// What is wrong with a response, if anything is.
-fn judge(config: &Config, response: &Response) -> Result<Option<String>, Failure> {
-    if !is_good(&config.status, response.status)? {
-        return Ok(Some(format!(
-            "the status is {}: {}",
-            response.status,
-            quote(&response.text())
-        )));
-    }
-    for (name, wanted) in &config.expect_headers {
-        match response.header(name) {
-            None => return Ok(Some(format!("there is no header `{name}`"))),
-            Some(value) if !value.contains(wanted) => {
-                return Ok(Some(format!(
-                    "the header `{name}` is `{}`, without `{wanted}`",
-                    quote(value)
-                )));
-            }
-            Some(_) => {}
-        }
-    }
-    let text = response.text();
-    if let Some(missing) = config.contains.iter().find(|wanted| !text.contains(*wanted)) {
-        return Ok(Some(format!("the body has no `{missing}` in it: {}", quote(&text))));
-    }
-    if let Some(wanted) = &config.matches {
-        if !pattern("matches", wanted)?.is_match(&text) {
-            return Ok(Some(format!("the body does not match `{wanted}`: {}", quote(&text))));
-        }
-    }
-    if config.json.is_empty() {
-        return Ok(None);
-    }
-    let body = response.json()?;
-    Ok(config.json.iter().find_map(|assertion| assertion.broken_by(&body)))
+/// What has to come back, in the form that it is checked in.
+struct Wanted<'a> {
+    config: &'a Config,
+    /// The ranges of good statuses.
+    status: Vec<RangeInclusive<u16>>,
+    matches: Option<Regex>,
 }
 
-fn is_good(good: &[Status], status: u16) -> Result<bool, Failure> {
-    if good.is_empty() {
-        return Ok((200..400).contains(&status));
-    }
-    for one in good {
-        let (from, to) = match one {
-            Status::One(one) => (*one, *one),
+impl<'a> Wanted<'a> {
+    fn of(config: &'a Config) -> Result<Self, Failure> {
+        let range = |status: &Status| match status {
+            Status::One(one) => Ok(*one..=*one),
             Status::Range(text) => range(text)
-                .ok_or_else(|| Failure::Errored(format!("`status` has `{text}`, which is no range such as 200-299")))?,
+                .ok_or_else(|| Failure::Errored(format!("`status` has `{text}`, which is no range such as 200-299"))),
         };
-        if (from..=to).contains(&status) {
-            return Ok(true);
+        let status = if config.status.is_empty() {
+            vec![200..=399]
+        } else {
+            config.status.iter().map(range).collect::<Result<_, _>>()?
+        };
+        let matches = config
+            .matches
+            .as_deref()
+            .map(|text| pattern("matches", text))
+            .transpose()?;
+        Ok(Self {
+            config,
+            status,
+            matches,
+        })
+    }
+
+    /// What is wrong with a response, if anything is.
+    fn broken_by(&self, response: &Response) -> Result<Option<String>, Failure> {
+        let config = self.config;
+        let text = response.text();
+        if !self.status.iter().any(|range| range.contains(&response.status)) {
+            return Ok(Some(format!("the status is {}: {}", response.status, quote(&text))));
+        }
+        let mut headers = config.expect_headers.iter();
+        if let Some(fault) = headers.find_map(|(name, wanted)| broken_header(response, name, wanted)) {
+            return Ok(Some(fault));
+        }
+        let fault = self.broken_body(&text);
+        let fault = fault.map_or_else(|| self.broken_json(response), |fault| Ok(Some(fault)))?;
+        if fault.is_some() && response.truncated {
+            let read = MAX_BODY >> 20;
+            return Err(Failure::Errored(format!(
+                "the body is longer than {read} MiB, of which no more is read"
+            )));
+        }
+        Ok(fault)
+    }
+
+    fn broken_body(&self, text: &str) -> Option<String> {
+        if let Some(missing) = self.config.contains.iter().find(|wanted| !text.contains(*wanted)) {
+            return Some(format!("the body has no `{missing}` in it: {}", quote(text)));
+        }
+        let wanted = self.matches.as_ref().filter(|wanted| !wanted.is_match(text))?;
+        Some(format!("the body does not match `{wanted}`: {}", quote(text)))
+    }
+
+    fn broken_json(&self, response: &Response) -> Result<Option<String>, Failure> {
+        let assertions = &self.config.json;
+        if assertions.is_empty() {
+            return Ok(None);
+        }
+        match response.json() {
+            Ok(body) => Ok(assertions.iter().find_map(|assertion| assertion.broken_by(&body))),
+            Err(Failure::Unhealthy(fault)) => Ok(Some(fault)),
+            Err(failure) => Err(failure),
         }
     }
-    Ok(false)
 }
 
-fn range(text: &str) -> Option<(u16, u16)> {
+fn broken_header(response: &Response, name: &str, wanted: &str) -> Option<String> {
+    let Some(value) = response.header(name) else {
+        return Some(format!("there is no header `{name}`"));
+    };
+    let fault = || format!("the header `{name}` is `{}`, without `{wanted}`", quote(value));
+    (!value.contains(wanted)).then(fault)
+}
+
+fn range(text: &str) -> Option<RangeInclusive<u16>> {
     let (from, to) = text.split_once('-').unwrap_or((text, text));
-    Some((from.trim().parse().ok()?, to.trim().parse().ok()?))
+    let range = from.trim().parse().ok()?..=to.trim().parse().ok()?;
+    (!range.is_empty()).then_some(range)
+}
+
+/// Whether they are the same value: 1 and 1.0 are.
+fn is_same(one: &Value, other: &Value) -> bool {
+    match (one.as_f64(), other.as_f64()) {
+        (Some(one_number), Some(other_number)) => one == other || one_number == other_number,
+        _ => one == other,
+    }
 }
 
 impl Assertion {
@@ -199,7 +246,7 @@ impl Assertion {
             return Some(format!("the body has nothing at `{pointer}`"));
         };
         let is = || quote(&value.to_string());
-        if let Some(wanted) = self.equals.as_ref().filter(|wanted| *wanted != value) {
+        if let Some(wanted) = self.equals.as_ref().filter(|wanted| !is_same(wanted, value)) {
             return Some(format!("`{pointer}` is {}, not {}", is(), quote(&wanted.to_string())));
         }
         if self.at_least.is_none() && self.at_most.is_none() {
@@ -230,7 +277,10 @@ mod tests {
             body: body.as_bytes().to_vec(),
             truncated: false,
         };
-        judge(&config(wanted), &response).unwrap_or_else(|failure| Some(failure.to_string()))
+        let config = config(wanted);
+        let wanted = Wanted::of(&config);
+        let fault = wanted.and_then(|wanted| wanted.broken_by(&response));
+        fault.unwrap_or_else(|failure| Some(failure.to_string()))
     }
 
     #[test]
@@ -244,13 +294,16 @@ mod tests {
         assert_eq!(fault(some.clone(), 404, ""), None);
         assert_eq!(fault(some.clone(), 299, ""), None);
         assert_eq!(fault(some, 301, "").as_deref(), Some("the status is 301: "));
-        let wrong = fault(json!({ "status": ["2xx"] }), 200, "").expect("a fault");
-        assert!(wrong.contains("no range such as"), "{wrong}");
+        for wrong in ["2xx", "299-200"] {
+            // Also where another one is met.
+            let wrong = fault(json!({ "status": [200, wrong] }), 200, "").expect("a fault");
+            assert!(wrong.contains("no range such as"), "{wrong}");
+        }
     }
 
     #[test]
     fn each_assertion_tells_what_it_has_found() {
-        let body = r#"{"status": "up", "queue": {"depth": 12}}"#;
+        let body = r#"{"status": "up", "queue": {"depth": 12}, "error": null}"#;
         let cases = [
             (json!({ "contains": ["up"] }), None),
             (
@@ -289,6 +342,12 @@ mod tests {
                 json!({ "json": [{ "pointer": "/nothing" }] }),
                 Some("the body has nothing at `/nothing`"),
             ),
+            (json!({ "json": [{ "pointer": "/error", "equals": null }] }), None),
+            (
+                json!({ "json": [{ "pointer": "/status", "equals": null }] }),
+                Some("`/status` is \"up\", not null"),
+            ),
+            (json!({ "json": [{ "pointer": "/queue/depth", "equals": 12.0 }] }), None),
         ];
         for (wanted, expected) in cases {
             let fault = fault(wanted.clone(), 200, body);
@@ -298,6 +357,21 @@ mod tests {
                 .unwrap_or_default()
                 .starts_with(expected.unwrap_or_default());
             assert!(begins, "{wanted}: {fault:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_missing_in_a_part_of_a_body_may_be_in_the_rest() {
+        let response = Response {
+            status: 200,
+            headers: Vec::new(),
+            body: b"{\"a\": 1".to_vec(),
+            truncated: true,
+        };
+        let told = |wanted: Value| Wanted::of(&config(wanted)).and_then(|wanted| wanted.broken_by(&response));
+        assert_eq!(told(json!({ "contains": ["a"] })), Ok(None));
+        for wanted in [json!({ "contains": ["b"] }), json!({ "json": [{ "pointer": "/a" }] })] {
+            assert!(matches!(told(wanted.clone()), Err(Failure::Errored(_))), "{wanted}");
         }
     }
 

@@ -58,6 +58,10 @@ fn talk<C: Read + Write>(server: &mut Conversation<C>, config: &Config, hello: &
         .strip_prefix("INFO ")
         .and_then(|info| serde_json::from_str::<Value>(info).ok());
     let info = info.ok_or_else(|| server.broken(format_args!("does not speak NATS: {}", quote(&line))))?;
+    if info["tls_required"] == true {
+        let reason = "wants TLS, which this check does not speak";
+        return Err(Failure::Errored(format!("{} {reason}", server.peer())));
+    }
     server.send(format!("CONNECT {hello}\r\nPING\r\n"))?;
     for _ in 0..MAX_LINES {
         let line = server.line(MAX_LINE)?;
@@ -124,6 +128,11 @@ mod tests {
         assert!(
             matches!(&refused, Failure::Errored(text) if text.contains("tokenVariable")),
             "{refused}"
+        );
+        let tls = told("INFO {\"tls_required\":true}\r\n", json!({})).expect_err("no verdict");
+        assert_eq!(
+            tls,
+            Failure::Errored("peer wants TLS, which this check does not speak".to_owned())
         );
         let full = told("INFO {}\r\n-ERR 'maximum connections exceeded'\r\n", json!({})).expect_err("no verdict");
         assert_eq!(

@@ -1,4 +1,4 @@
-//! A PostgreSQL server: whether it takes connections, as `pg_isready` finds out, and what a query comes to.
+//! A PostgreSQL server: whether it takes connections, by asking for one as `pg_isready` does, and what a query comes to.
 
 use std::io::{self, Read, Write};
 
@@ -27,6 +27,8 @@ const HEADER: usize = 5;
 const MAX_MESSAGE: usize = 1 << 20;
 /// Between start and answer a server tells some dozens of parameters; a result has as many messages as rows.
 const MAX_MESSAGES: usize = 1000;
+/// What the message of a row begins with.
+const DATA_ROW: u8 = b'D';
 /// No user can have it: the server answers all the same.
 const NOBODY: &str = "probelet";
 
@@ -97,7 +99,8 @@ fn talk<C: Read + Write>(
 
 /// A server that refuses this user takes connections all the same.
 fn ready<C: Read + Write>(server: &Conversation<C>, told: &Told) -> Result<Verdict, Failure> {
-    // Classes 57 (it starts up or shuts down), 53 (it has no connection left), 08 and XX; 28 and 3D are about the user.
+    // Classes 57 (it starts up or shuts down), 53 (it has no connection left, which `pg_isready` lets pass), 08 and XX; 28
+    // and 3D are about the user.
     match told.code.get(..2) {
         Some("28" | "3D") => Ok(Verdict::healthy()),
         _ => Err(server.broken(format_args!("takes no connections: {}", told.message))),
@@ -120,7 +123,7 @@ fn log_in<C: Read + Write>(
             Message::ErrorResponse(error) => {
                 let told = Told::by(&error);
                 return Err(match told.code.get(..2) {
-                    Some("28" | "3D") => {
+                    Some("28" | "3D" | "42") => {
                         Failure::Errored(format!("{} lets `{user}` not in: {}", server.peer(), told.message))
                     }
                     _ => server.broken(format_args!("takes no connections: {}", told.message)),
@@ -174,7 +177,12 @@ fn first_value<C: Read + Write>(server: &mut Conversation<C>) -> Result<Option<S
         match next(server)? {
             Message::ReadyForQuery(_) => return Ok(value),
             Message::ErrorResponse(error) => {
-                return Err(server.broken(format_args!("answers the query with: {}", Told::by(&error).message)));
+                let told = Told::by(&error);
+                // Class 42: the query is wrong, or this user may not ask it.
+                return Err(match told.code.get(..2) {
+                    Some("42") => Failure::Errored(format!("{} refuses the query: {}", server.peer(), told.message)),
+                    _ => server.broken(format_args!("answers the query with: {}", told.message)),
+                });
             }
             Message::DataRow(row) if is_first => {
                 value = first_of(&row).map_err(|error| server.broken(error))?;
@@ -183,7 +191,8 @@ fn first_value<C: Read + Write>(server: &mut Conversation<C>) -> Result<Option<S
             _ => {}
         }
     }
-    Err(server.broken("has more rows than a check reads; add a LIMIT to the query"))
+    let reason = "has more rows for the query than a check reads; add a LIMIT to it";
+    Err(Failure::Errored(format!("{} {reason}", server.peer())))
 }
 
 fn first_of(row: &DataRowBody) -> io::Result<Option<String>> {
@@ -229,6 +238,10 @@ fn send<C: Read + Write>(
 fn next<C: Read + Write>(server: &mut Conversation<C>) -> Result<Message, Failure> {
     let header = server.bytes(HEADER)?;
     let length = u32::from_be_bytes([header[1], header[2], header[3], header[4]]) as usize;
+    if header[0] == DATA_ROW && length > MAX_MESSAGE {
+        let reason = "has a longer row for the query than a check reads; ask for less";
+        return Err(Failure::Errored(format!("{} {reason}", server.peer())));
+    }
     if !(4..=MAX_MESSAGE).contains(&length) {
         return Err(server.broken("does not speak PostgreSQL's protocol"));
     }
@@ -308,13 +321,19 @@ mod tests {
             told(&none, wanted.clone()).expect("a verdict").message,
             "the query has no value"
         );
-        let endless = [login, row(b"1").repeat(2000)].concat();
-        assert!(
-            told(&endless, wanted)
-                .expect_err("too much")
-                .message()
-                .contains("LIMIT")
+        let endless = [login.clone(), row(b"1").repeat(2000)].concat();
+        let is_errored = |answer: &[u8], word: &str| match told(answer, wanted.clone()) {
+            Err(Failure::Errored(text)) => assert!(text.contains(word), "{text}"),
+            other => panic!("{other:?}"),
+        };
+        is_errored(&endless, "LIMIT");
+        is_errored(&[login.clone(), vec![b'D', 0x7f, 0, 0, 0]].concat(), "ask for less");
+        is_errored(
+            &[login.clone(), error("42P01")].concat(),
+            "refuses the query: the reason",
         );
+        let full = told(&[login, error("53100")].concat(), wanted).expect_err("a full disk");
+        assert_eq!(full.message(), "peer answers the query with: the reason");
     }
 
     #[test]

@@ -41,27 +41,32 @@ impl Default for Wait {
 }
 
 impl Wait {
-    /// Waits until so few are left, by what `count` says, or time is over: then it fails. `what` is what is counted.
+    /// Waits until so few are left, by what `count` says, or time is over: then it fails. `what` is what is counted. A
+    /// count that fails for the application's sake is one that is not quiet: a busy one may answer again.
     pub(crate) fn until_quiet(&self, what: &str, count: impl Fn() -> Result<f64, Failure>) -> Result<(), Failure> {
         sleep(Duration::from_millis(self.delay_milliseconds));
         let every = Duration::from_millis(self.every_milliseconds.max(10));
         let quiet = Duration::from_millis(self.quiet_milliseconds);
         let mut quiet_for = Duration::ZERO;
         loop {
-            let left = count()?;
-            let is_quiet = left <= self.at_most as f64;
+            let (is_quiet, seen) = match count() {
+                Ok(left) => (left <= self.at_most as f64, format!("{left} {what} are left")),
+                Err(Failure::Unhealthy(reason)) => (false, reason),
+                Err(errored) => return Err(errored),
+            };
             if is_quiet && quiet_for >= quiet {
                 return Ok(());
             }
-            if time_left() < every + RESERVE {
+            let wait = every.min(time_left().saturating_sub(RESERVE));
+            if wait.is_zero() {
                 let seen = match is_quiet {
                     true => format!("quiet for {} only", go_duration(quiet_for)),
-                    false => format!("{left} {what} are left"),
+                    false => seen,
                 };
                 return Err(Failure::Unhealthy(format!("after {}: {seen}", timeout_text())));
             }
-            sleep(every);
-            quiet_for = if is_quiet { quiet_for + every } else { Duration::ZERO };
+            sleep(wait);
+            quiet_for = if is_quiet { quiet_for + wait } else { Duration::ZERO };
         }
     }
 }
@@ -93,5 +98,48 @@ mod tests {
         assert_eq!(waited, Ok(()));
         // Quiet at the second look, but not for long; from the fourth to the sixth it is.
         assert_eq!(looks.get(), 6);
+    }
+
+    #[test]
+    fn a_failed_look_is_not_the_end() {
+        let mut host = Host {
+            timeout: Duration::from_millis(150),
+            ..Host::default()
+        };
+        let wait: Wait = config(json!({ "everyMilliseconds": 10 }));
+        let looks = Cell::new(0);
+        let look = |answers: &[Result<f64, Failure>]| {
+            looks.set(looks.get() + 1);
+            answers[(looks.get() - 1).min(answers.len() - 1)].clone()
+        };
+        let sick = || Err(Failure::Unhealthy("it has the status 503".to_owned()));
+        assert_eq!(
+            host.run(|| wait.until_quiet("requests", || look(&[sick(), Ok(0.0)]))),
+            Ok(())
+        );
+        let failure = host.run(|| wait.until_quiet("requests", || look(&[sick()])));
+        let message = "after 150ms: it has the status 503";
+        assert_eq!(failure, Err(Failure::Unhealthy(message.to_owned())));
+        looks.set(0);
+        let refused = || Err(Failure::Errored("not granted".to_owned()));
+        let failure = host.run(|| wait.until_quiet("requests", || look(&[refused()])));
+        assert_eq!((failure, looks.get()), (refused().map(|_: f64| ()), 1));
+    }
+
+    #[test]
+    fn the_last_look_is_when_time_is_over() {
+        let mut host = Host {
+            timeout: Duration::from_millis(120),
+            ..Host::default()
+        };
+        let wait: Wait = config(json!({ "everyMilliseconds": 60_000 }));
+        let looks = Cell::new(0);
+        let waited = host.run(|| {
+            wait.until_quiet("requests", || {
+                looks.set(looks.get() + 1);
+                Ok(if looks.get() == 1 { 1.0 } else { 0.0 })
+            })
+        });
+        assert_eq!((waited, looks.get()), (Ok(()), 2));
     }
 }

@@ -60,11 +60,13 @@ fn talk<C: Read + Write>(
     config: &Config,
     password: Option<&str>,
 ) -> Result<Verdict, Failure> {
-    if let Some(password) = password {
-        let login = match &config.user {
-            Some(user) => command(server, &["AUTH", user, password])?,
-            None => command(server, &["AUTH", password])?,
-        };
+    let login = match (&config.user, password) {
+        (None, None) => None,
+        // A user without a password is let in with any.
+        (Some(user), password) => Some(command(server, &["AUTH", user, password.unwrap_or_default()])?),
+        (None, Some(password)) => Some(command(server, &["AUTH", password])?),
+    };
+    if let Some(login) = login {
         if login != "OK" {
             return Err(server.broken(format_args!("answers AUTH with {}", quote(&login))));
         }

@@ -43,6 +43,10 @@ impl Source {
         if response.status != 200 {
             return Err(Failure::Unhealthy(format!("{url} has the status {}", response.status)));
         }
+        if response.truncated {
+            // A part of it has a part of the samples, and may end in the middle of a number.
+            return Err(Failure::Errored(format!("{url} is longer than {} MiB", MAX_PAGE >> 20)));
+        }
         Ok(response.text())
     }
 }

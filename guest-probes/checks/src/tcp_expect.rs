@@ -73,7 +73,7 @@ fn talk<C: Read + Write>(server: &mut Conversation<C>, deeds: &[Deed<'_>]) -> Re
                 .map(|at| at + text.len()),
             Deed::Match(pattern) => {
                 let text = String::from_utf8_lossy(read);
-                pattern.find(&text).map(|found| found.end().min(read.len()))
+                pattern.find(&text).map(|found| in_bytes(read, found.end()))
             }
         };
         if let Deed::Send(text) = deed {
@@ -92,6 +92,25 @@ fn talk<C: Read + Write>(server: &mut Conversation<C>, deeds: &[Deed<'_>]) -> Re
         Some(said) => verdict.with("answer", quote(&said)),
         None => verdict,
     })
+}
+
+/// Where a place in the text of some bytes is in the bytes: what is no UTF-8 stands in the text as U+FFFD, which has
+/// another length.
+fn in_bytes(bytes: &[u8], place: usize) -> usize {
+    let (mut text_length, mut length) = (0, 0);
+    for chunk in bytes.utf8_chunks() {
+        let valid = chunk.valid().len();
+        if place <= text_length + valid {
+            return length + (place - text_length);
+        }
+        text_length += valid;
+        length += valid;
+        if !chunk.invalid().is_empty() {
+            text_length += char::REPLACEMENT_CHARACTER.len_utf8();
+            length += chunk.invalid().len();
+        }
+    }
+    length
 }
 
 impl Deed<'_> {
@@ -126,6 +145,18 @@ mod tests {
         );
         let twice = told("one", json!([{ "expect": "one" }, { "expect": "one" }])).expect_err("only one");
         assert_eq!(twice.message(), "peer closed the connection");
+    }
+
+    #[test]
+    fn what_is_no_utf8_takes_no_more_than_its_own_bytes() {
+        let steps = json!([{ "matches": "OK" }, { "expect": " MORE" }]);
+        let config: Config = config(json!({ "port": 1, "steps": steps }));
+        let deeds: Vec<_> = config.steps.iter().map(|step| deed(step).expect("a step")).collect();
+        let said = talk(&mut Script::of(b"\xff\xc3OK MORE"), &deeds);
+        assert_eq!(said, Ok(Verdict::healthy().with("answer", "MORE")));
+        assert_eq!(in_bytes(b"a\xffb", 4), 2);
+        assert_eq!(in_bytes(b"a\xffb", 5), 3);
+        assert_eq!(in_bytes("aé".as_bytes(), 3), 3);
     }
 
     #[test]

@@ -29,7 +29,7 @@ use wasi as system;
 pub use port::Port;
 pub use system::Connection;
 
-use crate::{Failure, context, lines::Conversation, timeout_text};
+use crate::{Failure, context, lines::Conversation, time_left, timeout_text, within};
 
 /// No more addresses of one name are tried.
 const MAX_ADDRESSES: usize = 8;
@@ -70,7 +70,7 @@ impl Endpoint {
     }
 }
 
-/// Opens a connection. Of a name with several addresses one that answers is enough.
+/// Opens a connection. Of a name with several addresses one that answers is enough: each may take its part of the time.
 ///
 /// A server that does not answer is unhealthy. A connection that is not granted is an error of the check.
 pub fn connect(host: &str, port: u16) -> Result<Connection, Failure> {
@@ -83,9 +83,13 @@ pub fn connect(host: &str, port: u16) -> Result<Connection, Failure> {
         Ok(address) => vec![address],
         Err(_) => lookup(host)?,
     };
+    let addresses = &addresses[..addresses.len().min(MAX_ADDRESSES)];
     let mut last = ConnectError::Failed("it has no addresses".to_owned());
-    for address in addresses.into_iter().take(MAX_ADDRESSES) {
-        match system::connect(SocketAddr::new(address, port)) {
+    for (at, address) in addresses.iter().enumerate() {
+        let others = u32::try_from(addresses.len() - at).unwrap_or(u32::MAX);
+        match within(time_left() / others, || {
+            system::connect(SocketAddr::new(*address, port))
+        }) {
             Ok(connection) => return Ok(connection),
             Err(error) => last = error,
         }
