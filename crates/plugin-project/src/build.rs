@@ -177,7 +177,7 @@ mod tests {
                 language,
                 kind: Kind::Probe,
             };
-            let project = create(&new, parent.path(), &[]).expect("a project");
+            let project = create(&new, parent.path()).expect("a project");
             let folder = project.folder().join(BINDINGS);
             fs::create_dir_all(&folder).expect("a folder");
             fs::write(folder.join("old"), "").expect("written");
@@ -204,7 +204,7 @@ mod tests {
             language: Language::C,
             kind: Kind::Hook,
         };
-        let project = create(&new, parent.path(), &[]).expect("a project");
+        let project = create(&new, parent.path()).expect("a project");
         fs::write(
             project.folder().join("wit/world.wit"),
             "package local:plugin;\nworld plugin {",
@@ -240,7 +240,7 @@ mod tests {
             language: Language::C,
             kind: Kind::Probe,
         };
-        let project = create(&new, parent.path(), &[]).expect("a project");
+        let project = create(&new, parent.path()).expect("a project");
         let world = World::read(&project.folder().join("wit")).expect("a world");
         // The smallest module there is: it exports nothing.
         let error = world

@@ -1,13 +1,9 @@
 //! A new project, whole or not at all.
 
-use std::{
-    fs,
-    os::unix::fs::PermissionsExt,
-    path::{Path, PathBuf},
-};
+use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
 use crate::{
-    Error, Kind, Language, Project, Sdk, name,
+    Error, Kind, Language, Project, name,
     template::{File, Wishes, files},
 };
 
@@ -22,20 +18,18 @@ pub struct New {
     pub kind: Kind,
 }
 
-/// Makes a project in a folder of its name below `parent`. `places` is where a checkout of probelet is looked for, see
-/// [`Sdk::find`].
+/// Makes a project in a folder of its name below `parent`.
 ///
 /// # Errors
 /// The name cannot be one, there is something of that name already, or a file cannot be written. Then nothing is left of
 /// the project.
-pub fn create(new: &New, parent: &Path, places: &[PathBuf]) -> Result<Project, Error> {
+pub fn create(new: &New, parent: &Path) -> Result<Project, Error> {
     name::check(&new.name)?;
     let folder = parent.join(&new.name);
     let wishes = Wishes {
         name: &new.name,
         language: new.language,
         kind: new.kind,
-        sdk: &Sdk::find(places),
     };
     write(&files(&wishes), parent, &folder)?;
     Project::open(&folder)
@@ -85,7 +79,7 @@ mod tests {
     #[test]
     fn a_project_is_made_once_and_nothing_else() {
         let parent = tempfile::tempdir().expect("a folder");
-        let project = create(&new("ping"), parent.path(), &[]).expect("a project");
+        let project = create(&new("ping"), parent.path()).expect("a project");
         assert_eq!(project.component(), parent.path().join("ping/build/ping.wasm"));
         let mode = fs::metadata(project.folder()).expect("a folder").permissions().mode();
         assert_ne!(
@@ -96,10 +90,7 @@ mod tests {
 
         let edited = project.folder().join("check.c");
         fs::write(&edited, "mine").expect("written");
-        assert!(matches!(
-            create(&new("ping"), parent.path(), &[]),
-            Err(Error::Exists(_))
-        ));
+        assert!(matches!(create(&new("ping"), parent.path()), Err(Error::Exists(_))));
         assert_eq!(fs::read_to_string(edited).expect("read"), "mine");
         let left: Vec<_> = fs::read_dir(parent.path()).expect("read").flatten().collect();
         assert_eq!(left.len(), 1, "{left:?}");
@@ -109,22 +100,16 @@ mod tests {
     fn what_cannot_be_made_leaves_nothing() {
         let parent = tempfile::tempdir().expect("a folder");
         for bad in ["../ping", "Ping", ""] {
-            assert!(
-                matches!(create(&new(bad), parent.path(), &[]), Err(Error::Name(_))),
-                "{bad}"
-            );
+            assert!(matches!(create(&new(bad), parent.path()), Err(Error::Name(_))), "{bad}");
         }
         std::os::unix::fs::symlink("/nowhere", parent.path().join("link")).expect("a link");
-        assert!(matches!(
-            create(&new("link"), parent.path(), &[]),
-            Err(Error::Exists(_))
-        ));
+        assert!(matches!(create(&new("link"), parent.path()), Err(Error::Exists(_))));
         // A file stands where a folder has to be.
         let files = [("a".to_owned(), ""), ("a/b".to_owned(), "")].map(|(path, text)| (path, text.to_owned()));
         let error = write(&files, parent.path(), &parent.path().join("half")).expect_err("a file is no folder");
         assert!(matches!(error, Error::File { .. }), "{error}");
         assert_eq!(fs::read_dir(parent.path()).expect("read").count(), 1);
         let missing = parent.path().join("missing");
-        assert!(matches!(create(&new("a"), &missing, &[]), Err(Error::File { .. })));
+        assert!(matches!(create(&new("a"), &missing), Err(Error::File { .. })));
     }
 }

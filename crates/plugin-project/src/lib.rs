@@ -5,7 +5,8 @@
 //! modules `template` and `plan`); [`create()`], `toolchain` and `build` carry them out.
 //!
 //! A project is made whole or not at all, and nothing that is there is written over. It carries the contract with it, so it
-//! builds anywhere and without a network, once the compiler is there; only Rust's needs the crate `probelet-plugin`.
+//! builds anywhere, once the compiler is there: Rust's has the SDK's source in it, and takes from the registry what that
+//! depends on.
 //!
 //! C, Zig and Go compile to core modules. The bindings for them are generated when they are built, and a component is made
 //! of what comes of it, by this crate. Rust, Python and JavaScript have tools that make components themselves.
@@ -29,4 +30,3 @@ pub use create::{New, create};
 pub use error::Error;
 pub use language::{Kind, Language};
 pub use project::{Description, Project};
-pub use sdk::Sdk;

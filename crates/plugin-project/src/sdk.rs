@@ -1,39 +1,21 @@
-//! Where a project in Rust finds the crate that it is written with.
+//! The crate `probelet-plugin`, as a project in Rust takes it along.
 
-use std::path::{Path, PathBuf};
+use crate::template::File;
 
-/// Where the source lies for those who have no checkout of it.
-const REPOSITORY: &str = env!("CARGO_PKG_REPOSITORY");
+/// Its source by its paths below this workspace's root.
+const SOURCE: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/sdk.rs"));
+/// What its manifests have from this workspace.
+const WORKSPACE: &str = include_str!("../templates/rust/sdk.toml");
 
-/// The crate `probelet-plugin`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Sdk {
-    /// In a checkout on this machine, by its absolute path.
-    Checkout(PathBuf),
-    /// In the repository, of this program's version.
-    Repository,
-}
-
-impl Sdk {
-    /// Looks for a checkout above each of these places, such as the folder where a project is made, and where this program
-    /// lies: a project that is made in a checkout, or with what was built in one, uses the SDK beside it.
-    pub fn find(places: &[PathBuf]) -> Sdk {
-        let above = places.iter().flat_map(|place| place.ancestors());
-        let mut checkouts = above.map(|folder| folder.join("crates/plugin-sdk"));
-        match checkouts.find(|folder| folder.join("Cargo.toml").is_file()) {
-            Some(folder) => Sdk::Checkout(folder),
-            None => Sdk::Repository,
-        }
-    }
-
-    /// What stands behind `probelet-plugin =` in Cargo.toml.
-    pub(crate) fn dependency(&self) -> String {
-        let quoted = |path: &Path| path.display().to_string().replace('\\', "\\\\").replace('"', "\\\"");
-        match self {
-            Sdk::Checkout(folder) => format!("{{ path = \"{}\" }}", quoted(folder)),
-            Sdk::Repository => format!("{{ git = \"{REPOSITORY}\", tag = \"v{}\" }}", env!("CARGO_PKG_VERSION")),
-        }
-    }
+/// A workspace with the SDK, below `sdk` of a project.
+pub(crate) fn files() -> Vec<File> {
+    let workspace = WORKSPACE.replace("{{version}}", env!("CARGO_PKG_VERSION"));
+    let source = SOURCE.iter().map(|(path, content)| (*path, (*content).to_owned()));
+    [("Cargo.toml", workspace)]
+        .into_iter()
+        .chain(source)
+        .map(|(path, content)| (format!("sdk/{path}"), content))
+        .collect()
 }
 
 #[cfg(test)]
@@ -41,20 +23,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_checkout_is_found_from_anywhere_in_it() {
-        let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let sdk = here.with_file_name("plugin-sdk");
-        let places = ["/".into(), here.join("src")];
-        assert_eq!(Sdk::find(&places), Sdk::Checkout(sdk.clone()));
-        let expected = format!("{{ path = \"{}\" }}", sdk.display());
-        assert_eq!(Sdk::find(&places).dependency(), expected);
-    }
-
-    #[test]
-    fn without_a_checkout_it_is_the_repositorys() {
-        let sdk = Sdk::find(&["/usr/bin/probelet".into()]);
-        assert_eq!(sdk, Sdk::Repository);
-        let tag = format!("tag = \"v{}\"", env!("CARGO_PKG_VERSION"));
-        assert!(sdk.dependency().contains(&tag), "{}", sdk.dependency());
+    fn it_has_from_its_workspace_what_it_has_from_ours() {
+        let ours = include_str!("../../../Cargo.toml");
+        let files = files();
+        let (_, theirs) = &files[0];
+        let settings: Vec<_> = theirs.lines().filter(|line| line.contains(" = ")).collect();
+        assert!(settings.len() > 5, "{theirs}");
+        for line in settings.iter().filter(|line| !line.starts_with("members")) {
+            assert!(ours.lines().any(|our| our == *line), "{line}");
+        }
+        let names: Vec<_> = files.iter().map(|(path, _)| path.as_str()).collect();
+        for name in [
+            "sdk/crates/plugin-sdk/src/lib.rs",
+            "sdk/crates/plugin-sdk-macros/Cargo.toml",
+            "sdk/wit/0.1.0/plugin.wit",
+        ] {
+            assert!(names.contains(&name), "{names:?}");
+        }
     }
 }

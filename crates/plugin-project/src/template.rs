@@ -1,6 +1,6 @@
 //! What a new project consists of.
 
-use crate::{Kind, Language, Sdk, component::WORLD};
+use crate::{Kind, Language, component::WORLD, sdk};
 
 /// A file of a project: its path in the project's folder, and its content.
 pub(crate) type File = (String, String);
@@ -26,8 +26,6 @@ pub(crate) struct Wishes<'a> {
     pub(crate) name: &'a str,
     pub(crate) language: Language,
     pub(crate) kind: Kind,
-    /// For Rust.
-    pub(crate) sdk: &'a Sdk,
 }
 
 /// All files of a project.
@@ -39,7 +37,11 @@ pub(crate) fn files(wishes: &Wishes<'_>) -> Vec<File> {
         files.extend(WIT);
     }
     let fill = |(path, content): (&str, &str)| (path.to_owned(), fill(content, wishes));
-    files.into_iter().map(fill).collect()
+    let mut files: Vec<File> = files.into_iter().map(fill).collect();
+    if wishes.language == Language::Rust {
+        files.extend(sdk::files());
+    }
+    files
 }
 
 type Template = (&'static str, &'static str);
@@ -168,7 +170,6 @@ fn fill(template: &str, wishes: &Wishes<'_>) -> String {
         .replace("{{kind}}", kind)
         .replace("{{source}}", &source)
         .replace("{{world}}", WORLD)
-        .replace("{{sdk}}", &wishes.sdk.dependency())
         .replace("{{remedy}}", wishes.language.tool().remedy)
 }
 
@@ -187,7 +188,6 @@ mod tests {
                 name: "redis-ping",
                 language,
                 kind,
-                sdk: &Sdk::Repository,
             };
             (language, kind, files(&wishes))
         })
@@ -203,7 +203,7 @@ mod tests {
             for name in ["README.md", "pod.yaml", "cases/answers.yaml", ".gitignore"] {
                 assert!(find(name).is_some(), "{language} {kind:?}: {name}");
             }
-            for (path, content) in &files {
+            for (path, content) in files.iter().filter(|(path, _)| !path.starts_with("sdk/")) {
                 for part in content.split("{{").skip(1) {
                     let rest = part.trim_start_matches(|letter: char| letter.is_ascii_lowercase());
                     assert!(!rest.starts_with("}}"), "{language}: {path}: {{{{{part}");

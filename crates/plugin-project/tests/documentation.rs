@@ -29,7 +29,7 @@ fn project(language: Language) -> (tempfile::TempDir, PathBuf) {
         language,
         kind: Kind::Probe,
     };
-    let project = create(&new, parent.path(), &[]).expect("a project");
+    let project = create(&new, parent.path()).expect("a project");
     let folder = project.folder().to_owned();
     (parent, folder)
 }

@@ -1,6 +1,6 @@
 //! `probelet plugin new`.
 
-use std::{env, path::Path};
+use std::path::Path;
 
 use probelet_plugin_project::{Kind, Language, New, create};
 
@@ -16,8 +16,7 @@ pub(super) fn run(command: &PluginNew) -> anyhow::Result<()> {
         language: language(command.language),
         kind: if command.hook { Kind::Hook } else { Kind::Probe },
     };
-    let places: Vec<_> = [env::current_dir(), env::current_exe()].into_iter().flatten().collect();
-    create(&new, Path::new("."), &places)?;
+    create(&new, Path::new("."))?;
     let name = &command.name;
     print(&format!(
         "{name} made. Now type:\n\n    cd {name}\n    probelet plugin build\n    probelet plugin test .\n"
