@@ -17,7 +17,7 @@ use http_body_util::{BodyExt, BodyStream, Full, Limited};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Status;
-pub use path::{Target, check, collection, history, journal, pod, record};
+pub use path::{Target, check, collection, history, journal, pod, record, usage};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::net::UnixStream;

@@ -77,6 +77,11 @@ pub fn history(namespace: &str, name: &str) -> Target {
     of_pod(namespace, name, "history")
 }
 
+/// What the runs of a pod's checks take.
+pub fn usage(namespace: &str, name: &str) -> Target {
+    of_pod(namespace, name, "usage")
+}
+
 /// A pod's journal.
 pub fn journal(namespace: &str, name: &str) -> Target {
     of_pod(namespace, name, "journal")

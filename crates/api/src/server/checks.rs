@@ -8,11 +8,11 @@ use axum::{
 };
 use probelet_node::handle::{CheckRequest, PodKey, RecordOptions};
 use serde::Deserialize;
-use serde_json::json;
 
 use super::{
     Shared,
-    pods::{JSON, of_pod},
+    pods::JSON,
+    records::document,
     refusal::Refusal,
     request::{Body, Parameters},
 };
@@ -28,9 +28,7 @@ pub(super) async fn check(
         .json(JSON)?
         .ok_or_else(|| Refusal::bad_request("the body is empty, it is to say what is run"))?;
     let request = CheckRequest::deserialize(body).map_err(|error| Refusal::bad_request(error.to_string()))?;
-    let outcome = shared.agent.check(&key, request).await;
-    let outcome = outcome.map_err(|error| Refusal::of_pod(&key, error))?;
-    Ok(of_pod(&key, "PodCheck", [("outcome", outcome)]))
+    document(&key, "PodCheck", "outcome", shared.agent.check(&key, request).await)
 }
 
 /// `GET …/pods/NAME/record?check=liveness`: answers when there has been such a run.
@@ -46,7 +44,5 @@ pub(super) async fn record(
         kind: word("check").ok_or_else(|| Refusal::bad_request("check is missing, such as check=liveness"))?,
         outcome: word("outcome"),
     };
-    let case = shared.agent.record(&key, options).await;
-    let case = case.map_err(|error| Refusal::of_pod(&key, error))?;
-    Ok(of_pod(&key, "PodRecord", [("case", json!(case))]))
+    document(&key, "PodRecord", "case", shared.agent.record(&key, options).await)
 }

@@ -90,6 +90,7 @@ pub(super) async fn core_resources() -> Json<Value> {
 pub(super) async fn probelet_resources() -> Json<Value> {
     let resources = vec![
         resource("pods/history", "PodHistory", &["get"]),
+        resource("pods/usage", "PodUsage", &["get"]),
         resource("pods/journal", "PodJournal", &["get"]),
         resource("pods/check", "PodCheck", &["create"]),
         resource("pods/record", "PodRecord", &["get"]),

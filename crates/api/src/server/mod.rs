@@ -7,6 +7,7 @@ mod discovery;
 mod exec;
 mod logs;
 mod pods;
+mod records;
 mod refusal;
 mod request;
 mod selector;
@@ -78,11 +79,15 @@ pub fn router(agent: Arc<dyn Agent>) -> Router {
         .route("/", routing::get(discovery::probelet_resources))
         .route(
             "/namespaces/{namespace}/pods/{name}/history",
-            routing::get(pods::history),
+            routing::get(records::history),
+        )
+        .route(
+            "/namespaces/{namespace}/pods/{name}/usage",
+            routing::get(records::usage),
         )
         .route(
             "/namespaces/{namespace}/pods/{name}/journal",
-            routing::get(pods::journal),
+            routing::get(records::journal),
         )
         .route(
             "/namespaces/{namespace}/pods/{name}/check",

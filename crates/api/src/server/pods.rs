@@ -1,4 +1,4 @@
-//! Single pods: reading, creating, updating, deleting, and what is recorded of them.
+//! Single pods: reading, creating, updating and deleting.
 
 use std::sync::Arc;
 
@@ -21,8 +21,6 @@ use super::{
     request::{Body, Form, Parameters},
     unchanged::{is_unchanged, patch_changes_nothing},
 };
-use crate::PROBELET_API;
-
 pub(super) const JSON: &[&str] = &["application/json"];
 pub(super) const MERGE_PATCHES: &[&str] = &["application/merge-patch+json", "application/strategic-merge-patch+json"];
 
@@ -111,43 +109,6 @@ pub(super) async fn delete(
         .await
         .map_err(|error| Refusal::of_pod(&key, error))?;
     Ok(Json(&*pod).into_response())
-}
-
-/// `GET …/pods/NAME/history`.
-pub(super) async fn history(
-    State(shared): State<Arc<Shared>>,
-    Path((namespace, name)): Path<(String, String)>,
-) -> Result<Response, Refusal> {
-    let key = PodKey { namespace, name };
-    let runs = shared.agent.history(&key);
-    let runs = runs.map_err(|error| Refusal::of_pod(&key, error))?;
-    let usage = shared.agent.usage(&key);
-    let usage = usage.map_err(|error| Refusal::of_pod(&key, error))?;
-    let fields = [("items", json!(runs)), ("usage", json!(usage))];
-    Ok(of_pod(&key, "PodHistory", fields))
-}
-
-/// `GET …/pods/NAME/journal`.
-pub(super) async fn journal(
-    State(shared): State<Arc<Shared>>,
-    Path((namespace, name)): Path<(String, String)>,
-) -> Result<Response, Refusal> {
-    let key = PodKey { namespace, name };
-    let journal = shared
-        .agent
-        .journal(&key)
-        .map_err(|error| Refusal::of_pod(&key, error))?;
-    Ok(of_pod(&key, "PodJournal", [("journal", json!(journal))]))
-}
-
-/// A document about a pod that only probelet has.
-pub(super) fn of_pod<const FIELDS: usize>(key: &PodKey, kind: &str, fields: [(&str, Value); FIELDS]) -> Response {
-    let metadata = json!({"namespace": key.namespace, "name": key.name});
-    let mut document = json!({ "kind": kind, "apiVersion": PROBELET_API, "metadata": metadata });
-    for (name, content) in fields {
-        document[name] = content;
-    }
-    Json(document).into_response()
 }
 
 /// The pod in a body. Its namespace is that of the path, and it may not say another.

@@ -16,9 +16,9 @@ pub(crate) async fn run(command: Describe, client: &Client) -> anyhow::Result<()
     let namespace = &command.namespace.namespace;
     for (index, name) in What::pods(&command.what)?.iter().enumerate() {
         let mut pod: Value = client.get(&client::pod(namespace, name), OBJECTS).await?;
-        let history: Value = client.get(&client::history(namespace, name), OBJECTS).await?;
+        let mut usage: Value = client.get(&client::usage(namespace, name), OBJECTS).await?;
         // Beside the pod's own fields: no Kubernetes object has it.
-        pod["usage"] = history["usage"].clone();
+        pod["usage"] = usage["items"].take();
         let events: Value = client
             .get(&events_of(namespace, name, pod["metadata"]["uid"].as_str()), OBJECTS)
             .await?;

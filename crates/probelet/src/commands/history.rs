@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::what::pod_name;
 use crate::{
     arguments::History,
-    output::{columns::Columns, documents::print_document, print},
+    output::{amounts::milliseconds, columns::Columns, documents::print_document, print},
 };
 
 const HEADING: [&str; 9] = [
@@ -64,10 +64,6 @@ fn said(run: &RunRecord) -> String {
     let fields = run.fields.iter().map(|(name, value)| format!("{name}={}", text(value)));
     let message = Some(run.message.trim().to_owned()).filter(|message| !message.is_empty());
     message.into_iter().chain(fields).collect::<Vec<_>>().join(" ")
-}
-
-fn milliseconds(microseconds: u64) -> String {
-    format!("{}.{}ms", microseconds / 1000, microseconds % 1000 / 100)
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! What is printed: tables, documents, texts.
 
+pub(crate) mod amounts;
 pub(crate) mod columns;
 pub(crate) mod describe;
 pub(crate) mod documents;

@@ -6,10 +6,17 @@ use probelet_histogram::Histogram;
 use probelet_plugin_tools::{Bench, PERCENTILES};
 use serde_json::{Map, Value, json};
 
-use super::{component::load, handler::Handler, outcome::milliseconds};
+use super::{component::load, handler::Handler};
 use crate::{
     arguments::PluginBench,
-    output::{columns::Columns, documents::print_document, print, progress::ProgressLine, style},
+    output::{
+        amounts::{kibibytes, milliseconds},
+        columns::Columns,
+        documents::print_document,
+        print,
+        progress::ProgressLine,
+        style,
+    },
 };
 
 /// Runs a component many times.
@@ -61,9 +68,7 @@ fn quantities(bench: &Bench) -> [Quantity<'_>; 3] {
     [
         quantity("TIME", "wallMicroseconds", &bench.time, milliseconds),
         quantity("FUEL", "fuel", &bench.fuel, |fuel| fuel.to_string()),
-        quantity("MEMORY", "memoryBytes", &bench.memory, |bytes| {
-            format!("{}Ki", bytes.div_ceil(1024))
-        }),
+        quantity("MEMORY", "memoryBytes", &bench.memory, kibibytes),
     ]
 }
 

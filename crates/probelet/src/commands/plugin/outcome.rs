@@ -4,7 +4,11 @@ use std::fmt::Write;
 
 use serde_json::Value;
 
-use crate::output::{printable, tabs::align};
+use crate::output::{
+    amounts::{kibibytes, milliseconds},
+    printable,
+    tabs::align,
+};
 
 /// All of it, in lines.
 pub(super) fn text(document: &Value) -> String {
@@ -18,18 +22,13 @@ pub(super) fn text(document: &Value) -> String {
     let number = |name: &str| usage[name].as_u64().unwrap_or_default();
     let _ = writeln!(text, "Time:\t{}", milliseconds(number("wallMicroseconds")));
     let _ = writeln!(text, "Fuel:\t{}", number("fuel"));
-    let _ = writeln!(text, "Memory:\t{} KiB", number("memoryBytes").div_ceil(1024));
+    let _ = writeln!(text, "Memory:\t{}", kibibytes(number("memoryBytes")));
     let _ = writeln!(text, "Host calls:\t{}", usage["hostCalls"]["total"]);
     let mut text = align(&text);
     text += &section("Fields", fields(&document["fields"]));
     text += &section("Grants", grants(&document["grants"]));
     text += &section("Log", word("log").lines().map(str::to_owned).collect());
     printable(&text)
-}
-
-/// `1.8ms`.
-pub(super) fn milliseconds(microseconds: u64) -> String {
-    format!("{}.{}ms", microseconds / 1000, microseconds % 1000 / 100)
 }
 
 /// A text of several lines, the others below the first.
@@ -89,7 +88,7 @@ Message:     no answer
              from \u{fffd}[2Jdb
 Time:        1.8ms
 Fuel:        1234
-Memory:      65 KiB
+Memory:      65Ki
 Host calls:  3
 Fields:
   role:  master

@@ -18,7 +18,11 @@ use probelet_node::handle::CheckUsage;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{printable, tabs::align};
+use super::{
+    amounts::{kibibytes, milliseconds},
+    printable,
+    tabs::align,
+};
 
 /// Of a longer annotation the rest is left out.
 const MAX_ANNOTATION: usize = 140;
@@ -241,8 +245,6 @@ impl Text {
         self.line(2, "Usage:");
         for usage in own {
             let (time, fuel, memory) = (usage.wall_micros, usage.fuel, usage.memory_bytes);
-            let milliseconds = |micros: u64| format!("{}.{}ms", micros / 1000, micros % 1000 / 100);
-            let kibibytes = |bytes: u64| format!("{}Ki", bytes.div_ceil(1024));
             self.field(
                 3,
                 &usage.kind,
