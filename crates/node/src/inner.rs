@@ -27,9 +27,10 @@ use crate::{
     metrics::Counters,
     objects::Objects,
     plugins::Plugins,
-    pod::{Input, PodEntry, PodTask, Searching},
+    pod::{Input, PodEntry},
     recorder::Recorder,
     store::{PodFolder, Store, StoreError, create_private},
+    task::{PodTask, Searching},
 };
 
 /// The cgroup of all containers.

@@ -37,6 +37,7 @@ mod signal;
 mod start;
 mod status;
 mod store;
+mod task;
 mod trust;
 mod volumes;
 
