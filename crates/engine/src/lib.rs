@@ -46,7 +46,7 @@ mod turns;
 mod uses;
 
 pub use compile::{CompilerProgram, compiler_main};
-pub use config::ConfigFault;
+pub use config::{ConfigFault, Misfit};
 pub use container::{
     ContainerExec, ContainerFiles, ContainerLogs, ContainerStats, ExecError, ExecOutput, FileError, FileKind, LogLine,
     Metadata, Space, Stats,
@@ -55,7 +55,7 @@ pub use describe::Description;
 pub use engine::{Engine, EngineConfig, MAX_COMPONENT_BYTES};
 pub use error::{EngineError, LoadError};
 pub use log::cut;
-pub use network::{Destination, Host, HttpFailure, NetworkStandIn, RealExchange};
+pub use network::{Destination, Host, HttpFailure, NetworkStandIn, RealExchange, StandInBody};
 pub use outcome::{Field, FieldValue, HTTP_FALLBACK, Outcome, Usage, Verdict};
 pub use plugin::Plugin;
 pub use request::{

@@ -56,6 +56,27 @@ pub struct Connection {
     pub repeat: bool,
 }
 
+impl Connection {
+    /// Whether a step is the rest of the last one: what one side says in pieces is one step, so that a slow talker does
+    /// not make a long conversation and no secret is cut in two.
+    pub fn continues(&self, step: &Step) -> bool {
+        matches!(
+            (self.talk.last(), step),
+            (Some(Step::Client(_)), Step::Client(_)) | (Some(Step::Server(_)), Step::Server(_))
+        )
+    }
+
+    /// Adds a step to what is said, or to the last one what it continues.
+    pub fn push(&mut self, step: Step) {
+        match (self.talk.last_mut(), step) {
+            (Some(Step::Client(last)), Step::Client(more)) | (Some(Step::Server(last)), Step::Server(more)) => {
+                last.0.extend(more.0);
+            }
+            (_, step) => self.talk.push(step),
+        }
+    }
+}
+
 /// A step of a conversation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "RawStep", into = "RawStep")]

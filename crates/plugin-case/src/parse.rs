@@ -125,8 +125,6 @@ fn times(file: &File, fault: &mut impl FnMut(&str, &str)) {
     }
 }
 
-const PROBE_OUTCOMES: [&str; 4] = ["healthy", "degraded", "unhealthy", "errored"];
-const HOOK_OUTCOMES: [&str; 3] = ["succeeded", "failed", "errored"];
 const REASONS: [&str; 8] = [
     "start",
     "delete",
@@ -139,18 +137,13 @@ const REASONS: [&str; 8] = [
 ];
 
 fn words(file: &File, role: Role, fault: &mut impl FnMut(&str, &str)) {
-    let outcomes: &[&str] = if role.is_hook() {
-        &HOOK_OUTCOMES
-    } else {
-        &PROBE_OUTCOMES
-    };
     let mut check = |path: &str, word: &Option<String>, known: &[&str]| {
         if word.as_deref().is_some_and(|word| !known.contains(&word)) {
             fault(path, &format!("Unsupported value; it is one of {}", known.join(", ")));
         }
     };
-    check("expect.outcome", &file.expect.outcome, outcomes);
-    check("context.previous", &file.context.previous, &PROBE_OUTCOMES);
+    check("expect.outcome", &file.expect.outcome, role.outcomes());
+    check("context.previous", &file.context.previous, Role::Liveness.outcomes());
     check("context.reason", &file.context.reason, &REASONS);
 }
 

@@ -61,7 +61,10 @@ pub fn case_file(recorded: Recorded, role: Role) -> Result<String, String> {
         kind: Some(role.name().to_owned()),
         context,
         config: Some(config),
-        allow: recorded.allow.filter(|allow| !allow.is_null()),
+        allow: recorded
+            .allow
+            .filter(|allow| !allow.is_null())
+            .map(|allow| redaction.value(&allow)),
         limits: recorded.limits.filter(|limits| !limits.is_null()),
         // A hook may have had hours; what it did in them is here already.
         timeout: Some(format!("{}ms", recorded.timeout.min(MAX_TIMEOUT).as_millis().max(1))),
@@ -89,7 +92,9 @@ fn host(mut host: Host, redaction: &Redaction) -> Host {
     for connection in &mut host.tcp {
         *connection = conversation(std::mem::take(connection), redaction);
     }
+    let reason = |reason: &mut Option<String>| *reason = reason.as_deref().map(|reason| redaction.text(reason));
     for exchange in &mut host.http {
+        reason(&mut exchange.error);
         let request = &mut exchange.request;
         request.url = redaction.text(&request.url);
         request.body = request.body.as_deref().map(|body| redaction.text(body));
@@ -111,7 +116,16 @@ fn host(mut host: Host, redaction: &Redaction) -> Host {
             *word = redaction.text(word);
         }
         (answer.stdout, answer.stderr) = (redaction.text(&answer.stdout), redaction.text(&answer.stderr));
+        reason(&mut answer.error);
     }
+    if let Some(stats) = &mut host.stats {
+        reason(&mut stats.error);
+    }
+    // What the plugin asks for is made of its configuration, whose secrets are replaced.
+    let lookups = std::mem::take(&mut host.lookup).into_iter();
+    host.lookup = lookups.map(|(name, found)| (redaction.text(&name), found)).collect();
+    let files = std::mem::take(&mut host.files).into_iter();
+    host.files = files.map(|(path, answer)| (redaction.text(&path), answer)).collect();
     for line in host.logs.iter_mut().flatten() {
         line.text = redaction.text(&line.text);
     }
@@ -119,27 +133,24 @@ fn host(mut host: Host, redaction: &Redaction) -> Host {
         if let Some(content) = answer.bytes() {
             answer.set_bytes(&redaction.bytes(&content));
         }
+        for entry in answer.entries.iter_mut().flatten() {
+            *entry = redaction.text(entry);
+        }
+        reason(&mut answer.error);
     }
     host
 }
 
 /// Bytes came in pieces, in which a secret may be cut in two: what one side says at a time is put together first.
 fn conversation(mut connection: Connection, redaction: &Redaction) -> Connection {
-    let mut talk: Vec<Step> = Vec::new();
-    for step in connection.talk {
-        match (talk.last_mut(), step) {
-            (Some(Step::Client(last)), Step::Client(next)) | (Some(Step::Server(last)), Step::Server(next)) => {
-                last.0.extend(next.0);
-            }
-            (_, step) => talk.push(step),
-        }
+    for step in std::mem::take(&mut connection.talk) {
+        connection.push(step);
     }
-    for step in &mut talk {
+    for step in &mut connection.talk {
         if let Step::Client(Content(bytes)) | Step::Server(Content(bytes)) = step {
             *bytes = redaction.bytes(bytes);
         }
     }
-    connection.talk = talk;
     connection
 }
 
@@ -161,14 +172,20 @@ mod tests {
                 "request": {"url": "http://10.1.2.3/?key=hunter2", "headers": {"authorization": "Bearer abc"}},
                 "response": {"status": 200, "headers": {"set-cookie": "id=1"}, "body": "of hunter2"},
             }],
-            "exec": [{"command": ["cli", "-a", "hunter2"], "stdout": "hunter2"}],
+            "exec": [{"command": ["cli", "-a", "hunter2"], "stdout": "hunter2"}, {"command": ["a"], "error": "no hunter2"}],
             "logs": ["login hunter2"],
-            "files": {"/run/secret": {"content": "hunter2\n"}},
+            "files": {
+                "/run/secret": {"content": "hunter2\n"},
+                "/run/hunter2": {"entries": ["hunter2.pid"]},
+                "/run/none": {"error": "hunter2"},
+            },
+            "lookup": {"hunter2.example": ["10.1.2.3"]},
+            "stats": {"error": "hunter2"},
         });
         let recorded = Recorded {
             name: "web: liveness, run 7".to_owned(),
             component: "./redis.wasm".to_owned(),
-            allow: Some(json!({"exec": true, "environment": ["REDIS_PASSWORD"]})),
+            allow: Some(json!({"exec": [["cli", "-a", "hunter2"]], "environment": ["REDIS_PASSWORD"]})),
             config: json!({"token": "sesame-open"}),
             timeout: Duration::from_secs(2),
             host: serde_json::from_value(host).expect("a host"),

@@ -31,7 +31,14 @@ const WORDS: [&str; 8] = [
 /// What is to be replaced.
 #[derive(Clone, Debug, Default)]
 pub struct Redaction {
-    secrets: Vec<Vec<u8>>,
+    /// The longer ones first: one may hold a shorter one.
+    secrets: Vec<Secret>,
+}
+
+#[derive(Clone, Debug)]
+struct Secret {
+    text: String,
+    mask: String,
 }
 
 impl Redaction {
@@ -39,28 +46,27 @@ impl Redaction {
     pub fn of<'a>(values: impl IntoIterator<Item = &'a str>) -> Self {
         let mut redaction = Self::default();
         for value in values {
-            redaction.add(value);
+            redaction.add(value, mask(value.len()));
         }
         redaction
     }
 
-    /// One more secret.
-    pub fn add(&mut self, secret: &str) {
-        if secret.len() >= SHORTEST {
-            self.secrets.push(secret.as_bytes().to_vec());
-            // A longer one may hold a shorter one.
-            self.secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+    fn add(&mut self, secret: &str, mask: String) {
+        let (text, is_known) = (secret.to_owned(), self.secrets.iter().any(|known| known.text == secret));
+        if !secret.is_empty() && !is_known {
+            self.secrets.push(Secret { text, mask });
+            self.secrets.sort_by_key(|secret| std::cmp::Reverse(secret.text.len()));
         }
     }
 
     /// The value of a field that is a secret by itself.
     pub fn mask(&self, value: &str) -> String {
-        String::from_utf8_lossy(&mask(value.len())).into_owned()
+        mask(value.len())
     }
 
-    /// A configuration: the values of fields whose names say so are secrets from here on.
+    /// A configuration: what stands in fields whose names say so is a secret from here on.
     pub fn config(&mut self, config: &Value) -> Value {
-        self.learn(config);
+        self.learn(config, false);
         self.value(config)
     }
 
@@ -71,13 +77,17 @@ impl Redaction {
 
     /// Any bytes.
     pub fn bytes(&self, bytes: &[u8]) -> Vec<u8> {
+        let is_whole = |secret: &&Secret| secret.text.as_bytes() == bytes;
+        if let Some(secret) = self.secrets.iter().find(is_whole) {
+            return secret.mask.clone().into_bytes();
+        }
         let mut bytes = bytes.to_vec();
-        for secret in &self.secrets {
+        for Secret { text, mask } in self.secrets.iter().filter(|secret| secret.text.len() >= SHORTEST) {
             let mut at = 0;
-            while at + secret.len() <= bytes.len() {
-                if bytes[at..].starts_with(secret) {
-                    bytes[at..at + secret.len()].copy_from_slice(&mask(secret.len()));
-                    at += secret.len();
+            while at + text.len() <= bytes.len() {
+                if bytes[at..].starts_with(text.as_bytes()) {
+                    bytes[at..at + text.len()].copy_from_slice(mask.as_bytes());
+                    at += text.len();
                 } else {
                     at += 1;
                 }
@@ -86,16 +96,21 @@ impl Redaction {
         bytes
     }
 
-    /// A header's value; none if it is a secret.
+    /// A header's value; none if it is a secret by its name.
     pub fn header(&self, name: &str, value: &str) -> Option<String> {
-        let is_secret = HEADERS.iter().any(|secret| secret.eq_ignore_ascii_case(name));
-        (!is_secret).then(|| self.text(value))
+        (!is_secret(name)).then(|| self.text(value))
     }
 
-    /// All texts in a value.
+    /// All texts in a value, and numbers that are secrets.
     pub fn value(&self, value: &Value) -> Value {
         match value {
             Value::String(text) => self.text(text).into(),
+            Value::Number(number) => {
+                let text = number.to_string();
+                let secret = self.secrets.iter().find(|secret| secret.text == text);
+                let masked = secret.and_then(|secret| secret.mask.parse().ok());
+                Value::Number(masked.unwrap_or_else(|| number.clone()))
+            }
             Value::Array(items) => items.iter().map(|item| self.value(item)).collect(),
             Value::Object(map) => {
                 let map = map.iter().map(|(name, value)| (name.clone(), self.value(value)));
@@ -105,23 +120,23 @@ impl Redaction {
         }
     }
 
-    fn learn(&mut self, value: &Value) {
+    /// All that stands in a secret field, however deep, is one.
+    fn learn(&mut self, value: &Value, in_secret: bool) {
         match value {
             Value::Object(map) => {
                 // Headers and variables are lists of such objects.
-                if let (Some(Value::String(name)), Some(Value::String(value))) = (map.get("name"), map.get("value"))
-                    && is_secret(name)
-                {
-                    self.add(value);
-                }
+                let name = map.get("name").and_then(Value::as_str);
+                let value_is = name.is_some_and(is_secret);
                 for (name, value) in map {
-                    match value.as_str() {
-                        Some(text) if is_secret(name) => self.add(text),
-                        _ => self.learn(value),
-                    }
+                    self.learn(value, in_secret || is_secret(name) || value_is && name == "value");
                 }
             }
-            Value::Array(items) => items.iter().for_each(|item| self.learn(item)),
+            Value::Array(items) => items.iter().for_each(|item| self.learn(item, in_secret)),
+            Value::String(text) if in_secret => self.add(text, mask(text.len())),
+            Value::Number(number) if in_secret => {
+                let text = number.to_string();
+                self.add(&text, number_mask(&text));
+            }
             _ => {}
         }
     }
@@ -134,8 +149,14 @@ fn is_secret(name: &str) -> bool {
     HEADERS.iter().any(|header| header.eq_ignore_ascii_case(name)) || WORDS.iter().any(|word| plain.contains(word))
 }
 
-fn mask(length: usize) -> Vec<u8> {
-    MASK.bytes().cycle().take(length).collect()
+fn mask(length: usize) -> String {
+    MASK.chars().cycle().take(length).collect()
+}
+
+/// A number of the same form.
+fn number_mask(number: &str) -> String {
+    let digit = |letter: char| if letter.is_ascii_digit() { '9' } else { letter };
+    number.chars().map(digit).collect()
 }
 
 #[cfg(test)]
@@ -158,6 +179,7 @@ mod tests {
         let config = redaction.config(&config);
         assert_eq!(config["dbPassword"], "REDACTE");
         assert_eq!(config["nested"][0]["apiKey"], "REDACTED");
+        assert_eq!(config["nested"][0]["api_key"], "R");
         assert_eq!(config["user"], "app");
         assert_eq!(redaction.bytes(b"AUTH hunter2\r\n"), b"AUTH REDACTE\r\n");
         assert_eq!(redaction.text("hunter2-and-more, no"), "REDACTEDREDACTED, no");
@@ -165,10 +187,28 @@ mod tests {
     }
 
     #[test]
+    fn a_secret_may_be_short_a_number_or_one_of_several() {
+        let mut redaction = Redaction::default();
+        let config = json!({"password": "abc", "pinToken": 12345678, "tokens": ["aaaa", {"of": "bbbb"}], "port": 6379});
+        let masked =
+            json!({"password": "RED", "pinToken": 99_999_999, "tokens": ["REDA", {"of": "REDA"}], "port": 6379});
+        assert_eq!(redaction.config(&config), masked);
+        assert_eq!(redaction.text("abc"), "RED");
+        assert_eq!(
+            redaction.text("abcd"),
+            "abcd",
+            "a short one elsewhere would be a part of anything"
+        );
+        assert_eq!(redaction.text("AUTH 12345678"), "AUTH 99999999");
+        assert_eq!(redaction.text("bbbb and aaaa"), "REDA and REDA");
+    }
+
+    #[test]
     fn some_headers_are_secrets_by_their_names() {
         let redaction = Redaction::of(["hunter2"]);
         assert_eq!(redaction.header("Authorization", "Basic x"), None);
         assert_eq!(redaction.header("Set-Cookie", "a=b"), None);
+        assert_eq!(redaction.header("X-Vault-Token", "s.1"), None);
         assert_eq!(redaction.header("X-Trace", "of hunter2").as_deref(), Some("of REDACTE"));
     }
 }

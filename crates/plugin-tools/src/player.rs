@@ -12,9 +12,10 @@ use std::{
 use bytes::Bytes;
 use futures::future::{BoxFuture, pending, ready};
 use http::{HeaderName, HeaderValue, Request, Response};
+use http_body_util::{BodyExt, Full};
 use probelet_engine::{
     ContainerExec, ContainerFiles, ContainerLogs, ContainerStats, ExecError, ExecOutput, FileError, FileKind,
-    HttpFailure, LogLine, Metadata, NetworkStandIn, RealExchange, Space, Stats,
+    HttpFailure, LogLine, Metadata, NetworkStandIn, RealExchange, Space, StandInBody, Stats,
 };
 use probelet_plugin_case::{
     FileAnswer, FileKind as CaseFileKind, FileQuestion, HttpCall, HttpResponse, Reply, Script, Scripted, Talk,
@@ -135,8 +136,9 @@ impl NetworkStandIn for Player {
     fn exchange(
         &self,
         request: Request<Bytes>,
-        _real: RealExchange,
-    ) -> BoxFuture<'static, Result<Response<Bytes>, HttpFailure>> {
+        real: RealExchange,
+    ) -> BoxFuture<'static, Result<Response<StandInBody>, HttpFailure>> {
+        real.forgo();
         let scripted = self.script().http(&call(&request));
         Box::pin(match scripted {
             Scripted::Answer(answer) => ready(response(&answer)),
@@ -160,9 +162,10 @@ fn call(request: &Request<Bytes>) -> HttpCall {
     }
 }
 
-fn response(answer: &HttpResponse) -> Result<Response<Bytes>, HttpFailure> {
+fn response(answer: &HttpResponse) -> Result<Response<StandInBody>, HttpFailure> {
     let fault = |what: &str| HttpFailure::Other(format!("the case has no valid {what}"));
-    let mut response = Response::new(Bytes::from(answer.bytes()));
+    let body = Full::new(Bytes::from(answer.bytes())).map_err(|never| match never {});
+    let mut response = Response::new(body.boxed_unsync());
     *response.status_mut() = answer.status.try_into().map_err(|_| fault("status"))?;
     for (name, value) in &answer.headers {
         let name = HeaderName::try_from(name).map_err(|_| fault("header's name"))?;

@@ -18,7 +18,7 @@ use http::{
     header::{CONNECTION, HOST, TRANSFER_ENCODING},
     uri::{PathAndQuery, Scheme},
 };
-use http_body_util::{BodyExt, Empty, Full};
+use http_body_util::{BodyExt, Empty, combinators::UnsyncBoxBody};
 use hyper::{
     body::{Body, Frame, Incoming},
     client::conn::http1,
@@ -235,10 +235,10 @@ pub struct Driven {
 }
 
 impl Driven {
-    /// A body without a connection.
-    pub(super) fn whole(bytes: Bytes) -> Self {
+    /// A body from who stands between, who has the connection if there is one.
+    pub(super) fn of_stand_in(body: UnsyncBoxBody<Bytes, Error>) -> Self {
         Self {
-            body: Received::Whole(Full::new(bytes)),
+            body: Received::StandIn(body),
             connection: None,
         }
     }
@@ -248,8 +248,7 @@ impl Driven {
 pub(super) enum Received {
     Http1(Incoming),
     Http2(RecvStream),
-    /// It is there already.
-    Whole(Full<Bytes>),
+    StandIn(UnsyncBoxBody<Bytes, Error>),
 }
 
 impl Body for Driven {
@@ -266,7 +265,7 @@ impl Body for Driven {
         match &mut self.body {
             Received::Http1(body) => Pin::new(body).poll_frame(context).map_err(explain),
             Received::Http2(body) => http2::poll_frame(body, context),
-            Received::Whole(body) => Pin::new(body).poll_frame(context).map_err(|never| match never {}),
+            Received::StandIn(body) => Pin::new(body).poll_frame(context),
         }
     }
 
@@ -274,7 +273,7 @@ impl Body for Driven {
         match &self.body {
             Received::Http1(body) => body.is_end_stream(),
             Received::Http2(body) => body.is_end_stream(),
-            Received::Whole(body) => body.is_end_stream(),
+            Received::StandIn(body) => body.is_end_stream(),
         }
     }
 }

@@ -46,7 +46,7 @@ pub(crate) use exchange::BUILTIN_PREFIX;
 pub use http::Driven;
 pub(crate) use http::HttpSender;
 use stand_in::Opening;
-pub use stand_in::{HttpFailure, NetworkStandIn, RealExchange};
+pub use stand_in::{HttpFailure, NetworkStandIn, RealExchange, StandInBody};
 pub(crate) use trace::Trace;
 
 type Store<'a> = wasmtime::StoreContextMut<'a, RunState>;
@@ -249,10 +249,30 @@ impl Network {
         Err(last)
     }
 
-    /// The pod's own addresses and its loopback belong to the pod's namespace, whoever grants them; everything else
-    /// needs a grant. Without a namespace of its own the pod's loopback is the node's, which a probe must not reach
-    /// unless the manifest names it (A2.31).
+    /// Where a socket for a destination is made. It counts as a use of what grants it.
     fn route(&self, destination: SocketAddr) -> Result<Route, DialError> {
+        let (route, used) = self.permit(destination)?;
+        if let Some(used) = used {
+            self.0.uses.granted(Grant::Network, &used);
+        }
+        Ok(route)
+    }
+
+    /// Whether a destination may be connected to. Only a refusal counts as a use.
+    fn may_reach(&self, destination: SocketAddr) -> Result<(), DialError> {
+        self.permit(destination).map(drop)
+    }
+
+    /// Counts a use of what grants a destination, without a socket.
+    fn use_grant(&self, destination: SocketAddr) {
+        // A refusal counts by itself.
+        let _ = self.route(destination);
+    }
+
+    /// The pod's own addresses and its loopback belong to the pod's namespace, whoever grants them; everything else
+    /// needs a grant, which is returned as it is counted. Without a namespace of its own the pod's loopback is the
+    /// node's, which a probe must not reach unless the manifest names it (A2.31).
+    fn permit(&self, destination: SocketAddr) -> Result<(Route, Option<String>), DialError> {
         let (address, port) = (destination.ip().to_canonical(), destination.port());
         let grant = &self.0.grant;
         let text = SocketAddr::new(address, port).to_string();
@@ -260,12 +280,11 @@ impl Network {
             return Err(self.refuse(&text));
         }
         if grant.pod_addresses.contains(&address) || (address.is_loopback() && grant.namespace.is_some()) {
-            return Ok(Route::Pod);
+            return Ok((Route::Pod, None));
         }
         let granted = || grant.destinations.iter().filter(|granted| granted.has_port(port));
         if granted().any(|granted| granted.has_address(address)) {
-            self.0.uses.granted(Grant::Network, &text);
-            return Ok(Route::Node);
+            return Ok((Route::Node, Some(text)));
         }
         let names = self.names(address);
         let Some(name) = names.first() else {
@@ -279,8 +298,7 @@ impl Network {
         if destination::is_private(address) && may_be_private.next().is_none() {
             return Err(self.refuse_private(name, address, port));
         }
-        self.0.uses.granted(Grant::Network, &format!("{name}:{port}"));
-        Ok(Route::Node)
+        Ok((Route::Node, Some(format!("{name}:{port}"))))
     }
 
     /// The looked up names that stand for an address.

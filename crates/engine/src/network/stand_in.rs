@@ -12,7 +12,7 @@ use std::{
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use http::{Request, Response};
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Full, Limited, combinators::UnsyncBoxBody};
 use wasmtime_wasi_http::{Error, RequestOptions};
 
 use super::{
@@ -21,8 +21,11 @@ use super::{
     tls::Protocols,
 };
 
-/// Of a body that somebody looks at, nothing is kept beyond this: as much as a built-in check reads.
+/// Of a request that somebody looks at the body has to be whole: more than any check sends.
 const MAX_BODY: usize = 1 << 20;
+
+/// A response's body as somebody hands it on: read as far as the run reads it.
+pub type StandInBody = UnsyncBoxBody<Bytes, HttpFailure>;
 
 /// Stands between a run and the network. Each method is given what would really be done, and may do it, or not.
 pub trait NetworkStandIn: Send + Sync {
@@ -40,12 +43,13 @@ pub trait NetworkStandIn: Send + Sync {
         real: BoxFuture<'static, io::Result<TcpStream>>,
     ) -> BoxFuture<'static, io::Result<TcpStream>>;
 
-    /// Exchanges a request, whose URI is whole, for a response.
+    /// Exchanges a request, whose URI is whole, for a response. Who answers in place of the real server tells so by
+    /// [`RealExchange::forgo`].
     fn exchange(
         &self,
         request: Request<Bytes>,
         real: RealExchange,
-    ) -> BoxFuture<'static, Result<Response<Bytes>, HttpFailure>>;
+    ) -> BoxFuture<'static, Result<Response<StandInBody>, HttpFailure>>;
 }
 
 /// Why there is no response.
@@ -59,6 +63,8 @@ pub enum HttpFailure {
     TimedOut,
     /// It broke off.
     BrokenOff,
+    /// The server closed the connection before it had said everything.
+    Incomplete,
     /// Anything else, in words.
     Other(String),
 }
@@ -68,15 +74,17 @@ pub struct RealExchange {
     network: Network,
     options: RequestOptions,
     protocols: Protocols,
+    /// Where it would go first.
+    first: SocketAddr,
 }
 
 impl RealExchange {
-    /// Does it.
+    /// Does it. The body is read from the server as it is read by who asked.
     ///
     /// # Errors
     ///
     /// Why there is no response.
-    pub async fn send(self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpFailure> {
+    pub async fn send(self, request: Request<Bytes>) -> Result<Response<StandInBody>, HttpFailure> {
         let http = request.map(|body| Full::new(body).map_err(|never| match never {}).boxed_unsync());
         let outgoing = Outgoing {
             http,
@@ -84,15 +92,14 @@ impl RealExchange {
             protocols: self.protocols,
         };
         let answer = send_directly(self.network.direct(), outgoing, self.options).await;
-        let (parts, mut body) = answer.map_err(failure)?.into_parts();
-        let mut bytes = Vec::new();
-        while bytes.len() < MAX_BODY {
-            let Some(frame) = body.frame().await else { break };
-            if let Ok(chunk) = frame.map_err(failure)?.into_data() {
-                bytes.extend_from_slice(&chunk[..chunk.len().min(MAX_BODY - bytes.len())]);
-            }
-        }
-        Ok(Response::from_parts(parts, bytes.into()))
+        Ok(answer
+            .map_err(failure)?
+            .map(|body| body.map_err(failure).boxed_unsync()))
+    }
+
+    /// Leaves it: what was granted for it counts as used, as if it had been done.
+    pub fn forgo(self) {
+        self.network.use_grant(self.first);
     }
 }
 
@@ -138,9 +145,11 @@ pub(super) async fn exchange(
     options: RequestOptions,
 ) -> Result<Answer, Error> {
     let (host, port) = destination(outgoing.http.uri())?;
-    for address in network.resolve(host).await.map_err(explain_dial)? {
-        network.route(SocketAddr::new(address, port)).map_err(explain_dial)?;
-    }
+    let addresses = network.resolve(host).await.map_err(explain_dial)?;
+    // Dialling comes to those behind it only if this one does not answer, and asks for each anew.
+    let first = addresses.first().ok_or(Error::DestinationNotFound)?;
+    let first = SocketAddr::new(*first, port);
+    network.may_reach(first).map_err(explain_dial)?;
     let (parts, body) = outgoing.http.into_parts();
     let body = Limited::new(body, MAX_BODY).collect().await;
     let body = body.map_err(|error| Error::InternalError(Some(error.to_string())))?;
@@ -148,18 +157,26 @@ pub(super) async fn exchange(
         network,
         options,
         protocols: outgoing.protocols,
+        first,
     };
     let answer = stand_in
         .exchange(Request::from_parts(parts, body.to_bytes()), real)
         .await;
-    let answer = answer.map_err(|failure| match failure {
+    Ok(answer.map_err(error)?.map(|body| {
+        let body = body.map_err(error).boxed_unsync();
+        Driven::of_stand_in(body)
+    }))
+}
+
+fn error(failure: HttpFailure) -> Error {
+    match failure {
         HttpFailure::Refused => Error::ConnectionRefused,
         HttpFailure::NoSuchHost => Error::DestinationNotFound,
         HttpFailure::TimedOut => Error::ConnectionTimeout,
         HttpFailure::BrokenOff => Error::ConnectionTerminated,
+        HttpFailure::Incomplete => Error::HttpResponseIncomplete,
         HttpFailure::Other(text) => Error::InternalError(Some(text)),
-    })?;
-    Ok(answer.map(Driven::whole))
+    }
 }
 
 fn failure(error: Error) -> HttpFailure {
@@ -168,6 +185,7 @@ fn failure(error: Error) -> HttpFailure {
         Error::DestinationNotFound => HttpFailure::NoSuchHost,
         Error::ConnectionTimeout | Error::ConnectionReadTimeout => HttpFailure::TimedOut,
         Error::ConnectionTerminated => HttpFailure::BrokenOff,
+        Error::HttpResponseIncomplete => HttpFailure::Incomplete,
         Error::InternalError(Some(text)) => HttpFailure::Other(text),
         other => HttpFailure::Other(other.to_string()),
     }

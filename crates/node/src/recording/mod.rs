@@ -39,7 +39,7 @@ pub(crate) struct Recordings(Mutex<Vec<Waiting>>);
 struct Waiting {
     check: CheckKey,
     /// How the run has to end; any way if `None`.
-    outcome: Option<String>,
+    outcome: Option<&'static str>,
     reply: oneshot::Sender<Record>,
 }
 
@@ -48,7 +48,7 @@ impl Recordings {
     pub(crate) fn wait(
         &self,
         check: CheckKey,
-        outcome: Option<String>,
+        outcome: Option<&'static str>,
     ) -> Result<oneshot::Receiver<Record>, RequestError> {
         let mut waiting = self.lock();
         if waiting.len() >= MAX_WAITING {
@@ -72,7 +72,7 @@ impl Recordings {
         let mut at = 0;
         while at < waiting.len() {
             let one = &waiting[at];
-            let fits = one.outcome.as_deref().is_none_or(|wanted| wanted == outcome);
+            let fits = one.outcome.is_none_or(|wanted| wanted == outcome);
             if one.check == check && fits {
                 // Whoever has gone away needs none.
                 let _ = waiting.remove(at).reply.send(record.clone());
@@ -113,7 +113,26 @@ pub(crate) fn wait(entry: &PodEntry, options: &RecordOptions) -> Result<oneshot:
         );
         RequestError::Invalid(vec![Diagnostic::error("kind", message)])
     })?;
-    entry.recordings.wait((index, role.name()), options.outcome.clone())
+    let outcome = options
+        .outcome
+        .as_deref()
+        .map(|outcome| word(role, outcome))
+        .transpose()?;
+    entry.recordings.wait((index, role), outcome)
+}
+
+/// A word for how runs of a check end; of any other one could wait for ever.
+fn word(role: Role, outcome: &str) -> Result<&'static str, RequestError> {
+    let words = role.outcomes();
+    let word = words.iter().find(|word| **word == outcome);
+    word.copied().ok_or_else(|| {
+        let message = format!(
+            "no run of a {} check ends \"{outcome}\"; it ends: {}",
+            role.name(),
+            words.join(", ")
+        );
+        RequestError::Invalid(vec![Diagnostic::error("outcome", message)])
+    })
 }
 
 /// A run that is being recorded.
@@ -274,12 +293,12 @@ mod tests {
     #[test]
     fn a_record_goes_to_those_who_wait_for_such_a_run() {
         let recordings = Recordings::default();
-        let liveness = (0, "liveness");
+        let liveness = (0, Role::Liveness);
         assert!(!recordings.are_wanted(liveness));
         let mut any = recordings.wait(liveness, None).unwrap();
-        let mut failed = recordings.wait(liveness, Some("unhealthy".to_owned())).unwrap();
-        drop(recordings.wait((0, "readiness"), None).unwrap());
-        assert!(recordings.are_wanted(liveness) && !recordings.are_wanted((0, "readiness")));
+        let mut failed = recordings.wait(liveness, Some("unhealthy")).unwrap();
+        drop(recordings.wait((0, Role::Readiness), None).unwrap());
+        assert!(recordings.are_wanted(liveness) && !recordings.are_wanted((0, Role::Readiness)));
         recordings.deliver(liveness, "healthy", &Ok("one".to_owned()));
         assert_eq!(any.try_recv().unwrap().unwrap(), "one");
         assert!(failed.try_recv().is_err());
@@ -291,6 +310,30 @@ mod tests {
         assert!(recordings.wait(liveness, None).is_err());
         drop(kept);
         assert!(recordings.wait(liveness, None).is_ok());
+    }
+
+    #[test]
+    fn nobody_waits_for_an_end_that_a_check_cannot_come_to() {
+        assert_eq!(word(Role::Readiness, "degraded").unwrap(), "degraded");
+        assert_eq!(word(Role::PreStop, "failed").unwrap(), "failed");
+        let Err(RequestError::Invalid(faults)) = word(Role::PreStop, "unhealthy") else {
+            panic!("a hook is never unhealthy");
+        };
+        assert_eq!(
+            faults[0].message,
+            "no run of a preStop check ends \"unhealthy\"; it ends: succeeded, failed, errored"
+        );
+        // They are the engine's words.
+        for role in Role::ALL {
+            let check = match role {
+                Role::PostStart => Check::Hook(HookReason::Start),
+                Role::PreStop => Check::Hook(HookReason::Delete),
+                _ => Check::Probe(probelet_engine::ProbeKind::Liveness),
+            };
+            for verdict in [Verdict::Success, Verdict::Warning, Verdict::Failure, Verdict::Errored] {
+                assert!(word(role, check.outcome_name(verdict)).is_ok(), "{role:?} {verdict:?}");
+            }
+        }
     }
 
     #[test]

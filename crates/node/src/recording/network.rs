@@ -4,20 +4,21 @@ use std::{
     io,
     net::{IpAddr, SocketAddr, TcpStream},
     os::{fd::OwnedFd, unix::net::UnixStream as Pair},
-    sync::PoisonError,
+    sync::{Arc, PoisonError},
 };
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use http::{Request, Response};
-use probelet_engine::{HttpFailure, NetworkStandIn, RealExchange};
+use http_body_util::BodyExt;
+use probelet_engine::{HttpFailure, NetworkStandIn, RealExchange, StandInBody};
 use probelet_plugin_case::{Connection, Content, HttpExchange, HttpRequest, HttpResponse, Step};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpStream as Stream, UnixStream},
 };
 
-use super::recorder::{MAX_BYTES, Record, Recorder};
+use super::recorder::{Record, Recorder};
 
 /// Read at once from one side of a connection.
 const CHUNK: usize = 16 << 10;
@@ -70,7 +71,7 @@ impl NetworkStandIn for Recorder {
         &self,
         request: Request<Bytes>,
         real: RealExchange,
-    ) -> BoxFuture<'static, Result<Response<Bytes>, HttpFailure>> {
+    ) -> BoxFuture<'static, Result<Response<StandInBody>, HttpFailure>> {
         let record = self.record.clone();
         Box::pin(async move {
             let exchange = HttpExchange {
@@ -83,20 +84,62 @@ impl NetworkStandIn for Recorder {
             };
             let answer = real.send(request).await;
             let mut taken = record.lock();
-            let length = answer.as_ref().map_or(0, |answer| answer.body().len());
-            if taken.has_room(length) {
-                let exchange = &mut taken.host.http[at];
-                exchange.silent = matches!(answer, Err(HttpFailure::TimedOut));
-                exchange.refused = matches!(answer, Err(HttpFailure::Refused));
-                match &answer {
-                    Ok(answer) => exchange.response = Some(recorded_response(answer)),
-                    Err(HttpFailure::Refused | HttpFailure::TimedOut) => {}
-                    Err(failure) => exchange.error = Some(words(failure)),
-                }
+            let exchange = &mut taken.host.http[at];
+            exchange.silent = matches!(answer, Err(HttpFailure::TimedOut));
+            exchange.refused = matches!(answer, Err(HttpFailure::Refused));
+            match &answer {
+                Ok(answer) => exchange.response = Some(recorded_response(answer)),
+                Err(HttpFailure::Refused | HttpFailure::TimedOut) => {}
+                Err(failure) => exchange.error = Some(words(failure)),
             }
             drop(taken);
-            answer
+            let kept = KeptBody::new(record, at);
+            answer.map(|answer| answer.map(|body| kept.listen(body)))
         })
+    }
+}
+
+/// What a run has read of a response's body; written down when it reads no more.
+struct KeptBody {
+    record: Arc<Record>,
+    at: usize,
+    bytes: Vec<u8>,
+}
+
+impl KeptBody {
+    fn new(record: Arc<Record>, at: usize) -> Self {
+        let bytes = Vec::new();
+        Self { record, at, bytes }
+    }
+
+    /// The same body. What is read of it is kept, and why it breaks off takes the response's place.
+    fn listen(mut self, body: StandInBody) -> StandInBody {
+        let (record, at) = (self.record.clone(), self.at);
+        let body = body.map_err(move |failure| {
+            record.lock().host.http[at].error = Some(words(&failure));
+            failure
+        });
+        let body = body.map_frame(move |frame| {
+            if let Some(data) = frame.data_ref()
+                && self.record.lock().has_room_for(data.len())
+            {
+                self.bytes.extend_from_slice(data);
+            }
+            frame
+        });
+        body.boxed_unsync()
+    }
+}
+
+impl Drop for KeptBody {
+    fn drop(&mut self) {
+        let mut taken = self.record.lock();
+        let exchange = &mut taken.host.http[self.at];
+        if exchange.error.is_some() {
+            exchange.response = None;
+        } else if let Some(response) = &mut exchange.response {
+            *response = HttpResponse::new(response.status, std::mem::take(&mut response.headers), &self.bytes);
+        }
     }
 }
 
@@ -104,6 +147,7 @@ fn words(failure: &HttpFailure) -> String {
     match failure {
         HttpFailure::Other(text) => text.clone(),
         HttpFailure::BrokenOff => "the connection broke off".to_owned(),
+        HttpFailure::Incomplete => "the connection was closed before the response was whole".to_owned(),
         HttpFailure::NoSuchHost => "no such host".to_owned(),
         HttpFailure::Refused => "connection refused".to_owned(),
         HttpFailure::TimedOut => "timed out".to_owned(),
@@ -120,8 +164,9 @@ fn recorded_request(request: &Request<Bytes>) -> HttpRequest {
     }
 }
 
-fn recorded_response(response: &Response<Bytes>) -> HttpResponse {
-    HttpResponse::new(response.status().as_u16(), headers(response.headers()), response.body())
+/// Without its body, which comes later.
+fn recorded_response(response: &Response<StandInBody>) -> HttpResponse {
+    HttpResponse::new(response.status().as_u16(), headers(response.headers()), &[])
 }
 
 fn headers(headers: &http::HeaderMap) -> std::collections::BTreeMap<String, String> {
@@ -186,19 +231,13 @@ impl Record {
             Step::Close => 0,
         };
         let mut taken = self.lock();
-        taken.bytes = taken.bytes.saturating_add(length);
-        if taken.bytes <= MAX_BYTES {
-            push(&mut taken.host.tcp[at].talk, step);
+        let has_room = match taken.host.tcp[at].continues(&step) {
+            true => taken.has_room_for(length),
+            // Two who say a byte each in turn make many steps of few bytes.
+            false => taken.has_room(length),
+        };
+        if has_room {
+            taken.host.tcp[at].push(step);
         }
-    }
-}
-
-/// What one side says in pieces is one step, so that a slow talker does not make a long record.
-fn push(talk: &mut Vec<Step>, step: Step) {
-    match (talk.last_mut(), step) {
-        (Some(Step::Client(last)), Step::Client(more)) | (Some(Step::Server(last)), Step::Server(more)) => {
-            last.0.extend(more.0);
-        }
-        (_, step) => talk.push(step),
     }
 }

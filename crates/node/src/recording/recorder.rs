@@ -10,7 +10,7 @@ use super::container::{RecordedExec, RecordedFiles, RecordedLogs, RecordedStats}
 
 /// What is kept of all that the host says to one run: a case file holds it, in base64 too.
 pub(super) const MAX_BYTES: usize = 512 << 10;
-/// Answers of one run: an honest check has a handful.
+/// Answers of one run, each step of a conversation one of them: an honest check has a handful.
 const MAX_ANSWERS: usize = 500;
 /// Writes down one run. A clone writes to the same record.
 #[derive(Clone, Default)]
@@ -33,8 +33,17 @@ pub(super) struct Taken {
 impl Taken {
     /// Whether there is room for one more answer with so many bytes; if not, the record is of no use.
     pub(super) fn has_room(&mut self, bytes: usize) -> bool {
-        self.bytes = self.bytes.saturating_add(bytes);
         self.answers += 1;
+        self.has_room_for(bytes)
+    }
+
+    /// The same for so many bytes more of an answer that is there.
+    pub(super) fn has_room_for(&mut self, bytes: usize) -> bool {
+        self.bytes = self.bytes.saturating_add(bytes);
+        self.is_whole()
+    }
+
+    fn is_whole(&self) -> bool {
         self.bytes <= MAX_BYTES && self.answers <= MAX_ANSWERS
     }
 }
@@ -80,6 +89,6 @@ impl Recorder {
         let mut relays = std::mem::take(&mut *self.relays.lock().unwrap_or_else(PoisonError::into_inner));
         relays.shutdown().await;
         let taken = self.record.lock();
-        (taken.bytes <= MAX_BYTES && taken.answers <= MAX_ANSWERS).then(|| taken.host.clone())
+        taken.is_whole().then(|| taken.host.clone())
     }
 }
