@@ -3,7 +3,7 @@
 //! The schema is the plugin's, and may be made to send a validator round in circles, so this too is done by a process of
 //! its own where there is a program for it.
 
-use std::time::Duration;
+use std::{fmt::Display, time::Duration};
 
 use jsonschema::{PatternOptions, error::ValidationError};
 use serde::{Deserialize, Serialize};
@@ -25,6 +25,52 @@ pub struct ConfigFault {
     pub path: String,
     /// What.
     pub message: String,
+}
+
+/// Why a plugin cannot be run as a manifest has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Misfit {
+    /// It is a probe, and stands where a hook does.
+    NoHook,
+    /// It is a hook, and stands where a probe does.
+    NoProbe,
+    /// What it gives as its configuration's schema is none, or leads nowhere.
+    Schema {
+        /// Why.
+        reason: String,
+    },
+    /// It does not take the configuration.
+    Config(ConfigFault),
+}
+
+impl Misfit {
+    /// The field that is to blame, below the handler at `handler`, which may be empty.
+    pub fn path(&self, handler: &str) -> String {
+        let field = match self {
+            Self::Config(fault) => format!("config{}", fault.path),
+            _ => "component".to_owned(),
+        };
+        if handler.is_empty() {
+            field
+        } else {
+            format!("{handler}.{field}")
+        }
+    }
+
+    /// What is wrong, of a plugin that people know as `component`.
+    pub fn message(&self, component: impl Display) -> String {
+        let exports = |other: &str, what: &str| {
+            format!("{component} is a {other} and no {what}: it does not export `probelet:plugin/{what}`")
+        };
+        match self {
+            Self::NoHook => exports("probe", "hook"),
+            Self::NoProbe => exports("hook", "probe"),
+            Self::Schema { reason } => {
+                format!("the schema that {component} gives for its config cannot be used: {reason}")
+            }
+            Self::Config(fault) => fault.message.clone(),
+        }
+    }
 }
 
 #[derive(Serialize, Deserialize)]

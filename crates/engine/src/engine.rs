@@ -12,7 +12,7 @@ use crate::{
     EngineError, LoadError,
     cache::{self, Cache},
     compile::{self, COMPILE_TIMEOUT, CompilerProgram},
-    config::{self, ConfigFault},
+    config::{self, Misfit},
     flavour::{Flavour, Host},
     plugin::{self, Origin, Plugin},
     queue::Queue,
@@ -35,7 +35,7 @@ pub struct EngineConfig {
 }
 
 impl Default for EngineConfig {
-    /// No cache, no program, and as much time as an interpreter with its library takes in a debug build, twice.
+    /// No cache, no program, and as much time as an interpreter with its library takes on a machine that is busy.
     fn default() -> Self {
         Self {
             cache_directory: None,
@@ -138,18 +138,22 @@ impl Engine {
         self.0.cache.as_ref()?.load(&host.wasmtime, digest)
     }
 
-    /// Checks a configuration against the plugin's own schema; a plugin without one takes any.
-    ///
-    /// # Errors
-    ///
-    /// Why it cannot be checked: the schema is none, or leads nowhere.
-    pub async fn check_config(&self, plugin: &Plugin, config: &serde_json::Value) -> Result<Vec<ConfigFault>, String> {
-        let schema = plugin
-            .description()
-            .and_then(|description| description.config_schema.as_ref());
-        match schema {
-            Some(schema) => config::check(self.0.compiler.as_ref(), schema, config).await,
-            None => Ok(Vec::new()),
+    /// Why a plugin cannot be run as a hook or as a probe with a configuration: nothing if it can. Its own schema, if it
+    /// has one, says which configurations it takes.
+    pub async fn misfits(&self, plugin: &Plugin, is_hook: bool, config: &serde_json::Value) -> Vec<Misfit> {
+        if is_hook && !plugin.exports_hook() {
+            return vec![Misfit::NoHook];
+        }
+        if !is_hook && !plugin.exports_probe() {
+            return vec![Misfit::NoProbe];
+        }
+        let description = plugin.description();
+        let Some(schema) = description.and_then(|description| description.config_schema.as_ref()) else {
+            return Vec::new();
+        };
+        match config::check(self.0.compiler.as_ref(), schema, config).await {
+            Ok(faults) => faults.into_iter().map(Misfit::Config).collect(),
+            Err(reason) => vec![Misfit::Schema { reason }],
         }
     }
 

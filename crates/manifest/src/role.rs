@@ -1,7 +1,7 @@
 //! What a handler is for.
 
 /// A container's probes and hooks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Role {
     /// `startupProbe`.
     Startup,
@@ -39,6 +39,15 @@ impl Role {
     /// The other way round.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|role| role.name() == name)
+    }
+
+    /// The words for how a run of it can end.
+    pub fn outcomes(self) -> &'static [&'static str] {
+        if self.is_hook() {
+            &["succeeded", "failed", "errored"]
+        } else {
+            &["healthy", "degraded", "unhealthy", "errored"]
+        }
     }
 
     /// Its field: of a container, or of the container's `lifecycle`.

@@ -69,7 +69,7 @@ fn a_components_place_is_counted_from_the_first_init_container() {
         .map(|check| {
             (
                 check.container,
-                check.role,
+                check.role.name(),
                 check.path.as_str(),
                 check.wasm.component.to_string(),
             )

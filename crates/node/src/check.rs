@@ -118,25 +118,18 @@ fn cannot_run(reason: &str) -> Outcome {
 }
 
 impl What {
-    /// Its name in manifests and histories.
-    pub(crate) fn role(self) -> &'static str {
+    /// Which of a container's checks it is.
+    pub(crate) fn role(self) -> Role {
         match self {
-            Self::Probe {
-                kind: ProbeKind::Startup,
-                ..
-            } => "startup",
-            Self::Probe {
-                kind: ProbeKind::Liveness,
-                ..
-            } => "liveness",
-            Self::Probe {
-                kind: ProbeKind::Readiness,
-                ..
-            } => "readiness",
+            Self::Probe { kind, .. } => match kind {
+                ProbeKind::Startup => Role::Startup,
+                ProbeKind::Liveness => Role::Liveness,
+                ProbeKind::Readiness => Role::Readiness,
+            },
             Self::Hook {
                 reason: HookReason::Start,
-            } => "postStart",
-            Self::Hook { .. } => "preStop",
+            } => Role::PostStart,
+            Self::Hook { .. } => Role::PreStop,
         }
     }
 }
@@ -173,14 +166,14 @@ impl<'a> Checked<'a> {
     async fn run_once(&self, plugin: &Plugin, config: &Value) -> Outcome {
         let (key, mut request) = (self.run.key(), self.request(config.clone()));
         let recordings = &self.entry.recordings;
-        let Some(role) = Role::from_name(key.1).filter(|_| recordings.are_wanted(key)) else {
+        if !recordings.are_wanted(key) {
             return plugin.run(request).await;
-        };
+        }
         let component = match self.handler {
             Handler::Wasm(wasm) => wasm.component.to_string(),
             _ => format!("builtin:{}", plugin.name()),
         };
-        let recording = Recording::begin(role, self.handler, component, &mut request);
+        let recording = Recording::begin(key.1, self.handler, component, &mut request);
         let check = request.check;
         let outcome = plugin.run(request).await;
         let record = recording.end(check, &outcome).await;
@@ -531,7 +524,7 @@ impl CheckResult {
 
     /// What the history keeps; `recorded` is the present.
     pub(crate) fn record(self, recorded: BootTime) -> RunRecord {
-        let kind = self.run.what.role();
+        let kind = self.run.what.role().name();
         let attempt = match self.run.what {
             What::Probe { attempt, .. } => attempt,
             What::Hook { .. } => 1,

@@ -14,7 +14,7 @@ use probelet_lifecycle::{
     action::{PodEvent, Severity},
     config::ContainerIndex,
 };
-use probelet_manifest::{ComponentReference, Diagnostic, Pod, Wasm, WasmCheck};
+use probelet_manifest::{ComponentReference, Diagnostic, Pod, Role, Wasm, WasmCheck};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -26,8 +26,8 @@ use crate::{
     store::{self, PodFolder, StoreError},
 };
 
-/// Which check of a pod: the container's index, and the role of the check such as `liveness`.
-pub(crate) type CheckKey = (usize, &'static str);
+/// Which check of a pod: the container's index, and the role of the check.
+pub(crate) type CheckKey = (usize, Role);
 
 const FILE: &str = "components.json";
 
@@ -120,7 +120,7 @@ impl Components {
         for check in pod.wasm_checks() {
             let known = pinned
                 .iter()
-                .find(|known| known.container == check.container && known.check == check.role);
+                .find(|known| known.container == check.container && known.check == check.role.name());
             let digest = known.map(|known| known.digest.clone()).unwrap_or_default();
             let plugin = node.plugins.pinned(&check.wasm.component, &digest).await;
             let plugin = plugin.map_err(|reason| {
@@ -158,7 +158,7 @@ impl Components {
         let components = self.lock();
         let pinned = components.iter().map(|((container, check), component)| Pinned {
             container: *container,
-            check: (*check).to_owned(),
+            check: check.name().to_owned(),
             component: component.reference.to_string(),
             digest: component.digest.clone(),
         });
@@ -180,7 +180,7 @@ impl Components {
             let description = component.plugin.as_ref().ok().and_then(Plugin::description);
             let mut shown = json!({
                 "container": pod.spec.container_at(*container).map(|container| container.name.as_str()),
-                "check": check,
+                "check": check.name(),
                 "component": component.reference.to_string(),
                 "digest": component.digest,
             });
@@ -253,7 +253,7 @@ impl Components {
             container: Some(container),
             repeated: false,
         };
-        let check = key.1;
+        let check = key.1.name();
         match loaded {
             Ok(Found { plugin, .. }) if plugin.digest() == component.digest && component.plugin.is_ok() => None,
             Ok(Found { plugin, warning }) => {
@@ -297,7 +297,7 @@ impl Components {
             digest: format!("sha256:{:064}", 1),
             reload: Reload::No,
         };
-        Self::of(BTreeMap::from([((0, "liveness"), component)]))
+        Self::of(BTreeMap::from([((0, Role::Liveness), component)]))
     }
 }
 
@@ -320,7 +320,7 @@ impl Unsigned {
         PodEvent {
             severity: Severity::Warning,
             reason: "PluginUnsigned".to_owned(),
-            message: format!("{check} check: {}", self.message),
+            message: format!("{} check: {}", check.name(), self.message),
             container: Some(ContainerIndex(container)),
             repeated: false,
         }
@@ -337,28 +337,14 @@ pub(crate) async fn admit(node: &Inner, check: &WasmCheck<'_>) -> Result<Found, 
     let fault = |message: String| vec![Diagnostic::error(&component, message)];
     let found = node.plugins.resolve(&check.wasm.component).await;
     let found = found.map_err(fault)?;
-    let plugin = &found.plugin;
-    let is_hook = ["postStart", "preStop"].contains(&check.role);
-    if is_hook && !plugin.exports_hook() || !is_hook && !plugin.exports_probe() {
-        let (what, other) = if is_hook { ("hook", "probe") } else { ("probe", "hook") };
-        return Err(fault(format!(
-            "{} is a {other} and no {what}: it does not export `probelet:plugin/{what}`",
-            check.wasm.component
-        )));
-    }
-    let faults = node.plugins.engine.check_config(plugin, &check.wasm.config).await;
-    let faults = faults.map_err(|reason| {
-        fault(format!(
-            "the schema that {} gives for its config cannot be used: {reason}",
-            check.wasm.component
-        ))
-    })?;
-    if faults.is_empty() {
+    let (is_hook, config) = (check.role.is_hook(), &check.wasm.config);
+    let misfits = node.plugins.engine.misfits(&found.plugin, is_hook, config).await;
+    if misfits.is_empty() {
         return Ok(found);
     }
-    let faults = faults.into_iter();
-    Err(faults
-        .map(|fault| Diagnostic::error(&format!("{}.config{}", check.path, fault.path), fault.message))
+    let misfits = misfits.into_iter();
+    Err(misfits
+        .map(|misfit| Diagnostic::error(&misfit.path(&check.path), misfit.message(&check.wasm.component)))
         .collect())
 }
 

@@ -34,7 +34,7 @@ pub(crate) async fn check(node: &Inner, entry: &PodEntry, request: CheckRequest)
     let (wasm, _) = parse_wasm(&request.handler, role).map_err(RequestError::Invalid)?;
     let place = WasmCheck {
         container,
-        role: role.name(),
+        role,
         path: "handler".to_owned(),
         wasm: &wasm,
     };

@@ -63,7 +63,7 @@ impl KeptStates {
     }
 
     fn file(&self, (container, role): CheckKey, instance: u32) -> PathBuf {
-        self.folder.join(format!("{container}-{role}-{instance}"))
+        self.folder.join(format!("{container}-{}-{instance}", role.name()))
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<CheckKey, Kept>> {
@@ -73,9 +73,11 @@ impl KeptStates {
 
 #[cfg(test)]
 mod tests {
+    use probelet_manifest::Role;
+
     use super::*;
 
-    const KEY: CheckKey = (0, "liveness");
+    const KEY: CheckKey = (0, Role::Liveness);
 
     #[test]
     fn it_is_kept_for_one_instance_and_survives_the_agent() {
@@ -84,7 +86,7 @@ mod tests {
         assert!(states.get(KEY, 0).is_none());
         states.set(KEY, 0, vec![1, 2]);
         assert_eq!(states.get(KEY, 0).as_deref(), Some(&[1, 2][..]));
-        assert!(states.get((0, "readiness"), 0).is_none());
+        assert!(states.get((0, Role::Readiness), 0).is_none());
 
         let states = KeptStates::new(folder.path());
         assert_eq!(states.get(KEY, 0).as_deref(), Some(&[1, 2][..]));

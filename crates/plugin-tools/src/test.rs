@@ -12,10 +12,10 @@ use probelet_plugin_case::{Case, CaseResult, Context, Difference, Script, Seen, 
 
 use crate::{player::Player, request::request};
 
-/// Runs a case, if the component's own schema takes its configuration, as a pod's would have to be. `file` is what its file
+/// Runs a case, if the component fits it, as a pod's would have to. `file` is what its file
 /// is called in the result.
 pub async fn run_case(engine: &Engine, plugin: &Plugin, case: &Case, file: &str) -> CaseResult {
-    let faults = config_faults(engine, plugin, case).await;
+    let faults = misfits(engine, plugin, case).await;
     if !faults.is_empty() {
         return CaseResult {
             file: file.to_owned(),
@@ -43,18 +43,16 @@ pub async fn run_case(engine: &Engine, plugin: &Plugin, case: &Case, file: &str)
     }
 }
 
-async fn config_faults(engine: &Engine, plugin: &Plugin, case: &Case) -> Vec<Difference> {
-    let fault = |path: String, what: String| Difference { path, what };
-    match engine.check_config(plugin, &case.wasm.config).await {
-        Ok(faults) => faults
-            .into_iter()
-            .map(|found| fault(format!("config{}", found.path), found.message))
-            .collect(),
-        Err(reason) => vec![fault(
-            "config".to_owned(),
-            format!("the schema that the component gives for it cannot be used: {reason}"),
-        )],
-    }
+/// Why the agent would not take the case's handler.
+async fn misfits(engine: &Engine, plugin: &Plugin, case: &Case) -> Vec<Difference> {
+    let misfits = engine.misfits(plugin, case.role.is_hook(), &case.wasm.config).await;
+    let misfits = misfits.into_iter();
+    misfits
+        .map(|misfit| Difference {
+            path: misfit.path(""),
+            what: misfit.message(plugin.name()),
+        })
+        .collect()
 }
 
 /// What came of a run, in a case's words.

@@ -12,8 +12,8 @@ use crate::{Container, Diagnostic, Handler, Pod, Severity, role::Role};
 pub struct WasmCheck<'a> {
     /// The container's place, init containers first.
     pub container: usize,
-    /// `liveness`, `readiness`, `startup`, `postStart` or `preStop`.
-    pub role: &'static str,
+    /// Which of its checks.
+    pub role: Role,
     /// Where it stands: `spec.containers[0].livenessProbe.wasm`, or `metadata.annotations[probelet.dev/web.liveness]`.
     pub path: String,
     /// What it is.
@@ -28,7 +28,7 @@ impl Pod {
             Role::ALL.into_iter().filter_map(move |role| {
                 Some(WasmCheck {
                     container: index,
-                    role: role.name(),
+                    role,
                     path: self.wasm_path(index, role),
                     wasm: wasm_of(container, role)?,
                 })

@@ -16,7 +16,7 @@ fn every_check_is_listed_with_its_place_and_its_place_is_found_in_the_file() {
             let component = check.wasm.component.to_string();
             (
                 check.container,
-                check.role,
+                check.role.name(),
                 pod.position(&check.path),
                 check.path,
                 component,

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, sync::Arc};
 
 use anyhow::Context;
 use probelet_engine::{Plugin, Port, RunRequest, Subject};
-use probelet_manifest::{Role, Wasm, parse_wasm};
+use probelet_manifest::{Diagnostic, Role, Wasm, parse_wasm};
 use probelet_plugin_tools::{NoContainer, request};
 use serde_json::{Map, Value, json};
 use tokio::net::lookup_host;
@@ -32,7 +32,7 @@ impl Handler {
         };
         let (wasm, warnings) = parse_wasm(&document(arguments, ANY)?, role).map_err(Faults)?;
         warn(&warnings);
-        check_config(loaded, &wasm).await?;
+        check_fit(loaded, role, &wasm).await?;
         Ok(Self {
             role,
             wasm,
@@ -74,20 +74,15 @@ pub(super) fn document(arguments: &HandlerArguments, component: &str) -> anyhow:
     Ok(Value::Object(handler))
 }
 
-async fn check_config(loaded: &Loaded, wasm: &Wasm) -> anyhow::Result<()> {
-    let faults = loaded.engine.check_config(&loaded.plugin, &wasm.config).await;
-    let faults = faults.map_err(|reason| {
-        anyhow::anyhow!(
-            "the schema that {} gives for its config cannot be used: {reason}",
-            loaded.plugin.name()
-        )
-    })?;
-    if faults.is_empty() {
+/// The agent refuses a manifest for the same reasons.
+async fn check_fit(loaded: &Loaded, role: Role, wasm: &Wasm) -> anyhow::Result<()> {
+    let plugin = &loaded.plugin;
+    let misfits = loaded.engine.misfits(plugin, role.is_hook(), &wasm.config).await;
+    if misfits.is_empty() {
         return Ok(());
     }
-    let faults = faults.into_iter();
-    let faults =
-        faults.map(|fault| probelet_manifest::Diagnostic::error(&format!("config{}", fault.path), fault.message));
+    let misfits = misfits.into_iter();
+    let faults = misfits.map(|misfit| Diagnostic::error(&misfit.path(""), misfit.message(plugin.name())));
     Err(Faults(faults.collect()).into())
 }
 
