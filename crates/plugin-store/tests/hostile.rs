@@ -265,6 +265,39 @@ async fn whom_a_registry_sends_on_to_is_told_no_password() {
 }
 
 #[tokio::test]
+async fn signing_asks_for_one_token() {
+    let bytes = component("x", 100);
+    let said = manifest(&bytes, bytes.len());
+    let tokens = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&tokens);
+    let address = registry(move |head| {
+        let line = head.lines().next().unwrap();
+        let host = head.lines().find_map(|line| line.strip_prefix("host: "));
+        if line.starts_with("get /token") {
+            counted.fetch_add(1, Ordering::SeqCst);
+            ok(r#"{"token": "t0k3n"}"#)
+        } else if !head.contains("authorization: bearer t0k3n") {
+            ask_for(&format!("Bearer realm=\"http://{}/token\"", host.unwrap()))
+        } else if line.contains("/manifests/1") {
+            ok(said.clone())
+        } else if line.starts_with("get ") {
+            status("404 Not Found")
+        } else if line.starts_with("put ") {
+            status("201 Created")
+        } else {
+            // It has what is to be uploaded.
+            ok("")
+        }
+    })
+    .await;
+    let folder = tempfile::tempdir().unwrap();
+    let (ours, _) = key(folder.path(), "ours");
+    let name: Reference = format!("{address}/a:1").parse().unwrap();
+    let (_, is_new) = Registry::new(config()).sign(&name, &ours).await.unwrap();
+    assert_eq!((is_new, tokens.load(Ordering::SeqCst)), (true, 1));
+}
+
+#[tokio::test]
 async fn a_registry_that_is_busy_is_asked_again_and_not_for_ever() {
     let bytes = component("x", 100);
     for (refusals, answer, asked) in [
