@@ -37,6 +37,7 @@ mod verify;
 pub use component::MAX_COMPONENT_BYTES;
 pub use digest::{Digest, DigestError};
 pub use error::{KeyError, RegistryError, ResolveError, SignatureError, StoreError};
+pub use index::MAX_MANIFESTS;
 pub use reference::{Reference, ReferenceError, Version};
 pub use registry::{
     DEFAULT_DEADLINE, DEFAULT_RETRY_PAUSE, Located, Progress, Pushed, Registry, RegistryConfig, Uploaded, silent,

@@ -290,10 +290,7 @@ impl Store {
         if index.get(pulled).is_some_and(|record| record.digest == digest) {
             return Ok(());
         }
-        // The same component by another manifest: one that is pushed again and again does not fill the index.
-        index.retain(|name, record| {
-            record.manifest.is_none() || record.digest != digest || !name.is_same_repository(pulled)
-        });
+        index.forget_oldest_manifests(pulled, &digest);
         let record = Record {
             digest,
             size,
