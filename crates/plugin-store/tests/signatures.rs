@@ -3,7 +3,7 @@
 
 mod common;
 
-use std::{fs, path::Path};
+use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
 use common::{component, config, key, push, resolver};
 use probelet_plugin_store::{
@@ -200,6 +200,12 @@ async fn a_file_has_its_signature_beside_it_and_takes_it_along() {
     assert!(unsigned.to_string().contains("ping.wasm.sig"), "{unsigned}");
 
     assert_eq!(sign_file(&path, &ours).unwrap(), signature_file(&path));
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode();
+    assert_eq!(
+        mode(&signature_file(&path)),
+        mode(&path),
+        "who may read the one may read the other"
+    );
     assert_eq!(
         verify_file(&path, &bytes, &known).unwrap().key,
         folder.path().join("ours.pub")
