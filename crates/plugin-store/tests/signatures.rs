@@ -7,8 +7,8 @@ use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
 use common::{component, config, key, push, resolver};
 use probelet_plugin_store::{
-    Digest, KeyError, PrivateKey, PublicKeys, Reference, Rejection, Resolved, Resolver, SignatureError, Source,
-    Verified, sign_file, signature_file, verify_file,
+    Digest, KeyError, MAX_COMPONENTS, PrivateKey, PublicKeys, Reference, Rejection, Resolved, Resolver, SignatureError,
+    Source, StoreError, Verified, sign_file, signature_file, verify_file,
 };
 use probelet_registry::Registry as Running;
 use serde_json::json;
@@ -232,6 +232,52 @@ async fn a_file_has_its_signature_beside_it_and_takes_it_along() {
         error.contains("\"pong:1\"") && error.contains("import it again"),
         "{error}"
     );
+}
+
+#[test]
+fn a_signed_file_is_imported_with_its_signature_or_not_at_all() {
+    let (folder, store) = common::store();
+    let (ours, _) = key(folder.path(), "ours");
+    let (path, name) = (folder.path().join("ping.wasm"), "ping:1".parse().unwrap());
+    let bytes = component("x", 100);
+    fs::write(&path, &bytes).unwrap();
+    sign_file(&path, &ours).unwrap();
+    let signatures = folder.path().join("plugins/signatures");
+    let count = || fs::read_dir(&signatures).unwrap().count();
+
+    let by_digest: Reference = format!("ping@{}", Digest::of(&bytes)).parse().unwrap();
+    let error = store.import_file(&by_digest, &path).unwrap_err();
+    assert!(matches!(error, StoreError::ImportByDigest { .. }), "{error}");
+    assert_eq!(count(), 0, "an import that fails changes nothing");
+
+    for number in 0..MAX_COMPONENTS {
+        fs::write(signatures.join(format!("{number}.json")), "[]").unwrap();
+    }
+    let error = store.import_file(&name, &path).unwrap_err();
+    assert!(
+        matches!(
+            error,
+            StoreError::SignaturesFull {
+                limit: MAX_COMPONENTS,
+                ..
+            }
+        ),
+        "{error}"
+    );
+    assert!(error.to_string().contains("probelet plugin remove"), "{error}");
+    assert_eq!((count(), store.list().unwrap()), (MAX_COMPONENTS, Vec::new()));
+    assert!(matches!(
+        store.get(&Digest::of(&bytes)),
+        Err(StoreError::Missing { .. })
+    ));
+
+    fs::remove_file(signatures.join("0.json")).unwrap();
+    assert!(store.import_file(&name, &path).unwrap().has_signature);
+    // Its own needs no room a second time, and one without needs none at all.
+    assert!(store.import_file(&name, &path).unwrap().has_signature);
+    fs::remove_file(signature_file(&path)).unwrap();
+    assert!(!store.import_file(&name, &path).unwrap().has_signature);
+    assert_eq!(count(), MAX_COMPONENTS);
 }
 
 #[test]
