@@ -57,6 +57,12 @@ fn well_sick_and_gone(newcomer: &Newcomer, component: &Path) {
     assert_eq!(run["outcome"], "unhealthy", "{run:#}");
     assert!(message(&run).contains("`-LOADING please wait`"), "{run:#}");
 
+    // What is no text is the server's fault and not the check's.
+    let garbled = Server::start(b"-LOADING\xff\n".as_slice());
+    let run = newcomer.run_plugin(component, &config(garbled.port()), garbled.port());
+    assert_eq!(run["outcome"], "unhealthy", "{run:#}");
+    assert!(message(&run).contains("`-LOADING"), "{run:#}");
+
     let gone = Server::start("").stop();
     let run = newcomer.run_plugin(component, &config(gone), gone);
     assert_eq!(run["outcome"], "unhealthy", "{run:#}");

@@ -24,6 +24,28 @@ static char *copy(const uint8_t *text, size_t length) {
     return result;
 }
 
+// How many bytes the character has that begins here; 0 if it is none in UTF-8.
+static size_t character(const uint8_t *at, size_t left) {
+    if (at[0] < 0x80) return 1;
+    size_t length = at[0] < 0xC2 ? 0 : at[0] < 0xE0 ? 2 : at[0] < 0xF0 ? 3 : at[0] < 0xF5 ? 4 : 0;
+    if (length == 0 || length > left) return 0;
+    for (size_t i = 1; i < length; i++)
+        if ((at[i] & 0xC0) != 0x80) return 0;
+    // What is written longer than it need be, halves of surrogates, and what lies beyond the last character.
+    if ((at[0] == 0xE0 && at[1] < 0xA0) || (at[0] == 0xED && at[1] > 0x9F)) return 0;
+    if ((at[0] == 0xF0 && at[1] < 0x90) || (at[0] == 0xF4 && at[1] > 0x8F)) return 0;
+    return length;
+}
+
+// Gives the host a text. It takes UTF-8 alone, and servers send other things as well: those become question marks.
+static void give(plugin_string_t *to, const char *text) {
+    plugin_string_dup(to, text);
+    for (size_t at = 0, length; at < to->len; at += length ? length : 1) {
+        length = character(to->ptr + at, to->len - at);
+        if (length == 0) to->ptr[at] = '?';
+    }
+}
+
 // Verdicts.
 
 struct verdict {
@@ -61,13 +83,13 @@ static probelet_plugin_types_value_t *add(verdict *verdict, const char *name, ui
     static probelet_plugin_types_value_t surplus;
     if (verdict->count == FIELDS) return &surplus;
     probelet_plugin_types_field_t *field = &verdict->fields[verdict->count++];
-    plugin_string_dup(&field->name, name);
+    give(&field->name, name);
     field->value.tag = tag;
     return &field->value;
 }
 
 verdict *with_text(verdict *verdict, const char *name, const char *value) {
-    plugin_string_dup(&add(verdict, name, PROBELET_PLUGIN_TYPES_VALUE_TEXT)->val.text, value);
+    give(&add(verdict, name, PROBELET_PLUGIN_TYPES_VALUE_TEXT)->val.text, value);
     return verdict;
 }
 
@@ -86,18 +108,18 @@ verdict *with_flag(verdict *verdict, const char *name, bool value) {
 #ifdef PROBELET_HOOK
 bool exports_probelet_plugin_hook_run(plugin_string_t *error) {
     const char *reason = run();
-    if (reason) plugin_string_dup(error, reason);
+    if (reason) give(error, reason);
     return !reason;
 }
 #else
 bool exports_probelet_plugin_probe_check(exports_probelet_plugin_probe_verdict_t *result, plugin_string_t *error) {
     verdict *found = check();
     if (found->health < 0) {
-        plugin_string_dup(error, found->message);
+        give(error, found->message);
         return false;
     }
     result->health = (uint8_t)found->health;
-    plugin_string_dup(&result->message, found->message);
+    give(&result->message, found->message);
     // The list is freed after the call, so it has to be allocated by itself.
     size_t size = found->count * sizeof *found->fields;
     result->fields.ptr = size ? memcpy(malloc(size), found->fields, size) : NULL;

@@ -53,10 +53,16 @@ func Unhealthy(message string, values ...any) Verdict {
 }
 
 func verdict(health probelet_plugin_types.Health, message string, values []any) Verdict {
-	return Verdict{probelet_plugin_types.Verdict{Health: health, Message: fmt.Sprintf(message, values...)}}
+	return Verdict{probelet_plugin_types.Verdict{Health: health, Message: valid(fmt.Sprintf(message, values...))}}
 }
 
-// Failed is what comes of an error of a connection: unhealthy, or an error of the check if the manifest does not grant it.
+// The host takes UTF-8 alone, and servers send other things as well.
+func valid(text string) string {
+	return strings.ToValidUTF8(text, "\uFFFD")
+}
+
+// Failed is what comes of an error of a connection: unhealthy, or an error of the check if the manifest does not grant it or
+// asks for a port that there is not.
 func Failed(err error) (Verdict, error) {
 	if errors.Is(err, errRefused) {
 		return Verdict{}, err
@@ -75,7 +81,7 @@ func (verdict Verdict) With(name string, value any) Verdict {
 	case float64:
 		field.Value = probelet_plugin_types.MakeValueNumber(value)
 	default:
-		field.Value = probelet_plugin_types.MakeValueText(fmt.Sprint(value))
+		field.Value = probelet_plugin_types.MakeValueText(valid(fmt.Sprint(value)))
 	}
 	verdict.contract.Fields = append(verdict.contract.Fields, field)
 	return verdict
