@@ -4,6 +4,7 @@
 //! The compilers are those that `cargo xtask setup` fetches; `cargo xtask test languages` names them. On the pages, what is
 //! to be typed stands in blocks of `sh`; how compilers are got stands in blocks of `bash`, and is left to xtask.
 
+mod http;
 mod page;
 mod server;
 

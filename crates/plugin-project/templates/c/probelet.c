@@ -7,13 +7,15 @@
 enum { TEXT = 4096, BODY = 64 * 1024, FIELDS = 32 };
 
 static char last_failure[TEXT];
-// Whether it is for want of a grant.
+static const char not_granted[] = "not granted";
+// Whether the last failure is for want of a grant.
 static bool is_refused;
 
 const char *failure(void) { return last_failure; }
 
 static void *fail(const char *what, const char *why) {
     snprintf(last_failure, sizeof last_failure, "%s: %s", what, why);
+    is_refused = why == not_granted;
     return NULL;
 }
 
@@ -285,14 +287,13 @@ struct connection {
 };
 
 static const char *const reasons[] = {
-    "unknown error", "not granted", "not supported", "invalid argument", "out of memory", "timed out",
+    "unknown error", not_granted, "not supported", "invalid argument", "out of memory", "timed out",
     "another operation is under way", "nothing is under way", "not ready", "invalid state", "too many sockets",
     "address cannot be used", "address in use", "unreachable", "connection refused", "connection reset",
     "connection aborted", "datagram too large", "no such host", "the resolver is busy", "the resolver has failed",
 };
 
 static const char *reason(uint8_t code) {
-    is_refused = code == WASI_SOCKETS_NETWORK_ERROR_CODE_ACCESS_DENIED;
     return code < sizeof reasons / sizeof *reasons ? reasons[code] : reasons[0];
 }
 
@@ -433,13 +434,21 @@ void tcp_close(connection *connection) {
     wasi_sockets_tcp_tcp_socket_drop_own(connection->socket);
 }
 
+// The status in the first line of a response; 0 if that is none.
+static int status_of(const char *line) {
+    int status = 0;
+    // One digit more than there may be tells those that have more, and no int is too small for it.
+    if (sscanf(line, "HTTP/%*s %4d", &status) != 1) return 0;
+    return status >= 100 && status <= 599 ? status : 0;
+}
+
 int http_get(const char *host, uint16_t port, const char *path, char **body) {
     char request[TEXT];
-    int status = 0;
     connection *server = tcp_connect(host, port);
     snprintf(request, sizeof request, "GET %s HTTP/1.0\r\nHost: %s:%u\r\n\r\n", path, host, port);
     char *line = server && tcp_send(server, request) ? tcp_line(server) : NULL;
-    if (line && sscanf(line, "HTTP/%*s %d", &status) != 1) fail("reading the response", "it is not HTTP");
+    int status = line ? status_of(line) : 0;
+    if (line && !status) fail("reading the response", "it is not HTTP");
     while (status && line && *line) line = tcp_line(server);
     if (!status || !line) return 0;
     char *content = malloc(BODY + 1);
