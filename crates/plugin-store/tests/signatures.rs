@@ -3,12 +3,12 @@
 
 mod common;
 
-use std::{fs, os::unix::fs::PermissionsExt, path::Path};
+use std::{collections::HashSet, fs, os::unix::fs::PermissionsExt, path::Path, time::SystemTime};
 
 use common::{component, config, key, push, resolver};
 use probelet_plugin_store::{
-    Digest, KeyError, MAX_COMPONENTS, PrivateKey, PublicKeys, Reference, Rejection, Resolved, Resolver, SignatureError,
-    Source, StoreError, Verified, sign_file, signature_file, verify_file,
+    Digest, GARBAGE_GRACE, KeyError, MAX_COMPONENTS, PrivateKey, PublicKeys, Reference, Rejection, Resolved, Resolver,
+    SignatureError, Source, StoreError, Verified, sign_file, signature_file, verify_file,
 };
 use probelet_registry::Registry as Running;
 use serde_json::json;
@@ -67,6 +67,40 @@ async fn what_is_signed_in_a_registry_counts_there_and_later_without_it() {
     let (_, strangers) = key(folder.path(), "strangers");
     let error = verify(&resolver, &pinned, &strangers).await.unwrap_err();
     assert!(matches!(error, SignatureError::Registry(_)), "{error}");
+}
+
+#[tokio::test]
+async fn signatures_stay_for_each_manifest_of_a_component_that_is_kept() {
+    let registry = Running::start();
+    let (folder, resolver) = resolver(config());
+    let (ours, known) = key(folder.path(), "ours");
+    let bytes = component("x", 100);
+    let digest = registry.push("team/ping", "1", &bytes);
+    // As by another tool: the same component, and more in its manifest.
+    let description = registry.push_content("team/ping", b"{}");
+    let layer = json!({ "mediaType": "application/wasm", "digest": digest, "size": bytes.len(),
+        "annotations": { "built": "later" } });
+    registry.put_manifest("team/ping", "2", &json!([layer]), &description);
+    let mut pinned = Vec::new();
+    for tag in ["1", "2"] {
+        let tag = name(&registry, &format!("team/ping:{tag}"));
+        let (manifest, _) = resolver.registry().sign(&tag, &ours).await.unwrap();
+        verify(&resolver, &tag, &known).await.unwrap();
+        pinned.push(tag.pinned(manifest));
+    }
+    assert_ne!(pinned[0], pinned[1]);
+
+    let kept = fs::read_dir(folder.path().join("plugins/signatures")).unwrap();
+    for file in kept.map(|entry| entry.unwrap().path()) {
+        let file = fs::File::options().write(true).open(file).unwrap();
+        file.set_modified(SystemTime::now() - GARBAGE_GRACE).unwrap();
+    }
+    let used = HashSet::from([Digest::of(&bytes)]);
+    assert_eq!(resolver.store().collect_garbage(&used).unwrap(), []);
+    drop(registry);
+    for name in &pinned {
+        verify(&resolver, name, &known).await.unwrap();
+    }
 }
 
 #[tokio::test]
