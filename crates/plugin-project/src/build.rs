@@ -41,8 +41,8 @@ pub fn build(project: &Project, output: Option<&Path>, progress: &mut dyn FnMut(
     fs::create_dir_all(&folder).map_err(Error::file("make", &folder))?;
     let product = project.folder().join(plan.product.path());
     write_bindings(project, plan.bindings)?;
-    // What an earlier run has left must not be taken for this one's. Cargo's stays: it is not made again if it is fresh.
-    if matches!(plan.product, Product::Module(_)) {
+    // What an earlier run has left must not be taken for this one's.
+    if !plan.stays {
         remove(&product)?;
     }
     run(&plan.command, project.folder(), progress)?;
@@ -193,6 +193,46 @@ mod tests {
                 !text.contains("bytecodealliance.org") && !text.contains("wit_component/"),
                 "{text}"
             );
+        }
+    }
+
+    #[test]
+    fn what_an_earlier_build_has_left_is_not_taken_for_a_new_one() {
+        let parent = tempfile::tempdir().expect("a folder");
+        for (language, compiler) in [
+            (Language::C, ".venv/bin/zig"),
+            (Language::Zig, ".venv/bin/zig"),
+            (Language::Go, ".venv/bin/go"),
+            (Language::Python, ".venv/bin/componentize-py"),
+            (Language::JavaScript, "node_modules/.bin/componentize-qjs"),
+        ] {
+            for name in ["component", "module"] {
+                let new = New {
+                    name: name.to_owned(),
+                    language,
+                    kind: Kind::Probe,
+                };
+                let parent = parent.path().join(language.title());
+                fs::create_dir_all(&parent).expect("a folder");
+                let project = create(&new, &parent, &[]).expect("a project");
+                // A compiler that is content with everything and makes nothing.
+                let compiler = project.folder().join(compiler);
+                fs::create_dir_all(compiler.parent().expect("a folder")).expect("made");
+                std::os::unix::fs::symlink("/bin/true", &compiler).expect("a link");
+                let product = project
+                    .folder()
+                    .join(plan(project.description(), &compiler).product.path());
+                fs::create_dir_all(project.build_folder()).expect("a folder");
+                fs::write(&product, "old").expect("written");
+                fs::write(project.component(), "built").expect("written");
+                let error = build(&project, None, &mut |_| ()).expect_err("nothing was made");
+                assert!(
+                    matches!(&error, Error::NoOutput { file, .. } if *file == product),
+                    "{language}: {error}"
+                );
+                let built = fs::read_to_string(project.component());
+                assert_eq!(built.expect("the component stays"), "built", "{language}");
+            }
         }
     }
 

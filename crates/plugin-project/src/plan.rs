@@ -51,6 +51,8 @@ pub(crate) struct Plan {
     pub(crate) bindings: Bindings,
     pub(crate) command: CommandLine,
     pub(crate) product: Product,
+    /// Whether the product of the last run has to be there for the next: cargo makes it again only if it is not fresh.
+    pub(crate) stays: bool,
 }
 
 /// Plans the building of a project with a program that compiles its language.
@@ -59,8 +61,8 @@ pub(crate) fn plan(description: &Description, program: &Path) -> Plan {
         Kind::Probe => "check",
         Kind::Hook => "hook",
     };
-    let module = Product::Module("build/module.wasm".into());
-    let component = Product::Component("build/component.wasm".into());
+    let module = Product::Module(MODULE.into());
+    let component = Product::Component(COMPONENT.into());
     let mut environment = Vec::new();
     let (bindings, arguments, product) = match description.language {
         Language::Rust => (Bindings::None, rust(), Product::Component(RUST_COMPONENT.into())),
@@ -82,8 +84,14 @@ pub(crate) fn plan(description: &Description, program: &Path) -> Plan {
             environment,
         },
         product,
+        stays: description.language == Language::Rust,
     }
 }
+
+// What compilers make. No plugin can be called so, since none has an underscore in its name: its component, which stays
+// until there is a new one, is another file.
+const MODULE: &str = "build/raw_module.wasm";
+const COMPONENT: &str = "build/raw_component.wasm";
 
 const RUST_COMPONENT: &str = "build/cargo/wasm32-wasip2/release/plugin.wasm";
 
@@ -115,7 +123,7 @@ fn c(stem: &str, kind: Kind) -> Vec<String> {
     let sources = C_SOURCES.join(" ");
     // A module without `main`, whose functions the host calls.
     words(&format!(
-        "cc -target wasm32-wasi -mexec-model=reactor {flags} -s -o build/module.wasm {stem}.c {sources}"
+        "cc -target wasm32-wasi -mexec-model=reactor {flags} -s -o {MODULE} {stem}.c {sources}"
     ))
 }
 
@@ -125,12 +133,12 @@ fn zig(stem: &str, kind: Kind) -> Vec<String> {
     // Zig's usual stack alone, of 16 MiB, would be half of the memory that a plugin may have.
     words(&format!(
         "build-exe -target wasm32-wasi -mexec-model=reactor -O ReleaseSmall -fstrip --stack 262144 -lc -I. -I{BINDINGS} \
-         -femit-bin=build/module.wasm {stem}.zig -cflags {flags} -- {sources}"
+         -femit-bin={MODULE} {stem}.zig -cflags {flags} -- {sources}"
     ))
 }
 
 fn go() -> Vec<String> {
-    let mut arguments = words("build -buildmode=c-shared -trimpath -o build/module.wasm");
+    let mut arguments = words(&format!("build -buildmode=c-shared -trimpath -o {MODULE}"));
     arguments.push("-ldflags=-s -w".to_owned());
     arguments.push(format!("./{BINDINGS}"));
     arguments
@@ -138,13 +146,13 @@ fn go() -> Vec<String> {
 
 fn python(stem: &str) -> Vec<String> {
     words(&format!(
-        "--quiet --wit-path wit --world {WORLD} componentize {stem} --python-path . --output build/component.wasm"
+        "--quiet --wit-path wit --world {WORLD} componentize {stem} --python-path . --output {COMPONENT}"
     ))
 }
 
 fn javascript(stem: &str) -> Vec<String> {
     words(&format!(
-        "--wit wit --world {WORLD} --js {stem}.js --module-root . --sync --output build/component.wasm"
+        "--wit wit --world {WORLD} --js {stem}.js --module-root . --sync --output {COMPONENT}"
     ))
 }
 
@@ -184,7 +192,7 @@ mod tests {
         assert_eq!(
             plan.command.to_string(),
             "GOOS=wasip1 GOARCH=wasm GOTOOLCHAIN=local /usr/bin/go build -buildmode=c-shared -trimpath -o \
-             build/module.wasm '-ldflags=-s -w' ./build/bindings"
+             build/raw_module.wasm '-ldflags=-s -w' ./build/bindings"
         );
         assert_eq!(plan.bindings, Bindings::Go);
     }

@@ -45,6 +45,18 @@ pub enum StoreError {
         /// The limit.
         limit: usize,
     },
+    /// The store has signatures of as many components as it may have.
+    #[error(
+        "{}: the store has signatures of {limit} components, the most it may have, and no room for one more; remove some \
+         components with `probelet plugin remove NAME`, whose signatures go when an agent clears up",
+        path.display()
+    )]
+    SignaturesFull {
+        /// The store.
+        path: PathBuf,
+        /// The limit.
+        limit: usize,
+    },
     /// A stored component is not what its digest says.
     #[error("{}: the component is corrupt: its digest is {found}, not {expected}; import or pull it again", path.display())]
     Corrupt {

@@ -3,7 +3,7 @@
 use std::{
     fs::{self, File},
     io::{self, Read, Write},
-    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
+    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt},
     path::Path,
 };
 
@@ -59,17 +59,33 @@ pub(crate) fn open(path: &Path, links: Links, options: &mut fs::OpenOptions) -> 
     Err(StoreError::file(path)(source))
 }
 
-/// Puts a file with these bytes in place in one step, and sees that it survives a crash. `scratch` is on the same file
-/// system.
+/// Puts a file of the store with these bytes in place in one step, and sees that it survives a crash. `scratch` is on the
+/// same file system.
 pub(crate) fn write(path: &Path, scratch: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+    write_with(path, scratch, 0o600, bytes)
+}
+
+/// The same for a file of a user's own, who may read and write it as the user's mask says.
+pub(crate) fn write_beside(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+    write_with(path, folder_of(path), 0o666, bytes)
+}
+
+fn write_with(path: &Path, scratch: &Path, mode: u32, bytes: &[u8]) -> Result<(), StoreError> {
     let write = || {
-        let mut file = tempfile::NamedTempFile::new_in(scratch)?;
+        let permissions = fs::Permissions::from_mode(mode);
+        let mut file = tempfile::Builder::new().permissions(permissions).tempfile_in(scratch)?;
         file.write_all(bytes)?;
         file.as_file().sync_all()?;
         file.persist(path).map_err(|error| error.error)?;
-        path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+        File::open(folder_of(path))?.sync_all()
     };
     write().map_err(StoreError::file(path))
+}
+
+/// The folder that a file lies in; that of a bare name has no name in it.
+fn folder_of(file: &Path) -> &Path {
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
+    folder.unwrap_or(Path::new("."))
 }
 
 /// Makes a folder unless it is there, and refuses one that somebody else may write.
@@ -95,4 +111,16 @@ pub(crate) fn private_folder(path: &Path) -> Result<(), StoreError> {
         path: path.to_owned(),
         reason,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_folder_of_a_bare_name_is_this_one() {
+        for (file, folder) in [("a", "."), ("./a", "."), ("b/a", "b"), ("/a", "/"), ("../a", "..")] {
+            assert_eq!(folder_of(Path::new(file)), Path::new(folder), "{file}");
+        }
+    }
 }

@@ -18,6 +18,10 @@ use crate::{
 /// a name is looked up.
 pub(crate) const MAX_NAMES: usize = 1024;
 
+/// The most manifests of one component that are known in a repository. Most tools make another at every push, so that each
+/// tag has its own; a component that is pushed again and again does not fill the index.
+pub const MAX_MANIFESTS: usize = 8;
+
 /// The largest index that is read: [`MAX_NAMES`] of the longest names take less than half.
 const MAX_BYTES: usize = 2 << 20;
 
@@ -91,6 +95,21 @@ impl Index {
 
     pub(crate) fn remove(&mut self, reference: &Reference) -> Option<Record> {
         self.refs.remove(reference)
+    }
+
+    /// Makes room for one more manifest of a component in a repository: the oldest goes if there are
+    /// [`MAX_MANIFESTS`].
+    pub(crate) fn forget_oldest_manifests(&mut self, repository: &Reference, component: &Digest) {
+        let is_known = |name: &Reference, record: &Record| {
+            record.manifest.is_some() && record.digest == *component && name.is_same_repository(repository)
+        };
+        let known = self.refs.iter().filter(|(name, record)| is_known(name, record));
+        let mut known: Vec<_> = known.map(|(name, record)| (record.created, name.clone())).collect();
+        known.sort();
+        known.truncate((known.len() + 1).saturating_sub(MAX_MANIFESTS));
+        for (_, name) in known {
+            self.refs.remove(&name);
+        }
     }
 
     pub(crate) fn retain(&mut self, keep: impl Fn(&Reference, &Record) -> bool) {

@@ -8,7 +8,7 @@ use crate::{
     Digest, Store, StoreError,
     file::{self, Links},
     signature::{MAX_PAYLOAD, MAX_SIGNATURE, MAX_SIGNATURES, Signature},
-    store::{MAX_COMPONENTS, rested},
+    store::{Lock, MAX_COMPONENTS, rested},
 };
 
 /// The largest file of signatures: the most and largest of them in base64, and some JSON.
@@ -31,10 +31,27 @@ impl Store {
         Ok(signatures)
     }
 
-    /// Keeps signatures beside those that are there, the newest first. There is an end to their number, and who is out has
-    /// to be found again.
+    /// Keeps signatures that can be had again, unless there is no room.
     pub(crate) fn keep_signatures(&self, digest: &Digest, new: &[Signature]) -> Result<(), StoreError> {
-        let _lock = self.lock()?;
+        let lock = self.lock()?;
+        if self.has_room_for_signatures(&lock, digest)? {
+            return self.add_signatures(&lock, digest, new);
+        }
+        tracing::debug!(%digest, "no room to keep a signature");
+        Ok(())
+    }
+
+    /// Whether signatures of this can be kept.
+    pub(crate) fn has_room_for_signatures(&self, _lock: &Lock, digest: &Digest) -> Result<bool, StoreError> {
+        let folder = self.signature_folder();
+        let count = fs::read_dir(&folder).map_err(StoreError::file(&folder))?;
+        let is_full = count.take(MAX_COMPONENTS).count() == MAX_COMPONENTS;
+        Ok(!is_full || fs::symlink_metadata(self.signature_file(digest)).is_ok())
+    }
+
+    /// Keeps signatures, for which there [is room](Self::has_room_for_signatures), beside those that are there, the newest
+    /// first. There is an end to their number, and who is out has to be found again.
+    pub(crate) fn add_signatures(&self, _lock: &Lock, digest: &Digest, new: &[Signature]) -> Result<(), StoreError> {
         let mut signatures = new.to_vec();
         for known in self.signatures(digest)? {
             if !signatures.contains(&known) {
@@ -43,12 +60,6 @@ impl Store {
         }
         signatures.truncate(MAX_SIGNATURES);
         let path = self.signature_file(digest);
-        let folder = self.signature_folder();
-        let count = fs::read_dir(&folder).map_err(StoreError::file(&folder))?;
-        if count.take(MAX_COMPONENTS).count() == MAX_COMPONENTS && fs::symlink_metadata(&path).is_err() {
-            tracing::debug!(%digest, "no room to keep a signature");
-            return Ok(());
-        }
         let bytes = serde_json::to_vec(&signatures).map_err(io::Error::from);
         file::write(&path, &self.scratch(), &bytes.map_err(StoreError::file(&path))?)
     }

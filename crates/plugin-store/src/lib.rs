@@ -6,6 +6,8 @@
 //! - A name without a registry is looked for in the store only. Nothing is ever asked of a registry that a reference
 //!   does not name.
 //! - A registry is spoken to with HTTPS. Plain HTTP is for registries on this machine's loopback addresses.
+//! - A registry's password goes to the registry itself and to where that says its tokens are given out. Whom it sends on
+//!   to for uploads or content is told nothing, whatever it asks for.
 //! - Everything that comes from elsewhere is bounded: components by [`MAX_COMPONENT_BYTES`], their number by
 //!   [`MAX_COMPONENTS`], a registry's answers each by a limit of its own and all by a deadline.
 //! - A signature counts only if one of the keys that are given has made it, and if it speaks of this repository and this
@@ -35,6 +37,7 @@ mod verify;
 pub use component::MAX_COMPONENT_BYTES;
 pub use digest::{Digest, DigestError};
 pub use error::{KeyError, RegistryError, ResolveError, SignatureError, StoreError};
+pub use index::MAX_MANIFESTS;
 pub use reference::{Reference, ReferenceError, Version};
 pub use registry::{
     DEFAULT_DEADLINE, DEFAULT_RETRY_PAUSE, Located, Progress, Pushed, Registry, RegistryConfig, Uploaded, silent,

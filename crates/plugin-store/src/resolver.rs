@@ -41,12 +41,12 @@ pub struct Resolver {
 }
 
 impl Resolver {
-    /// Looks in `store` first and puts there what comes from `registry`.
+    /// Looks in `store` first and puts there what comes from `registry`, which others may use as well.
     #[must_use]
-    pub fn new(store: Store, registry: Registry) -> Self {
+    pub fn new(store: Store, registry: impl Into<Arc<Registry>>) -> Self {
         Self {
             store,
-            registry: Arc::new(registry),
+            registry: registry.into(),
         }
     }
 

@@ -17,6 +17,7 @@ use crate::{
     component::MAX_COMPONENT_BYTES,
     file::{self, Links},
     index::{Index, MAX_NAMES, Record},
+    signature::Signature,
     verify,
 };
 
@@ -47,7 +48,7 @@ pub struct Entry {
 pub struct Imported {
     /// The digest of the component's bytes.
     pub digest: Digest,
-    /// Whether a signature lay beside the file, by whichever key.
+    /// Whether a signature lay beside the file, by whichever key, and is kept with it.
     pub has_signature: bool,
 }
 
@@ -90,9 +91,18 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// Nothing has changed then: [`StoreError::ImportByDigest`], [`StoreError::NotComponent`],
+    /// No name stands for anything else then: [`StoreError::ImportByDigest`], [`StoreError::NotComponent`],
     /// [`StoreError::TooLarge`], [`StoreError::Full`] or [`StoreError::File`].
     pub fn import(&self, name: &Reference, bytes: &[u8]) -> Result<Digest, StoreError> {
+        self.import_signed(name, bytes, None)
+    }
+
+    fn import_signed(
+        &self,
+        name: &Reference,
+        bytes: &[u8],
+        signature: Option<&Signature>,
+    ) -> Result<Digest, StoreError> {
         if let Version::Digest(_) = name.version() {
             return Err(StoreError::ImportByDigest {
                 reference: name.clone(),
@@ -101,8 +111,9 @@ impl Store {
         component::check(name, bytes)?;
         let lock = self.lock()?;
         let mut index = Index::read(&self.root)?;
+        let digest = Digest::of(bytes);
         let record = Record {
-            digest: Digest::of(bytes),
+            digest,
             size: bytes.len() as u64,
             created: Timestamp::now(),
             manifest: None,
@@ -110,8 +121,17 @@ impl Store {
         if !index.insert(name.clone(), record) {
             return Err(self.full());
         }
-        // Content first, so that no name points to nothing.
-        let digest = self.add(&lock, bytes)?;
+        if signature.is_some() && !self.has_room_for_signatures(&lock, &digest)? {
+            return Err(StoreError::SignaturesFull {
+                path: self.root.clone(),
+                limit: MAX_COMPONENTS,
+            });
+        }
+        // Content first, so that no name points to nothing, and its signature, without which it may be refused.
+        self.add(&lock, bytes)?;
+        if let Some(signature) = signature {
+            self.add_signatures(&lock, &digest, std::slice::from_ref(signature))?;
+        }
         index.write(&self.scratch())?;
         Ok(digest)
     }
@@ -121,17 +141,12 @@ impl Store {
     /// # Errors
     ///
     /// As [`import`](Self::import) and [`read_file`](Self::read_file); [`StoreError::File`] if what lies beside it is no
-    /// signature.
+    /// signature, [`StoreError::SignaturesFull`] if that cannot be kept.
     pub fn import_file(&self, name: &Reference, path: &Path) -> Result<Imported, StoreError> {
         let bytes = Self::read_file(path)?;
         let signature = verify::read_signature(path)?;
-        let digest = Digest::of(&bytes);
-        if let Some(signature) = &signature {
-            self.keep_signatures(&digest, std::slice::from_ref(signature))?;
-        }
-        self.import(name, &bytes)?;
         Ok(Imported {
-            digest,
+            digest: self.import_signed(name, &bytes, signature.as_ref())?,
             has_signature: signature.is_some(),
         })
     }
@@ -290,10 +305,7 @@ impl Store {
         if index.get(pulled).is_some_and(|record| record.digest == digest) {
             return Ok(());
         }
-        // The same component by another manifest: one that is pushed again and again does not fill the index.
-        index.retain(|name, record| {
-            record.manifest.is_none() || record.digest != digest || !name.is_same_repository(pulled)
-        });
+        index.forget_oldest_manifests(pulled, &digest);
         let record = Record {
             digest,
             size,

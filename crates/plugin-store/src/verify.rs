@@ -49,11 +49,7 @@ pub fn sign_file(component: &Path, key: &PrivateKey) -> Result<PathBuf, Signatur
     let bytes = Store::read_file(component)?;
     let signature = Signature::of_content(&bytes, key)?;
     let path = signature_file(component);
-    let folder = match path.parent() {
-        Some(folder) if folder != Path::new("") => folder,
-        _ => Path::new("."),
-    };
-    file::write(&path, folder, signature.to_text().as_bytes())?;
+    file::write_beside(&path, signature.to_text().as_bytes())?;
     Ok(path)
 }
 

@@ -5,8 +5,9 @@ mod common;
 
 use std::{
     net::SocketAddr,
+    path::{Path, PathBuf},
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
@@ -15,7 +16,7 @@ use std::{
 use common::{
     component, config,
     fake::{Reply, ok, registry, status},
-    key, resolver,
+    key, push, resolver,
 };
 use probelet_plugin_store::{
     Digest, PublicKeys, Reference, Registry, RegistryConfig, RegistryError, Rejection, ResolveError, SignatureError,
@@ -182,11 +183,8 @@ async fn a_token_is_fetched_with_the_password_and_used_for_the_rest() {
     };
     let address = registry(reply).await;
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("config.json");
-    let auth = json!({ "username": "anna", "password": "secret" });
-    std::fs::write(&path, json!({ "auths": { address.to_string(): auth } }).to_string()).unwrap();
     let signed_in = RegistryConfig {
-        credentials: Some(path),
+        credentials: Some(password(folder.path(), address)),
         ..config()
     };
     assert_eq!(resolve(address, signed_in).await.unwrap(), Digest::of(&bytes));
@@ -195,6 +193,108 @@ async fn a_token_is_fetched_with_the_password_and_used_for_the_rest() {
         matches!(&error, RegistryError::Unauthorized { reason, .. } if reason.contains("--registry-config")),
         "{error}"
     );
+}
+
+/// The file with a name and a password for a registry.
+fn password(folder: &Path, address: SocketAddr) -> PathBuf {
+    let path = folder.join("config.json");
+    let auth = json!({ "username": "anna", "password": "secret" });
+    std::fs::write(&path, json!({ "auths": { address.to_string(): auth } }).to_string()).unwrap();
+    path
+}
+
+fn ask_for(challenge: &str) -> Reply {
+    Reply::Answer(
+        format!("401 Unauthorized\r\nwww-authenticate: {challenge}\r\n"),
+        Vec::new(),
+    )
+}
+
+#[tokio::test]
+async fn whom_a_registry_sends_on_to_is_told_no_password() {
+    let bytes = component("x", 100);
+    for scheme in ["Basic realm=\"x\"", "Bearer realm=\"http://HOST/token\""] {
+        // Asks everybody for a password.
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let heard = Arc::clone(&told);
+        let other = registry(move |head| {
+            let host = head.lines().find_map(|line| line.strip_prefix("host: "));
+            let challenge = scheme.replace("HOST", host.unwrap());
+            heard.lock().unwrap().push(head.to_owned());
+            ask_for(&challenge)
+        })
+        .await;
+        let said = manifest(&bytes, bytes.len());
+        let address = registry(move |head| {
+            let line = head.lines().next().unwrap();
+            // `anna:secret`
+            if !head.contains("authorization: basic yw5uytpzzwnyzxq=") {
+                ask_for("Basic realm=\"ours\"")
+            } else if line.contains("/manifests/1") {
+                ok(said.clone())
+            } else if line.starts_with("get /v2/a/blobs/") {
+                let head = format!("307 Temporary Redirect\r\nlocation: http://{other}/blob\r\n");
+                Reply::Answer(head, Vec::new())
+            } else if line.starts_with("post ") {
+                let head = format!("202 Accepted\r\nlocation: http://{other}/upload\r\n");
+                Reply::Answer(head, Vec::new())
+            } else {
+                status("404 Not Found")
+            }
+        })
+        .await;
+        let folder = tempfile::tempdir().unwrap();
+        let signed_in = RegistryConfig {
+            credentials: Some(password(folder.path(), address)),
+            ..config()
+        };
+        let pulled = resolve(address, signed_in.clone()).await.unwrap_err();
+        let name: Reference = format!("{address}/a:2").parse().unwrap();
+        let pushed = push(&Registry::new(signed_in), &name, bytes.clone()).await.unwrap_err();
+        for error in [pulled, pushed] {
+            assert!(
+                matches!(&error, RegistryError::Refused { answer, .. } if answer.contains(&other.to_string())),
+                "{error}"
+            );
+        }
+        let told = told.lock().unwrap();
+        let asked: Vec<&str> = told.iter().map(|head| head.lines().next().unwrap()).collect();
+        assert_eq!(asked.len(), 2, "{asked:?}");
+        assert!(!told.iter().any(|head| head.contains("authorization:")), "{told:?}");
+    }
+}
+
+#[tokio::test]
+async fn signing_asks_for_one_token() {
+    let bytes = component("x", 100);
+    let said = manifest(&bytes, bytes.len());
+    let tokens = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&tokens);
+    let address = registry(move |head| {
+        let line = head.lines().next().unwrap();
+        let host = head.lines().find_map(|line| line.strip_prefix("host: "));
+        if line.starts_with("get /token") {
+            counted.fetch_add(1, Ordering::SeqCst);
+            ok(r#"{"token": "t0k3n"}"#)
+        } else if !head.contains("authorization: bearer t0k3n") {
+            ask_for(&format!("Bearer realm=\"http://{}/token\"", host.unwrap()))
+        } else if line.contains("/manifests/1") {
+            ok(said.clone())
+        } else if line.starts_with("get ") {
+            status("404 Not Found")
+        } else if line.starts_with("put ") {
+            status("201 Created")
+        } else {
+            // It has what is to be uploaded.
+            ok("")
+        }
+    })
+    .await;
+    let folder = tempfile::tempdir().unwrap();
+    let (ours, _) = key(folder.path(), "ours");
+    let name: Reference = format!("{address}/a:1").parse().unwrap();
+    let (_, is_new) = Registry::new(config()).sign(&name, &ours).await.unwrap();
+    assert_eq!((is_new, tokens.load(Ordering::SeqCst)), (true, 1));
 }
 
 #[tokio::test]

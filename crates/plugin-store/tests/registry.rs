@@ -12,8 +12,8 @@ use std::{
 
 use common::{component, config, push, resolver};
 use probelet_plugin_store::{
-    Digest, GARBAGE_GRACE, MAX_COMPONENT_BYTES, Origin, Reference, Registry, RegistryConfig, RegistryError,
-    ResolveError, StoreError, Uploaded, silent,
+    Digest, GARBAGE_GRACE, MAX_COMPONENT_BYTES, MAX_MANIFESTS, Origin, Reference, Registry, RegistryConfig,
+    RegistryError, ResolveError, StoreError, Uploaded, silent,
 };
 use probelet_registry::Registry as Running;
 use serde_json::json;
@@ -88,6 +88,34 @@ async fn a_tag_is_followed_and_a_digest_is_for_good() {
         listed.iter().map(|entry| &entry.reference).collect::<Vec<_>>(),
         [&tag.pinned(moved)]
     );
+}
+
+#[tokio::test]
+async fn each_manifest_of_the_same_bytes_is_known_without_the_registry_up_to_a_bound() {
+    let registry = Running::start();
+    let (_folder, resolver) = resolver(config());
+    let bytes = component("x", 100);
+    let digest = registry.push("team/ping", "plain", &bytes);
+    let config = registry.push_content("team/ping", b"{}");
+    let mut pinned = Vec::new();
+    for number in 0..MAX_MANIFESTS + 2 {
+        let tag = number.to_string();
+        let layer = json!({ "mediaType": "application/wasm", "digest": digest, "size": bytes.len(),
+            "annotations": { "number": tag } });
+        registry.put_manifest("team/ping", &tag, &json!([layer]), &config);
+        let name = name(&registry, &format!("team/ping:{tag}"));
+        let resolved = resolver.resolve(&name).await.unwrap();
+        pinned.push(name.pinned(resolved.manifest_digest.unwrap()));
+    }
+    drop(registry);
+    let (oldest, known) = pinned.split_at(2);
+    for name in known {
+        assert_eq!(resolver.resolve(name).await.unwrap().digest, Digest::of(&bytes));
+    }
+    for name in oldest {
+        let error = refusal(resolver.resolve(name).await);
+        assert!(matches!(error, RegistryError::Unreachable { .. }), "{error}");
+    }
 }
 
 #[tokio::test]
@@ -268,6 +296,10 @@ async fn what_is_there_already_is_not_sent_again() {
     );
     let tagged = resolver.push(&second, bytes.clone(), &silent).await.unwrap();
     assert_eq!(tagged.uploaded, Uploaded::Present);
+    assert_eq!(
+        tagged.manifest_digest, pushed.manifest_digest,
+        "whoever has signed the one has signed the other"
+    );
 
     // Another repository takes it from the first, once it is known that it was pulled from there.
     let elsewhere = name(&registry, "other/ping:1");

@@ -3,12 +3,12 @@
 
 mod common;
 
-use std::{fs, path::Path};
+use std::{collections::HashSet, fs, os::unix::fs::PermissionsExt, path::Path, time::SystemTime};
 
 use common::{component, config, key, push, resolver};
 use probelet_plugin_store::{
-    Digest, KeyError, PrivateKey, PublicKeys, Reference, Rejection, Resolved, Resolver, SignatureError, Source,
-    Verified, sign_file, signature_file, verify_file,
+    Digest, GARBAGE_GRACE, KeyError, MAX_COMPONENTS, PrivateKey, PublicKeys, Reference, Rejection, Resolved, Resolver,
+    SignatureError, Source, StoreError, Verified, sign_file, signature_file, verify_file,
 };
 use probelet_registry::Registry as Running;
 use serde_json::json;
@@ -67,6 +67,40 @@ async fn what_is_signed_in_a_registry_counts_there_and_later_without_it() {
     let (_, strangers) = key(folder.path(), "strangers");
     let error = verify(&resolver, &pinned, &strangers).await.unwrap_err();
     assert!(matches!(error, SignatureError::Registry(_)), "{error}");
+}
+
+#[tokio::test]
+async fn signatures_stay_for_each_manifest_of_a_component_that_is_kept() {
+    let registry = Running::start();
+    let (folder, resolver) = resolver(config());
+    let (ours, known) = key(folder.path(), "ours");
+    let bytes = component("x", 100);
+    let digest = registry.push("team/ping", "1", &bytes);
+    // As by another tool: the same component, and more in its manifest.
+    let description = registry.push_content("team/ping", b"{}");
+    let layer = json!({ "mediaType": "application/wasm", "digest": digest, "size": bytes.len(),
+        "annotations": { "built": "later" } });
+    registry.put_manifest("team/ping", "2", &json!([layer]), &description);
+    let mut pinned = Vec::new();
+    for tag in ["1", "2"] {
+        let tag = name(&registry, &format!("team/ping:{tag}"));
+        let (manifest, _) = resolver.registry().sign(&tag, &ours).await.unwrap();
+        verify(&resolver, &tag, &known).await.unwrap();
+        pinned.push(tag.pinned(manifest));
+    }
+    assert_ne!(pinned[0], pinned[1]);
+
+    let kept = fs::read_dir(folder.path().join("plugins/signatures")).unwrap();
+    for file in kept.map(|entry| entry.unwrap().path()) {
+        let file = fs::File::options().write(true).open(file).unwrap();
+        file.set_modified(SystemTime::now() - GARBAGE_GRACE).unwrap();
+    }
+    let used = HashSet::from([Digest::of(&bytes)]);
+    assert_eq!(resolver.store().collect_garbage(&used).unwrap(), []);
+    drop(registry);
+    for name in &pinned {
+        verify(&resolver, name, &known).await.unwrap();
+    }
 }
 
 #[tokio::test]
@@ -200,6 +234,12 @@ async fn a_file_has_its_signature_beside_it_and_takes_it_along() {
     assert!(unsigned.to_string().contains("ping.wasm.sig"), "{unsigned}");
 
     assert_eq!(sign_file(&path, &ours).unwrap(), signature_file(&path));
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode();
+    assert_eq!(
+        mode(&signature_file(&path)),
+        mode(&path),
+        "who may read the one may read the other"
+    );
     assert_eq!(
         verify_file(&path, &bytes, &known).unwrap().key,
         folder.path().join("ours.pub")
@@ -226,6 +266,52 @@ async fn a_file_has_its_signature_beside_it_and_takes_it_along() {
         error.contains("\"pong:1\"") && error.contains("import it again"),
         "{error}"
     );
+}
+
+#[test]
+fn a_signed_file_is_imported_with_its_signature_or_not_at_all() {
+    let (folder, store) = common::store();
+    let (ours, _) = key(folder.path(), "ours");
+    let (path, name) = (folder.path().join("ping.wasm"), "ping:1".parse().unwrap());
+    let bytes = component("x", 100);
+    fs::write(&path, &bytes).unwrap();
+    sign_file(&path, &ours).unwrap();
+    let signatures = folder.path().join("plugins/signatures");
+    let count = || fs::read_dir(&signatures).unwrap().count();
+
+    let by_digest: Reference = format!("ping@{}", Digest::of(&bytes)).parse().unwrap();
+    let error = store.import_file(&by_digest, &path).unwrap_err();
+    assert!(matches!(error, StoreError::ImportByDigest { .. }), "{error}");
+    assert_eq!(count(), 0, "an import that fails changes nothing");
+
+    for number in 0..MAX_COMPONENTS {
+        fs::write(signatures.join(format!("{number}.json")), "[]").unwrap();
+    }
+    let error = store.import_file(&name, &path).unwrap_err();
+    assert!(
+        matches!(
+            error,
+            StoreError::SignaturesFull {
+                limit: MAX_COMPONENTS,
+                ..
+            }
+        ),
+        "{error}"
+    );
+    assert!(error.to_string().contains("probelet plugin remove"), "{error}");
+    assert_eq!((count(), store.list().unwrap()), (MAX_COMPONENTS, Vec::new()));
+    assert!(matches!(
+        store.get(&Digest::of(&bytes)),
+        Err(StoreError::Missing { .. })
+    ));
+
+    fs::remove_file(signatures.join("0.json")).unwrap();
+    assert!(store.import_file(&name, &path).unwrap().has_signature);
+    // Its own needs no room a second time, and one without needs none at all.
+    assert!(store.import_file(&name, &path).unwrap().has_signature);
+    fs::remove_file(signature_file(&path)).unwrap();
+    assert!(!store.import_file(&name, &path).unwrap().has_signature);
+    assert_eq!(count(), MAX_COMPONENTS);
 }
 
 #[test]

@@ -126,6 +126,7 @@ fn a_node_that_requires_signatures_refuses_what_has_none() {
         .failure(1, &[field, "is not signed", &format!("{file}.sig"), public]);
     let import = ["plugin", "import", file, "--name", "mine:1"];
     run(&import).success();
+    run(&["plugin", "pull", "mine:1", "--key", public]).failure(1, &["was imported on this machine"]);
     namespace
         .apply(&pod("imported", "mine:1"))
         .failure(1, &[field, "\"mine:1\"", "is not signed", "import it again"]);

@@ -4,6 +4,7 @@
 //! The compilers are those that `cargo xtask setup` fetches; `cargo xtask test languages` names them. On the pages, what is
 //! to be typed stands in blocks of `sh`; how compilers are got stands in blocks of `bash`, and is left to xtask.
 
+mod http;
 mod page;
 mod server;
 
@@ -56,6 +57,12 @@ fn well_sick_and_gone(newcomer: &Newcomer, component: &Path) {
     let run = newcomer.run_plugin(component, &config(sick.port()), sick.port());
     assert_eq!(run["outcome"], "unhealthy", "{run:#}");
     assert!(message(&run).contains("`-LOADING please wait`"), "{run:#}");
+
+    // What is no text is the server's fault and not the check's.
+    let garbled = Server::start(b"-LOADING\xff\n".as_slice());
+    let run = newcomer.run_plugin(component, &config(garbled.port()), garbled.port());
+    assert_eq!(run["outcome"], "unhealthy", "{run:#}");
+    assert!(message(&run).contains("`-LOADING"), "{run:#}");
 
     let gone = Server::start("").stop();
     let run = newcomer.run_plugin(component, &config(gone), gone);

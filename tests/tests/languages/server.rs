@@ -18,7 +18,8 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    pub(crate) fn start(answer: &'static str) -> Server {
+    pub(crate) fn start(answer: impl Into<Vec<u8>>) -> Server {
+        let answer = answer.into();
         let listener = TcpListener::bind("127.0.0.1:0").expect("there is a free port");
         let port = listener.local_addr().expect("it has an address").port();
         let (sender, heard) = mpsc::channel();
@@ -31,7 +32,7 @@ impl Server {
                     return;
                 }
                 // The plugin may have gone.
-                let _ = (&connection).write_all(answer.as_bytes());
+                let _ = (&connection).write_all(&answer);
                 let _ = sender.send(line);
             }
         });

@@ -7,13 +7,15 @@
 enum { TEXT = 4096, BODY = 64 * 1024, FIELDS = 32 };
 
 static char last_failure[TEXT];
-// Whether it is for want of a grant.
+static const char not_granted[] = "not granted";
+// Whether the last failure is for want of a grant.
 static bool is_refused;
 
 const char *failure(void) { return last_failure; }
 
 static void *fail(const char *what, const char *why) {
     snprintf(last_failure, sizeof last_failure, "%s: %s", what, why);
+    is_refused = why == not_granted;
     return NULL;
 }
 
@@ -22,6 +24,28 @@ static char *copy(const uint8_t *text, size_t length) {
     memcpy(result, text, length);
     result[length] = 0;
     return result;
+}
+
+// How many bytes the character has that begins here; 0 if it is none in UTF-8.
+static size_t character(const uint8_t *at, size_t left) {
+    if (at[0] < 0x80) return 1;
+    size_t length = at[0] < 0xC2 ? 0 : at[0] < 0xE0 ? 2 : at[0] < 0xF0 ? 3 : at[0] < 0xF5 ? 4 : 0;
+    if (length == 0 || length > left) return 0;
+    for (size_t i = 1; i < length; i++)
+        if ((at[i] & 0xC0) != 0x80) return 0;
+    // What is written longer than it need be, halves of surrogates, and what lies beyond the last character.
+    if ((at[0] == 0xE0 && at[1] < 0xA0) || (at[0] == 0xED && at[1] > 0x9F)) return 0;
+    if ((at[0] == 0xF0 && at[1] < 0x90) || (at[0] == 0xF4 && at[1] > 0x8F)) return 0;
+    return length;
+}
+
+// Gives the host a text. It takes UTF-8 alone, and servers send other things as well: those become question marks.
+static void give(plugin_string_t *to, const char *text) {
+    plugin_string_dup(to, text);
+    for (size_t at = 0, length; at < to->len; at += length ? length : 1) {
+        length = character(to->ptr + at, to->len - at);
+        if (length == 0) to->ptr[at] = '?';
+    }
 }
 
 // Verdicts.
@@ -61,13 +85,13 @@ static probelet_plugin_types_value_t *add(verdict *verdict, const char *name, ui
     static probelet_plugin_types_value_t surplus;
     if (verdict->count == FIELDS) return &surplus;
     probelet_plugin_types_field_t *field = &verdict->fields[verdict->count++];
-    plugin_string_dup(&field->name, name);
+    give(&field->name, name);
     field->value.tag = tag;
     return &field->value;
 }
 
 verdict *with_text(verdict *verdict, const char *name, const char *value) {
-    plugin_string_dup(&add(verdict, name, PROBELET_PLUGIN_TYPES_VALUE_TEXT)->val.text, value);
+    give(&add(verdict, name, PROBELET_PLUGIN_TYPES_VALUE_TEXT)->val.text, value);
     return verdict;
 }
 
@@ -86,18 +110,18 @@ verdict *with_flag(verdict *verdict, const char *name, bool value) {
 #ifdef PROBELET_HOOK
 bool exports_probelet_plugin_hook_run(plugin_string_t *error) {
     const char *reason = run();
-    if (reason) plugin_string_dup(error, reason);
+    if (reason) give(error, reason);
     return !reason;
 }
 #else
 bool exports_probelet_plugin_probe_check(exports_probelet_plugin_probe_verdict_t *result, plugin_string_t *error) {
     verdict *found = check();
     if (found->health < 0) {
-        plugin_string_dup(error, found->message);
+        give(error, found->message);
         return false;
     }
     result->health = (uint8_t)found->health;
-    plugin_string_dup(&result->message, found->message);
+    give(&result->message, found->message);
     // The list is freed after the call, so it has to be allocated by itself.
     size_t size = found->count * sizeof *found->fields;
     result->fields.ptr = size ? memcpy(malloc(size), found->fields, size) : NULL;
@@ -263,14 +287,13 @@ struct connection {
 };
 
 static const char *const reasons[] = {
-    "unknown error", "not granted", "not supported", "invalid argument", "out of memory", "timed out",
+    "unknown error", not_granted, "not supported", "invalid argument", "out of memory", "timed out",
     "another operation is under way", "nothing is under way", "not ready", "invalid state", "too many sockets",
     "address cannot be used", "address in use", "unreachable", "connection refused", "connection reset",
     "connection aborted", "datagram too large", "no such host", "the resolver is busy", "the resolver has failed",
 };
 
 static const char *reason(uint8_t code) {
-    is_refused = code == WASI_SOCKETS_NETWORK_ERROR_CODE_ACCESS_DENIED;
     return code < sizeof reasons / sizeof *reasons ? reasons[code] : reasons[0];
 }
 
@@ -411,13 +434,21 @@ void tcp_close(connection *connection) {
     wasi_sockets_tcp_tcp_socket_drop_own(connection->socket);
 }
 
+// The status in the first line of a response; 0 if that is none.
+static int status_of(const char *line) {
+    int status = 0;
+    // One digit more than there may be tells those that have more, and no int is too small for it.
+    if (sscanf(line, "HTTP/%*s %4d", &status) != 1) return 0;
+    return status >= 100 && status <= 599 ? status : 0;
+}
+
 int http_get(const char *host, uint16_t port, const char *path, char **body) {
     char request[TEXT];
-    int status = 0;
     connection *server = tcp_connect(host, port);
     snprintf(request, sizeof request, "GET %s HTTP/1.0\r\nHost: %s:%u\r\n\r\n", path, host, port);
     char *line = server && tcp_send(server, request) ? tcp_line(server) : NULL;
-    if (line && sscanf(line, "HTTP/%*s %d", &status) != 1) fail("reading the response", "it is not HTTP");
+    int status = line ? status_of(line) : 0;
+    if (line && !status) fail("reading the response", "it is not HTTP");
     while (status && line && *line) line = tcp_line(server);
     if (!status || !line) return 0;
     char *content = malloc(BODY + 1);

@@ -50,7 +50,7 @@ const char *failure(void);
 // The verdict after NULL or false: unhealthy, or that the check could not be done if the manifest does not grant it.
 verdict *failed(void);
 
-// The status of a GET request over HTTP/1.0 and the first 64 KiB of the body; 0 if there is no response.
+// The status of a GET request over HTTP/1.0, from 100 to 599, and the first 64 KiB of the body; 0 if there is no response.
 int http_get(const char *host, uint16_t port, const char *path, char **body);
 
 #ifdef PROBELET_HOOK

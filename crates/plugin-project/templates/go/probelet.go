@@ -53,12 +53,18 @@ func Unhealthy(message string, values ...any) Verdict {
 }
 
 func verdict(health probelet_plugin_types.Health, message string, values []any) Verdict {
-	return Verdict{probelet_plugin_types.Verdict{Health: health, Message: fmt.Sprintf(message, values...)}}
+	return Verdict{probelet_plugin_types.Verdict{Health: health, Message: valid(fmt.Sprintf(message, values...))}}
 }
 
-// Failed is what comes of an error of a connection: unhealthy, or an error of the check if the manifest does not grant it.
+// The host takes UTF-8 alone, and servers send other things as well.
+func valid(text string) string {
+	return strings.ToValidUTF8(text, "\uFFFD")
+}
+
+// Failed is what comes of an error of a connection: unhealthy, or an error of the check if the manifest does not grant it or
+// asks for a port that there is not.
 func Failed(err error) (Verdict, error) {
-	if errors.Is(err, errRefused) {
+	if errors.Is(err, errRefused) || errors.Is(err, errPort) {
 		return Verdict{}, err
 	}
 	return Unhealthy("%s", err), nil
@@ -75,7 +81,7 @@ func (verdict Verdict) With(name string, value any) Verdict {
 	case float64:
 		field.Value = probelet_plugin_types.MakeValueNumber(value)
 	default:
-		field.Value = probelet_plugin_types.MakeValueText(fmt.Sprint(value))
+		field.Value = probelet_plugin_types.MakeValueText(valid(fmt.Sprint(value)))
 	}
 	verdict.contract.Fields = append(verdict.contract.Fields, field)
 	return verdict
@@ -133,12 +139,15 @@ type Connection struct {
 var (
 	errTime    = errors.New("timed out")
 	errRefused = errors.New("not granted")
+	errPort    = errors.New("there is no such port")
 )
 
 // Connect opens a connection.
 func Connect(host string, port int) (*Connection, error) {
 	connection := &Connection{}
-	if err := connection.dial(host, uint16(port)); err != nil {
+	if port < 1 || port > 65535 {
+		return nil, fmt.Errorf("connecting to %s port %d: %w", host, port, errPort)
+	} else if err := connection.dial(host, uint16(port)); err != nil {
 		return nil, fmt.Errorf("connecting to %s port %d: %w", host, port, err)
 	}
 	return connection, nil
@@ -335,8 +344,8 @@ func HTTPGet(host string, port int, path string) (status int, body []byte, err e
 	if len(words) < 2 || !strings.HasPrefix(line, "HTTP/") {
 		return 0, nil, errors.New("reading the response: it is not HTTP")
 	}
-	if status, err = strconv.Atoi(words[1]); err != nil {
-		return 0, nil, errors.New("reading the response: its status is no number")
+	if status, err = strconv.Atoi(words[1]); err != nil || status < 100 || status > 599 {
+		return 0, nil, errors.New("reading the response: its status is no number from 100 to 599")
 	}
 	for line != "" {
 		if line, err = server.Line(); err != nil {

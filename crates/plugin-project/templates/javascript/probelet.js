@@ -86,6 +86,7 @@ export class Connection {
     #buffer = "";
 
     constructor(host, port) {
+        if (!(port >= 1 && port <= 65535)) cannotCheck(`connecting to ${host} port ${port}: there is no such port`);
         try {
             this.#connect(host, port);
         } catch (error) {
@@ -164,7 +165,7 @@ export class Connection {
 export function httpGet(host, port, path) {
     const server = new Connection(host, port);
     server.send(`GET ${path} HTTP/1.0\r\nHost: ${host}:${port}\r\n\r\n`);
-    const status = /^HTTP\/\S+ (\d+)/.exec(server.line());
+    const status = /^HTTP\/\S+ ([1-5]\d\d)(?!\d)/.exec(server.line());
     if (!status) throw new Failed("reading the response: it is not HTTP");
     while (server.line() !== "");
     let body = "";

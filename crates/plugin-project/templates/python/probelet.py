@@ -100,6 +100,8 @@ class Connection:
     """A TCP connection. Its methods wait until the run's time is over and no longer, and raise `Failed`."""
 
     def __init__(self, host, port):
+        if not 1 <= port <= 65535:
+            cannot_check(f"connecting to {host} port {port}: there is no such port")
         try:
             self._connect(host, port)
         except Err as error:
@@ -177,11 +179,12 @@ def http_get(host, port, path):
     server = Connection(host, port)
     server.send(f"GET {path} HTTP/1.0\r\nHost: {host}:{port}\r\n\r\n")
     words = server.line().split()
-    if len(words) < 2 or not words[0].startswith("HTTP/") or not words[1].isdigit():
+    status = words[1] if len(words) > 1 and words[0].startswith("HTTP/") else ""
+    if len(status) != 3 or not status.isdecimal() or not 100 <= int(status) <= 599:
         raise Failed("reading the response: it is not HTTP")
     while server.line():
         pass
     body = b""
     while len(body) < BODY and (part := server.receive(BODY - len(body))):
         body += part
-    return int(words[1]), body
+    return int(status), body

@@ -64,6 +64,12 @@ pub fn unhealthy(comptime format: []const u8, values: anytype) *Verdict {
 
 var failed_with: ?[:0]const u8 = null;
 
+/// The error of a connection, whose message is `failure`.
+fn broken() error{Failed} {
+    failed_with = null;
+    return error.Failed;
+}
+
 /// An error with a message: `return fail("the configuration lacks the port", .{})`.
 pub fn fail(comptime format: []const u8, values: anytype) error{Failed} {
     failed_with = message(format, values);
@@ -112,17 +118,17 @@ pub fn setStateNumber(value: f64) void {
 pub const Connection = opaque {
     /// Opens one.
     pub fn open(host: [:0]const u8, port: u16) !*Connection {
-        return c.tcp_connect(host, port) orelse error.Failed;
+        return c.tcp_connect(host, port) orelse broken();
     }
 
     /// Sends a text.
     pub fn send(connection: *Connection, text: []const u8) !void {
-        if (!c.tcp_send(connection, terminated(text))) return error.Failed;
+        if (!c.tcp_send(connection, terminated(text))) return broken();
     }
 
     /// The next line, without its end: at most 4095 bytes.
     pub fn line(connection: *Connection) ![:0]const u8 {
-        return std.mem.span(c.tcp_line(connection) orelse return error.Failed);
+        return std.mem.span(c.tcp_line(connection) orelse return broken());
     }
 
     /// Closes it.
@@ -146,7 +152,8 @@ pub const Response = struct { status: u16, body: [:0]const u8 };
 pub fn httpGet(host: [:0]const u8, port: u16, path: [:0]const u8) !Response {
     var body: [*:0]u8 = undefined;
     const status = c.http_get(host, port, path, &body);
-    if (status <= 0) return error.Failed;
+    if (status == 0) return broken();
+    // It is one of three digits then.
     return .{ .status = @intCast(status), .body = std.mem.span(body) };
 }
 
@@ -170,8 +177,7 @@ pub fn exportHook(comptime hook: anytype) void {
 }
 
 fn reason(err: anyerror) [:0]const u8 {
-    if (failed_with) |text| return text;
-    return if (err == error.Failed) failure() else @errorName(err);
+    return if (err == error.Failed) failed_with orelse failure() else @errorName(err);
 }
 
 fn message(comptime format: []const u8, values: anytype) [:0]const u8 {

@@ -1,7 +1,6 @@
 //! Manifests of WebAssembly artifacts, as the CNCF's guidance for them has it.
 
 use bytes::Bytes;
-use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::json;
 use wasmparser::{Parser, Payload};
@@ -22,6 +21,11 @@ const CONFIG_TYPE: &str = "application/vnd.wasm.config.v0+json";
 
 /// The annotation by which oras calls the file that it makes of a layer. It makes none of a layer without it.
 const TITLE: &str = "org.opencontainers.image.title";
+
+/// When a component was made, as its description says, which has to say it: never, as with other tools whose builds are to
+/// be repeated. So the same bytes have the same manifest at every push and for every tag, and what is signed of one counts
+/// for all.
+const CREATED: &str = "1970-01-01T00:00:00Z";
 
 /// The most imports and exports that a description lists: a plugin has some dozens.
 const MAX_INTERFACES: usize = 1000;
@@ -117,7 +121,7 @@ impl Interfaces {
 /// The description of a component.
 pub(crate) fn config(component: &Digest, interfaces: &Interfaces) -> Bytes {
     let config = json!({
-        "created": Timestamp::now(),
+        "created": CREATED,
         "architecture": "wasm",
         "os": "wasip2",
         "layerDigests": [component],

@@ -100,31 +100,7 @@ impl Registry {
     /// [`RegistryError`]: nothing is there, it is no component or too large, or the registry cannot be spoken to.
     pub async fn locate(&self, reference: &Reference) -> Result<Located, RegistryError> {
         self.in_time(reference, async {
-            let mut session = self.session(reference).await?;
-            let manifest = session.manifest(reference).await?;
-            let manifest_digest = Digest::of(&manifest);
-            if let Version::Digest(expected) = *reference.version()
-                && expected != manifest_digest
-            {
-                return Err(RegistryError::Corrupt {
-                    reference: reference.to_string(),
-                    what: "manifest",
-                    expected,
-                    found: manifest_digest,
-                });
-            }
-            let (digest, size) = manifest::component(&manifest).map_err(|reason| RegistryError::NotComponent {
-                reference: reference.to_string(),
-                reason,
-            })?;
-            if size > MAX_COMPONENT_BYTES as u64 {
-                return Err(too_large(reference));
-            }
-            Ok(Located {
-                manifest_digest,
-                digest,
-                size,
-            })
+            locate(&mut self.session(reference).await?, reference).await
         })
         .await
     }
@@ -178,19 +154,44 @@ impl Registry {
         Session::new(connections, registry, reference.repository(), credentials, pause)
     }
 
-    async fn in_time<T>(
+    async fn in_time<T, E: From<RegistryError>>(
         &self,
         reference: &Reference,
-        work: impl Future<Output = Result<T, RegistryError>>,
-    ) -> Result<T, RegistryError> {
+        work: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
         let deadline = self.config.deadline;
         tokio::time::timeout(deadline, work).await.unwrap_or_else(|_| {
-            Err(RegistryError::Deadline {
-                registry: reference.registry().unwrap_or_default().to_owned(),
-                deadline,
-            })
+            let registry = reference.registry().unwrap_or_default().to_owned();
+            Err(RegistryError::Deadline { registry, deadline }.into())
         })
     }
+}
+
+async fn locate(session: &mut Session<'_>, reference: &Reference) -> Result<Located, RegistryError> {
+    let manifest = session.manifest(reference).await?;
+    let manifest_digest = Digest::of(&manifest);
+    if let Version::Digest(expected) = *reference.version()
+        && expected != manifest_digest
+    {
+        return Err(RegistryError::Corrupt {
+            reference: reference.to_string(),
+            what: "manifest",
+            expected,
+            found: manifest_digest,
+        });
+    }
+    let (digest, size) = manifest::component(&manifest).map_err(|reason| RegistryError::NotComponent {
+        reference: reference.to_string(),
+        reason,
+    })?;
+    if size > MAX_COMPONENT_BYTES as u64 {
+        return Err(too_large(reference));
+    }
+    Ok(Located {
+        manifest_digest,
+        digest,
+        size,
+    })
 }
 
 /// As the store refuses what it is to keep.

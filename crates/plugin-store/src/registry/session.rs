@@ -181,12 +181,15 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Sends a request, and once more signed in if the registry asks for that.
+    /// Sends a request, and once more signed in if the registry asks for that. Whom it has sent on to may ask in vain.
     pub(crate) async fn send(&mut self, request: Request, what: &'static str) -> Result<Response, RegistryError> {
         let again = request.try_clone();
         let response = self.send_once(request).await?;
         if response.status() != StatusCode::UNAUTHORIZED {
             return Ok(response);
+        }
+        if self.elsewhere(response.url()).is_some() {
+            return Err(self.refused(response, what).await);
         }
         let challenge = answer::challenge(response.headers());
         let said = answer::refusal(response).await;
@@ -204,16 +207,11 @@ impl<'a> Session<'a> {
     async fn send_once(&self, mut request: Request) -> Result<Response, RegistryError> {
         // Uploads may go to another place, which has no business with the registry's password.
         if let Some(authorization) = &self.authorization
-            && request.url().origin() == self.base.origin()
+            && self.elsewhere(request.url()).is_none()
         {
             request.headers_mut().insert(AUTHORIZATION, authorization.clone());
         }
-        let Some(client) = self.connections.client(request.url()) else {
-            return Err(self.unreachable(format!(
-                "it sends on to {}, which is neither HTTPS nor on this machine",
-                request.url().host_str().unwrap_or("nowhere")
-            )));
-        };
+        let client = self.client(request.url(), "the place that it sends on to")?;
         // The usual mistake with a registry that has no certificate.
         let hint = match request.url().scheme() {
             "https" => " (over HTTPS; plain HTTP is only for registries on this machine)",
@@ -221,6 +219,25 @@ impl<'a> Session<'a> {
         };
         let sent = self.execute(client, request).await;
         sent.map_err(|error| self.unreachable(connection::reason(&error.without_url()) + hint))
+    }
+
+    /// The client for a place that the registry has named. One that is spoken to with TLS leads nowhere without, and so
+    /// not to other programs of this machine either.
+    fn client(&self, url: &Url, what: &str) -> Result<&Client, RegistryError> {
+        let client = self.connections.client(url);
+        let is_as_safe = url.scheme() == "https" || self.base.scheme() != "https";
+        client.filter(|_| is_as_safe).ok_or_else(|| {
+            let place = url.origin().ascii_serialization();
+            self.unreachable(format!(
+                "{what}, {place}, is neither HTTPS nor beside it on this machine"
+            ))
+        })
+    }
+
+    /// The origin of a URL, if it is not the registry's own.
+    fn elsewhere(&self, url: &Url) -> Option<String> {
+        let origin = url.origin();
+        (origin != self.base.origin()).then(|| origin.ascii_serialization())
     }
 
     /// Sends a request, and again after a pause if what went wrong may pass.
@@ -256,7 +273,8 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    /// Has a token given out, with the password if there is one.
+    /// Has a token given out, with the password if there is one. The place is the registry's own word for where that is
+    /// done, which most have at another host; it is theirs to choose, since it is they who are to be told the password.
     async fn token(
         &self,
         realm: &str,
@@ -274,11 +292,7 @@ impl<'a> Session<'a> {
         for scope in scope.split(' ') {
             url.query_pairs_mut().append_pair("scope", scope);
         }
-        let Some(client) = self.connections.client(&url) else {
-            return Err(self.unreachable(
-                "the place where its tokens are given out is neither HTTPS nor on this machine".to_owned(),
-            ));
-        };
+        let client = self.client(&url, "the place where its tokens are given out")?;
         let mut request = client.get(url);
         if let Some(credentials) = &self.credentials {
             request = request.basic_auth(&credentials.user, Some(&credentials.password));
@@ -289,7 +303,7 @@ impl<'a> Session<'a> {
         };
         let response = sent.map_err(|error| self.unreachable(connection::reason(&error.without_url())))?;
         if response.status() != StatusCode::OK {
-            return Err(self.refused(response, WHAT).await);
+            return Err(self.refused_itself(response, WHAT).await);
         }
         let body = answer::body(response, MAX_TOKEN, &silent)
             .await
@@ -305,7 +319,21 @@ impl<'a> Session<'a> {
         )
     }
 
+    /// What an answer comes to that is none of those that were hoped for.
     pub(crate) async fn refused(&self, response: Response, what: &'static str) -> RegistryError {
+        let Some(place) = self.elsewhere(response.url()) else {
+            return self.refused_itself(response, what).await;
+        };
+        let said = answer::refusal(response).await;
+        RegistryError::Refused {
+            registry: self.registry.to_owned(),
+            what,
+            answer: format!("{said} (from {place}, where it sends on to, and which is told no password)"),
+        }
+    }
+
+    /// The same for one of the registry, or of the place where its tokens are given out.
+    async fn refused_itself(&self, response: Response, what: &'static str) -> RegistryError {
         let status = response.status();
         let said = answer::refusal(response).await;
         if [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN].contains(&status) {
@@ -338,6 +366,41 @@ impl<'a> Session<'a> {
         RegistryError::Unreachable {
             registry: self.registry.to_owned(),
             reason,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_registry_with_tls_leads_nowhere_without() {
+        let connections = Connections::new(None).unwrap();
+        let session = |registry| Session::new(&connections, registry, "a", None, Duration::ZERO).unwrap();
+        let leads_to = |session: &Session<'_>, url| session.client(&Url::parse(url).unwrap(), "the place").is_ok();
+        let far = session("registry.example");
+        assert!(leads_to(&far, "https://tokens.example/"));
+        for place in ["http://registry.example/", "http://127.0.0.1:2375/", "ftp://localhost/"] {
+            assert!(!leads_to(&far, place), "{place}");
+        }
+        let near = session("127.0.0.1:5000");
+        assert!(leads_to(&near, "http://127.0.0.1:5001/") && leads_to(&near, "https://tokens.example/"));
+        assert!(!leads_to(&near, "http://tokens.example/"));
+    }
+
+    #[test]
+    fn a_registry_is_one_origin() {
+        let connections = Connections::new(None).unwrap();
+        let session = Session::new(&connections, "registry.example", "a", None, Duration::ZERO).unwrap();
+        let elsewhere = |url| session.elsewhere(&Url::parse(url).unwrap());
+        assert_eq!(elsewhere("https://registry.example:443/other"), None);
+        for place in [
+            "https://registry.example:444",
+            "http://registry.example",
+            "https://cdn.registry.example",
+        ] {
+            assert_eq!(elsewhere(place).as_deref(), Some(place));
         }
     }
 }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::{
     Digest, PrivateKey, Reference, Registry, RegistryError, SignatureError,
-    registry::{manifest, push::small, session::Session, silent},
+    registry::{locate, manifest, push::small, session::Session, silent},
     signature::{self, MAX_PAYLOAD, MAX_SIGNATURES, Signature, Subject},
 };
 
@@ -130,25 +130,29 @@ impl Registry {
     ///
     /// [`SignatureError::Registry`] or [`SignatureError::Key`].
     pub async fn sign(&self, reference: &Reference, key: &PrivateKey) -> Result<(Digest, bool), SignatureError> {
-        let digest = self.locate(reference).await?.manifest_digest;
-        let known = self.signatures(reference, &digest).await?;
-        let subject = Subject::Manifest(reference, &digest);
-        if signature::first_good(&known, subject, &key.public()).is_ok() {
-            return Ok((digest, false));
-        }
-        let signature = Signature::of_manifest(reference, &digest, key)?;
         self.in_time(reference, async {
+            // One session: it is signed in once.
             let mut session = self.session(reference).await?;
+            let digest = locate(&mut session, reference).await?.manifest_digest;
             let before = present(&mut session, reference, &digest).await?;
+            let known = match &before {
+                Some(manifest) => read(&mut session, reference, manifest).await?,
+                None => Vec::new(),
+            };
+            let subject = Subject::Manifest(reference, &digest);
+            if signature::first_good(&known, subject, &key.public()).is_ok() {
+                return Ok((digest, false));
+            }
+            let signature = Signature::of_manifest(reference, &digest, key)?;
             let (config, manifest) =
                 with_one_more(before.as_deref(), &signature).map_err(|reason| unusable(reference, reason))?;
             let payload = signature.payload.unwrap_or_default();
             session.upload(small(payload.into())).await?;
             session.upload(small(config)).await?;
-            session.tag(&tag(&digest), &manifest).await
+            session.tag(&tag(&digest), &manifest).await?;
+            Ok((digest, true))
         })
-        .await?;
-        Ok((digest, true))
+        .await
     }
 }
 

@@ -2,6 +2,8 @@
 package export_probelet_plugin_hook
 
 import (
+	"strings"
+
 	plugin "local/{{name}}"
 	"local/{{name}}/build/bindings/wit/types"
 )
@@ -9,7 +11,7 @@ import (
 // Run runs it.
 func Run() witTypes.Result[witTypes.Unit, string] {
 	if err := plugin.Run(); err != nil {
-		return witTypes.Err[witTypes.Unit, string](err.Error())
+		return witTypes.Err[witTypes.Unit, string](strings.ToValidUTF8(err.Error(), "\uFFFD"))
 	}
 	return witTypes.Ok[witTypes.Unit, string](witTypes.Unit{})
 }

@@ -2,6 +2,8 @@
 package export_probelet_plugin_probe
 
 import (
+	"strings"
+
 	plugin "local/{{name}}"
 	"local/{{name}}/build/bindings/probelet_plugin_types"
 	"local/{{name}}/build/bindings/wit/types"
@@ -11,7 +13,7 @@ import (
 func Check() witTypes.Result[probelet_plugin_types.Verdict, string] {
 	verdict, err := plugin.Check()
 	if err != nil {
-		return witTypes.Err[probelet_plugin_types.Verdict, string](err.Error())
+		return witTypes.Err[probelet_plugin_types.Verdict, string](strings.ToValidUTF8(err.Error(), "\uFFFD"))
 	}
 	return witTypes.Ok[probelet_plugin_types.Verdict, string](verdict.Contract())
 }

@@ -17,17 +17,17 @@ pub(super) async fn run(command: &PluginPull, state_dir: &Path) -> anyhow::Resul
     let keys = PublicKeys::read(&command.keys)?;
     let resolver = Resolver::new(store::open(state_dir)?, command.registries.client());
     let resolved = resolver.locate(&reference).await?;
-    let verified = if command.keys.is_empty() {
-        None
-    } else {
-        // Before anything of it is kept here.
-        let source = Source::Reference(&reference);
-        Some(resolver.verify(source, &resolved, &keys).await?)
-    };
     let Some(manifest) = resolved.manifest_digest else {
         bail!(
             "{reference} was imported on this machine by this name; `probelet plugin remove {reference}` lets it be pulled"
         )
+    };
+    let verified = if command.keys.is_empty() {
+        None
+    } else {
+        // Before it is downloaded: without a signature that counts, nothing of it is kept here.
+        let source = Source::Reference(&reference);
+        Some(resolver.verify(source, &resolved, &keys).await?)
     };
     let pinned = reference.pinned(manifest);
     let progress = ProgressLine::new(format!("pulling {reference}"));

@@ -1,6 +1,6 @@
 //! `probelet plugin push`.
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 use probelet_plugin_store::{PrivateKey, Pushed, Reference, Resolver, Store, StoreError, Uploaded};
 use serde_json::json;
@@ -17,7 +17,7 @@ pub(super) async fn run(command: &PluginPush, state_dir: &Path) -> anyhow::Resul
     let key = command.sign.as_deref().map(PrivateKey::read).transpose()?;
     let progress = ProgressLine::new(format!("pushing {target}"));
     let watch = progress.watch();
-    let registry = command.registries.client();
+    let registry = Arc::new(command.registries.client());
     let pushed = match Named::parse(&command.component)? {
         // The author of a component need not be who runs the agent: no store is touched.
         Named::File(path) => registry.push(&target, Store::read_file(&path)?, None, &watch).await?,
@@ -25,7 +25,7 @@ pub(super) async fn run(command: &PluginPush, state_dir: &Path) -> anyhow::Resul
             let store = store::open(state_dir)?;
             let found = store.find(&name)?.ok_or(StoreError::NotFound { reference: name })?;
             let bytes = store.get(&found.digest)?;
-            Resolver::new(store, command.registries.client())
+            Resolver::new(store, Arc::clone(&registry))
                 .push(&target, bytes, &watch)
                 .await?
         }
