@@ -214,7 +214,7 @@ mod tests {
                 };
                 let parent = parent.path().join(language.title());
                 fs::create_dir_all(&parent).expect("a folder");
-                let project = create(&new, &parent, &[]).expect("a project");
+                let project = create(&new, &parent).expect("a project");
                 // A compiler that is content with everything and makes nothing.
                 let compiler = project.folder().join(compiler);
                 fs::create_dir_all(compiler.parent().expect("a folder")).expect("made");
