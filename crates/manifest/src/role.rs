@@ -41,6 +41,11 @@ impl Role {
         Self::ALL.into_iter().find(|role| role.name() == name)
     }
 
+    /// What a component is run as by hand where nobody says what: a liveness probe, or a `postStart` hook if it is no probe.
+    pub fn by_hand(is_probe: bool) -> Self {
+        if is_probe { Self::Liveness } else { Self::PostStart }
+    }
+
     /// The words for how a run of it can end.
     pub fn outcomes(self) -> &'static [&'static str] {
         if self.is_hook() {

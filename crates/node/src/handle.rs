@@ -232,8 +232,10 @@ pub struct CheckRequest {
     /// Which container; `None` is the only one.
     #[serde(default)]
     pub container: Option<String>,
-    /// What it is run as: `startup`, `liveness`, `readiness`, `postStart` or `preStop`.
-    pub kind: String,
+    /// What it is run as: `startup`, `liveness`, `readiness`, `postStart` or `preStop`. `None` is `liveness`, or `postStart`
+    /// if it is a hook only.
+    #[serde(default)]
+    pub kind: Option<String>,
     /// What stands below `wasm` in a manifest; a path in it is absolute, and of the agent's machine.
     pub handler: serde_json::Value,
     /// How long it may take.

@@ -26,7 +26,10 @@ const MAX_TIMEOUT: Duration = Duration::from_secs(3600);
 /// Runs it, with the rules of a handler in the pod's manifest.
 pub(crate) async fn check(node: &Inner, entry: &PodEntry, request: CheckRequest) -> Result<Value, RequestError> {
     let (container, instance) = running(entry, request.container.as_deref())?;
-    let role = Role::from_name(&request.kind).ok_or_else(|| fault("kind", "Unsupported value"))?;
+    let role = match &request.kind {
+        Some(kind) => Role::from_name(kind).ok_or_else(|| fault("kind", "Unsupported value"))?,
+        None => own_role(node, &request.handler).await?,
+    };
     let timeout = Duration::from_millis(request.timeout_milliseconds);
     if timeout.is_zero() || timeout > MAX_TIMEOUT {
         return Err(fault("timeoutMilliseconds", "it is between a millisecond and an hour"));
@@ -59,6 +62,14 @@ pub(crate) async fn check(node: &Inner, entry: &PodEntry, request: CheckRequest)
     request.state = None;
     let check = request.check;
     Ok(found.plugin.run(request).await.document(check))
+}
+
+/// What a component is run as where nobody says.
+async fn own_role(node: &Inner, handler: &Value) -> Result<Role, RequestError> {
+    let (wasm, _) = parse_wasm(handler, Role::Liveness).map_err(RequestError::Invalid)?;
+    let found = node.plugins.resolve(&wasm.component).await;
+    let found = found.map_err(|reason| fault("handler.component", &reason))?;
+    Ok(Role::by_hand(found.plugin.exports_probe()))
 }
 
 fn fault(path: &str, message: &str) -> RequestError {

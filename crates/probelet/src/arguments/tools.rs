@@ -164,7 +164,7 @@ pub(crate) fn word(value: &impl ValueEnum) -> String {
 /// What stands beside a component in a manifest, and whom it is run against.
 #[derive(Debug, Args)]
 pub(crate) struct HandlerArguments {
-    /// What it is run as [default: liveness, or postStart if it is a hook only; with --pod always liveness]
+    /// What it is run as [default: liveness, or postStart if it is a hook only]
     #[arg(long, value_name = "CHECK")]
     pub(crate) kind: Option<CheckKind>,
 

@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use anyhow::Context;
-use probelet_engine::{Plugin, Port, RunRequest, Subject};
+use probelet_engine::{Port, RunRequest, Subject};
 use probelet_manifest::{Diagnostic, Role, Wasm, parse_wasm};
 use probelet_plugin_tools::{NoContainer, request};
 use serde_json::{Map, Value, json};
@@ -28,7 +28,7 @@ impl Handler {
     pub(super) async fn read(arguments: &HandlerArguments, loaded: &Loaded) -> anyhow::Result<Self> {
         let role = match arguments.kind {
             Some(kind) => kind.role(),
-            None => default_role(&loaded.plugin),
+            None => Role::by_hand(loaded.plugin.exports_probe()),
         };
         let (wasm, warnings) = parse_wasm(&document(arguments, ANY)?, role).map_err(Faults)?;
         warn(&warnings);
@@ -45,14 +45,6 @@ impl Handler {
     pub(super) fn request(&self) -> RunRequest {
         let container = Arc::new(NoContainer);
         request(&self.wasm, self.role, self.subject.clone(), self.timeout, container)
-    }
-}
-
-fn default_role(plugin: &Plugin) -> Role {
-    if plugin.exports_probe() {
-        Role::Liveness
-    } else {
-        Role::PostStart
     }
 }
 

@@ -13,7 +13,7 @@ use super::{
     outcome::text,
 };
 use crate::{
-    arguments::{CheckKind, DataFormat, PluginRun},
+    arguments::{DataFormat, PluginRun},
     commands::what::pod_name,
     output::{documents::print_document, print},
 };
@@ -36,7 +36,7 @@ async fn against_pod(command: &PluginRun, pod: &str, client: &Client) -> anyhow:
     let arguments = &command.handler;
     let request = CheckRequest {
         container: command.container.clone(),
-        kind: arguments.kind.unwrap_or(CheckKind::Liveness).role().name().to_owned(),
+        kind: arguments.kind.map(|kind| kind.role().name().to_owned()),
         handler: document(arguments, &absolute(&command.component)?)?,
         timeout_milliseconds: u64::try_from(arguments.timeout.as_millis())?,
     };
