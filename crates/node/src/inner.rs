@@ -51,7 +51,7 @@ pub(crate) struct Inner {
     pub(crate) hold: Hold,
     counters: Mutex<Counters>,
     pub(crate) boot_id: String,
-    pub(crate) host_address: Option<IpAddr>,
+    pub(crate) host_addresses: Vec<IpAddr>,
     pods: Mutex<BTreeMap<PodKey, Arc<PodEntry>>>,
     tasks: Mutex<JoinSet<()>>,
     /// Held as long as the agent lives.
@@ -74,6 +74,14 @@ impl Inner {
                 range: config.pod_cidr.clone(),
                 reason: error.to_string(),
             })?;
+        let subnet_ipv6 =
+            config
+                .pod_cidr_ipv6
+                .parse()
+                .map_err(|error: ipnet::AddrParseError| NodeError::PodCidrIpv6 {
+                    range: config.pod_cidr_ipv6.clone(),
+                    reason: error.to_string(),
+                })?;
         let versions = directory.join("resource-version");
         let objects = Arc::new(Objects::open(versions.clone()).map_err(StoreError::at(&versions))?);
         let images = ImageStore::open(&config.images())?;
@@ -85,6 +93,7 @@ impl Inner {
         let network = Network::open(NetworkConfig {
             bridge: config.bridge.clone(),
             subnet,
+            subnet_ipv6,
             directory: config.network(),
         })
         .await?;
@@ -106,7 +115,7 @@ impl Inner {
             objects,
             store: Store::open(directory)?,
             images,
-            host_address: Some(probelet_network::host_address()),
+            host_addresses: probelet_network::host_addresses(),
             network,
             runtime,
             plugins,
