@@ -7,6 +7,7 @@
 mod agents;
 mod containers;
 mod ends;
+mod families;
 mod grpc;
 mod hold;
 mod images;

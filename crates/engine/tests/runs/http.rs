@@ -1,5 +1,7 @@
 //! The handler `httpGet`: A2.5 to A2.20, B1.6 to B1.10.
 
+use std::net::Ipv6Addr;
+
 use probelet_engine::{Destination, Field, FieldValue, HTTP_FALLBACK, NetworkGrant, Outcome, Verdict};
 use serde_json::{Value, json};
 use tokio::{
@@ -43,6 +45,43 @@ async fn a_default_request_carries_just_what_gos_does() {
             "User-Agent: kube-probe/1.36",
         ]
     );
+}
+
+#[tokio::test]
+async fn f20_an_address_of_ipv6_is_asked_and_named_with_brackets_around_it() {
+    let listener = TcpListener::bind("[::1]:0").await.expect("bind");
+    let port = listener.local_addr().expect("an address").port();
+    let server = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.expect("accept");
+        let head = read_head(&mut stream).await;
+        let moved = format!("HTTP/1.1 302 Found\r\nLocation: http://[::1]:{port}/there\r\nContent-Length: 0\r\n\r\n");
+        let _ = stream.write_all(moved.as_bytes()).await;
+        let _ = stream.shutdown().await;
+        let (mut stream, _) = listener.accept().await.expect("accept");
+        let redirected = read_head(&mut stream).await;
+        let _ = stream
+            .write_all(b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n")
+            .await;
+        (head, redirected)
+    });
+    let mut config = config(port, "/");
+    config["host"] = json!("::1");
+    let grant = NetworkGrant {
+        pod_addresses: vec![Ipv6Addr::LOCALHOST.into()],
+        ..NetworkGrant::default()
+    };
+    let outcome = http()
+        .await
+        .run(with_network(grant.clone(), probe(config.clone())))
+        .await;
+    assert_eq!(said(&outcome), "Failure: HTTP probe failed with statuscode: 503");
+    let (head, redirected) = server.await.expect("the server");
+    assert!(head.contains(&format!("Host: [::1]:{port}\r\n")), "{head}");
+    assert!(redirected.starts_with("GET /there HTTP/1.1\r\n"), "{redirected}");
+    // The server is gone.
+    let outcome = http().await.run(with_network(grant, probe(config))).await;
+    let expected = format!("Failure: Get \"http://[::1]:{port}/\": dial tcp [::1]:{port}: connect: connection refused");
+    assert_eq!(said(&outcome), expected);
 }
 
 async fn header_lines(headers: Value) -> Vec<String> {
