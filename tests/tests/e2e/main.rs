@@ -19,6 +19,7 @@ mod plugin_records;
 mod plugin_tools;
 mod plugins;
 mod probes;
+mod protocols;
 mod registries;
 mod sessions;
 mod signatures;

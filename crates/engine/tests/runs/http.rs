@@ -403,6 +403,44 @@ async fn https_goes_without_a_check_of_the_certificate_where_that_is_granted() {
     assert!(outcome.message.contains("tls: invalid peer certificate"), "{outcome:?}");
 }
 
+/// What a server was told before it showed its certificate: the name, and the client's own certificates.
+async fn greeted(host: &str) -> (Option<String>, bool) {
+    let acceptor = tls_acceptor(&[]);
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("bind");
+    let port = listener.local_addr().expect("an address").port();
+    let server = tokio::spawn(async move {
+        let (stream, _) = listener.accept().await.expect("accept");
+        let mut stream = acceptor.accept(stream).await.expect("a handshake");
+        let connection = stream.get_ref().1;
+        let (name, has_certificates) = (
+            connection.server_name().map(str::to_owned),
+            connection.peer_certificates().is_some(),
+        );
+        let _ = stream.read(&mut [0; 4096]).await;
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await;
+        let _ = stream.shutdown().await;
+        (name, has_certificates)
+    });
+    let mut config = https(port);
+    config["host"] = json!(host);
+    // The virtual host of the request is nobody's that is dialled.
+    config["headers"] = json!([{"name": "Host", "value": "virtual"}]);
+    let grant = NetworkGrant {
+        destinations: vec![Destination::new(host, None).with_private()],
+        tls_unverified: true,
+        ..NetworkGrant::default()
+    };
+    let outcome = http().await.run(with_network(grant, probe(config))).await;
+    assert_eq!(said(&outcome), "Success: ");
+    server.await.expect("the server")
+}
+
+#[tokio::test]
+async fn a2_13_a_tls_server_is_told_the_name_of_the_url_and_sees_no_certificate() {
+    assert_eq!(greeted("localhost").await, (Some("localhost".to_owned()), false));
+    assert_eq!(greeted("127.0.0.1").await, (None, false), "an address is no name");
+}
+
 /// A plain server that is asked with TLS and, if it stays, once more without. Gives what the second request was.
 async fn plain_server(stays: bool) -> (u16, JoinHandle<Option<String>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("bind");
