@@ -82,6 +82,12 @@ impl Inner {
                     range: config.pod_cidr_ipv6.clone(),
                     reason: error.to_string(),
                 })?;
+        let pressure = config
+            .cpu_pressure_limit
+            .map(|limit| Pressure::open(PRESSURE_FILE, limit));
+        let pressure = pressure
+            .transpose()
+            .map_err(|source| NodeError::NoPressure { source })?;
         let versions = directory.join("resource-version");
         let objects = Arc::new(Objects::open(versions.clone()).map_err(StoreError::at(&versions))?);
         let images = ImageStore::open(&config.images())?;
@@ -97,12 +103,6 @@ impl Inner {
             directory: config.network(),
         })
         .await?;
-        let pressure = config
-            .cpu_pressure_limit
-            .map(|limit| Pressure::open(PRESSURE_FILE, limit));
-        let pressure = pressure
-            .transpose()
-            .map_err(|source| NodeError::NoPressure { source })?;
         let engine = Engine::new(EngineConfig {
             cache_directory: Some(config.component_cache()),
             compiler: config.compiler.clone(),
