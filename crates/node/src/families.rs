@@ -1,7 +1,7 @@
 //! Which of a pod's addresses a check asks, and what comes of one that asks several (F20).
 //!
 //! Each address has a run of its own, by the deadline that they share: what a component is told is one address, whichever
-//! way it was chosen.
+//! way it was chosen (decision 15).
 
 use std::{future::Future, net::IpAddr, time::Duration};
 

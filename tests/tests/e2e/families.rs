@@ -175,6 +175,22 @@ fn f20_any_goes_on_without_one_family_and_all_does_not() {
     fails(&namespace, "any", &refused(&any).join("; "));
 }
 
+#[test]
+fn f20_a_hook_goes_to_the_family_that_the_manifest_says() {
+    let namespace = namespace("six-hook");
+    let more = "
+    lifecycle: { preStop: { httpGet: { port: 8080, path: /etc/passwd, addressFamily: IPv6 } } }
+    livenessProbe: { exec: { command: [test, '!', -e, /tmp/sick] }, periodSeconds: 1, failureThreshold: 1, timeoutSeconds: 5 }
+";
+    namespace
+        .apply(&busybox("hooked", &(servers(&["SIX"]) + more + &http("IPv6")), ""))
+        .success();
+    let (_, pod) = namespace.watch("hooked").until("it is ready", PATIENCE, is_ready);
+    namespace.exec("hooked", &["touch", "/tmp/sick"]).success();
+    let ran = namespace.wait_for_run("hooked", "of the hook", PATIENCE, |run| run["kind"] == "preStop");
+    assert_eq!(ran["outcome"], "success", "{ran} of {:?}", both(&pod));
+}
+
 /// Of a machine without IPv6 `crates/network` has more.
 #[test]
 fn f20_without_ipv6_pods_have_one_address_and_a_probe_of_the_other_family_is_told_to_be_wrong() {
