@@ -17,6 +17,7 @@ mod ipv6;
 mod links;
 mod namespace;
 mod network;
+mod ranges;
 
 pub use error::NetworkError;
 pub use ipv6::Ipv6Range;

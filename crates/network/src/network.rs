@@ -10,14 +10,15 @@ use std::{
     sync::Arc,
 };
 
-use ipnet::{IpNet, Ipv4Net};
+use ipnet::Ipv4Net;
 use sha2::{Digest, Sha256};
 use tokio::sync::Mutex;
 
 use crate::{
-    Ipv6Range, NamespaceHandle, NetworkError, addresses, ipv6,
+    Ipv6Range, NamespaceHandle, NetworkError, addresses,
     links::Links,
     namespace::{Pins, is_pinned},
+    ranges::{Range, ipv6_range, join_ipv6},
 };
 
 /// The longest name of an interface.
@@ -55,13 +56,6 @@ struct Inner {
     changing: Mutex<()>,
 }
 
-/// A range of addresses, and the bridge's own in it.
-#[derive(Clone, Copy, Debug)]
-struct Range {
-    net: IpNet,
-    gateway: IpAddr,
-}
-
 /// An address that a pod is given.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Given {
@@ -95,6 +89,7 @@ impl Network {
         let links = Links::open()?;
         let first = Range::new(config.subnet.into())?;
         first.check_free(&links, &config.bridge).await?;
+        let second = ipv6_range(&links, &config).await?;
         let builder = &mut fs::DirBuilder::new();
         builder
             .recursive(true)
@@ -104,7 +99,7 @@ impl Network {
         let bridge = links.bridge(&config.bridge).await?;
         links.address(bridge, first.gateway, first.net.prefix_len()).await?;
         let mut ranges = vec![first];
-        ranges.extend(open_ipv6(&links, &config, bridge).await?);
+        ranges.extend(join_ipv6(&links, &config, bridge, second).await?);
         Ok(Self(Arc::new(Inner {
             ranges,
             bridge,
@@ -253,21 +248,6 @@ impl Network {
     }
 }
 
-impl Range {
-    fn new(net: IpNet) -> Result<Self, NetworkError> {
-        let gateway = addresses::gateway(net).ok_or(NetworkError::RangeTooSmall { range: net })?;
-        Ok(Self { net, gateway })
-    }
-
-    /// Nobody but the bridge may use it.
-    async fn check_free(self, links: &Links, bridge: &str) -> Result<(), NetworkError> {
-        match links.user_of(self.net, bridge).await? {
-            Some(by) => Err(NetworkError::RangeInUse { range: self.net, by }),
-            None => Ok(()),
-        }
-    }
-}
-
 fn check_name(name: &str) -> Result<(), NetworkError> {
     let fits = !name.is_empty()
         && name.len() <= MAX_INTERFACE_NAME
@@ -281,46 +261,6 @@ fn check_name(name: &str) -> Result<(), NetworkError> {
         name: name.to_owned(),
         reason: "an interface's name has 1 to 15 letters, digits, '-', '_' or '.'".to_owned(),
     })
-}
-
-/// Gives the bridge its address of IPv6, if it is to have one and can.
-async fn open_ipv6(links: &Links, config: &NetworkConfig, bridge: u32) -> Result<Option<Range>, NetworkError> {
-    let name = &config.bridge;
-    if ipv6::is_there()
-        && let Err(error) = ipv6::distrust_routers(name)
-    {
-        tracing::warn!(%error, bridge = %name, "a pod could claim to be this machine's router");
-    }
-    let (net, is_wanted) = match config.subnet_ipv6 {
-        Ipv6Range::None => return Ok(None),
-        Ipv6Range::Given(net) => (net, true),
-        Ipv6Range::Automatic => (addresses::automatic(name, config.subnet), false),
-    };
-    match join_ipv6(links, name, bridge, net.into(), is_wanted).await {
-        Ok(range) => Ok(Some(range)),
-        Err(error) if is_wanted => Err(error),
-        Err(error) => {
-            tracing::warn!(%error, "pods get no address of IPv6");
-            Ok(None)
-        }
-    }
-}
-
-/// Gives the bridge the first address of the range; where it may have none by the machine's settings, only if it `must`.
-async fn join_ipv6(links: &Links, name: &str, bridge: u32, net: IpNet, must: bool) -> Result<Range, NetworkError> {
-    let range = Range::new(net)?;
-    let lacks = |reason| Err(NetworkError::NoIpv6 { range: net, reason });
-    if !ipv6::is_there() {
-        return lacks("the kernel was started without IPv6");
-    }
-    if must {
-        ipv6::enable(name)?;
-    } else if !ipv6::is_enabled(name)? {
-        return lacks("net.ipv6.conf.default.disable_ipv6 switches IPv6 off on this machine's new interfaces");
-    }
-    range.check_free(links, name).await?;
-    links.address(bridge, range.gateway, net.prefix_len()).await?;
-    Ok(range)
 }
 
 /// A connection of its own, made inside; the runtime is this thread's alone, so nothing of it runs elsewhere.

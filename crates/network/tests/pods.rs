@@ -312,9 +312,9 @@ async fn a_range_of_ipv6_that_was_asked_for_is_there_or_an_error() {
     let pod = network.create_pod("uid", "host", false).await.unwrap();
     assert_eq!(pod.addresses[1], "fd12:3456:789a::2".parse::<IpAddr>().unwrap());
 
-    let third = fixture.folder.path().join("third");
     let refused = async |range: &str| {
-        let opened = open_with("pltestb", "10.211.22.0/24", given(range), third.clone()).await;
+        let directory = fixture.folder.path().join("third");
+        let opened = open_with("pltestb", "10.211.22.0/24", given(range), directory).await;
         opened.err().unwrap()
     };
     let used = refused("fd12:3456:789a::/64").await;
@@ -326,10 +326,35 @@ async fn a_range_of_ipv6_that_was_asked_for_is_there_or_an_error() {
 
     network.remove_pod("uid").await.unwrap();
     network.close().await.unwrap();
-    // What the refused ones have begun.
-    let left = open_with("pltestb", "10.211.22.0/24", Ipv6Range::None, third).await;
-    left.unwrap().close().await.unwrap();
+    assert!(
+        !fs::exists("/sys/class/net/pltestb").unwrap(),
+        "no bridge was made for nothing"
+    );
     fixture.close("pltest9").await;
+}
+
+#[tokio::test]
+async fn a_range_of_ipv6_that_nobody_chose_is_done_without_where_something_else_has_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let folder = |name: &str| directory.path().join(name);
+    let addresses = async || {
+        let network = open("pltestd", "10.211.24.0/24", folder("own")).await.unwrap();
+        let pod = network.create_pod("uid", "host", false).await.unwrap();
+        network.remove_pod("uid").await.unwrap();
+        network.close().await.unwrap();
+        pod.addresses
+    };
+    let both = addresses().await;
+    assert_eq!(both.len(), 2);
+    assert_eq!(addresses().await, both, "the same for the next agent");
+
+    let taken = Ipv6Range::Given(format!("{}/120", both[1]).parse().unwrap());
+    let other = open_with("pltestf", "10.211.25.0/24", taken, folder("other"))
+        .await
+        .unwrap();
+    assert_eq!(addresses().await, both[..1]);
+    other.close().await.unwrap();
+    assert_eq!(addresses().await, both);
 }
 
 /// A pod's namespace is the machine here.
