@@ -13,3 +13,4 @@ pub mod finished;
 pub mod namespace;
 pub mod pod;
 pub mod stream;
+pub mod tls;

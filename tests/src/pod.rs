@@ -49,6 +49,12 @@ pub fn termination(pod: &Value) -> &Value {
     }
 }
 
+/// `status.podIPs`, the first one first.
+pub fn addresses(pod: &Value) -> Vec<&str> {
+    let all = pod["status"]["podIPs"].as_array();
+    all.into_iter().flatten().filter_map(|one| one["ip"].as_str()).collect()
+}
+
 /// `status.podIP`.
 pub fn address(pod: &Value) -> &str {
     pod["status"]["podIP"].as_str().unwrap_or_default()

@@ -23,7 +23,7 @@ use sha2::{Digest, Sha256};
 use crate::{process, tools};
 
 /// Raised whenever the images would come out otherwise.
-const RECIPE: u32 = 2;
+const RECIPE: u32 = 3;
 
 const NGINX_CONF: &str = "worker_processes 1;
 error_log /dev/stderr notice;

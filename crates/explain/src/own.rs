@@ -83,6 +83,22 @@ pub(crate) fn additions() -> Value {
     let signals: Vec<_> = stop_signals().collect();
     let milliseconds = |least: u8| json!({"type": "integer", "minimum": least, "maximum": i32::MAX});
     let absent = json!({"enum": [null]});
+    let family = json!({
+        "description": "AddressFamily says which of the pod's addresses are asked, unless it is the first: that of IPv4, that \
+                        of IPv6, Any of them, so that one that answers well is enough, or All, each of which has to answer \
+                        well. A host must not be given beside it, and a hook cannot have Any or All.",
+        "type": "string",
+        "enum": ["IPv4", "IPv6", "Any", "All"],
+    });
+    // A host says which address it is.
+    let no_host = |named: Value| {
+        json!({
+            "if": {"required": ["addressFamily"]},
+            "then": {"properties": {"host": {"enum": ["", null]}}},
+            "properties": named,
+        })
+    };
+    let of_a_hook = json!({"properties": {"addressFamily": {"enum": ["IPv4", "IPv6"]}}});
     let once = json!({"properties": {"successThreshold": {"enum": [0, 1]}}});
     json!({
         "Pod": {
@@ -165,10 +181,13 @@ pub(crate) fn additions() -> Value {
         }},
         "LifecycleHandler": {"properties": {
             "wasm": {"$ref": "#/$defs/WasmAction", "properties": {"onError": {"enum": [null]}}},
+            "httpGet": of_a_hook.clone(),
+            "tcpSocket": of_a_hook,
         }},
         "ExecAction": {"required": ["command"], "properties": {"command": {"minItems": 1}}},
-        "HTTPGetAction": {"properties": {
+        "HTTPGetAction": no_host(json!({
             "port": port,
+            "addressFamily": family.clone(),
             "scheme": {"enum": ["HTTP", "HTTPS"]},
             "protocol": {
                 "description": "HTTP2 asks over HTTP/2 without TLS, of a server that speaks nothing else. HTTPS needs no \
@@ -176,11 +195,12 @@ pub(crate) fn additions() -> Value {
                 "type": "string",
                 "enum": ["HTTP1", "HTTP2"],
             },
-        }},
+        })),
         "HTTPHeader": {"properties": {"name": {"pattern": "^[A-Za-z0-9-]+$"}}},
-        "TCPSocketAction": {"properties": {"port": port}},
+        "TCPSocketAction": no_host(json!({"port": port, "addressFamily": family.clone()})),
         "GRPCAction": {"properties": {
             "port": port,
+            "addressFamily": family,
             "mode": {
                 "description": "TLS calls the server with TLS, without a check of its certificate.",
                 "type": "string",

@@ -170,6 +170,15 @@ fn a_wrong_value_is_refused_where_it_stands() {
             json!({"port": 80, "mode": "mTLS"}),
         ),
         ("/spec/containers/0/livenessProbe/httpGet/protocol", json!("H2C")),
+        ("/spec/containers/0/livenessProbe/httpGet/addressFamily", json!("IPV6")),
+        (
+            "/spec/containers/0/livenessProbe/httpGet",
+            json!({"port": 80, "addressFamily": "Any", "host": "db"}),
+        ),
+        (
+            "/spec/containers/0/lifecycle/preStop",
+            json!({"tcpSocket": {"port": 80, "addressFamily": "All"}}),
+        ),
         ("/spec/containers/0/livenessProbe/sleep", json!({"seconds": 5})),
         (
             "/spec/containers/0/livenessProbe/exec",
@@ -239,6 +248,29 @@ fn a_wrong_value_is_refused_where_it_stands() {
         );
         let found = faults(&validator, &pod);
         assert!(!found.is_empty(), "{place} = {value}");
+    }
+}
+
+#[test]
+fn f20_an_address_family_is_taken_where_the_reader_takes_it() {
+    let validator = validator();
+    let http = |more: Value| {
+        let mut http = json!({"port": 80});
+        http.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        http
+    };
+    for more in [
+        json!({"addressFamily": "All"}),
+        json!({"addressFamily": "IPv6", "host": ""}),
+    ] {
+        let mut pod = pod_with("/spec/containers/0/livenessProbe/httpGet", http(more));
+        pod["spec"]["containers"][0]["lifecycle"] = json!({
+            "preStop": {"httpGet": {"port": 80, "addressFamily": "IPv4"}},
+            "postStart": {"tcpSocket": {"port": 80, "addressFamily": "IPv6"}},
+        });
+        pod["spec"]["containers"][0]["readinessProbe"] = json!({"grpc": {"port": 80, "addressFamily": "Any"}});
+        parse_json(pod.clone()).unwrap();
+        assert_eq!(faults(&validator, &pod), [""; 0], "{pod}");
     }
 }
 

@@ -1,4 +1,4 @@
-//! Kubernetes' defaults, filled into the document as an API server does (A1.1 to A1.3).
+//! Kubernetes' defaults, filled into the document as an API server does (A1.1 to A1.3, A1.20).
 
 use serde_json::{Map, Value, json};
 
@@ -18,6 +18,13 @@ pub(crate) fn fill(document: &mut Value, annotations: &mut Annotations) {
     };
     default(spec, "restartPolicy", json!("Always"));
     default(spec, "terminationGracePeriodSeconds", json!(30));
+    // A1.20: a negative one is stored as 1.
+    if spec["terminationGracePeriodSeconds"]
+        .as_i64()
+        .is_some_and(i64::is_negative)
+    {
+        spec["terminationGracePeriodSeconds"] = json!(1);
+    }
     for field in ["initContainers", "containers"] {
         for container in items(spec.get_mut(field)) {
             fill_container(container, annotations);

@@ -43,9 +43,9 @@ pub use pod::{parse_json, parse_yaml};
 pub use role::Role;
 pub use signal::stop_signals;
 pub use types::{
-    Container, ContainerPort, EnvVar, Grpc, Handler, Header, HostPathType, HttpGet, ImagePullPolicy, Metadata, Pod,
-    PodSpec, PortReference, Probe, Protocol, Resources, RestartPolicy, RestartPolicyRule, RestartPolicyRuleAction,
-    Scheme, SecurityContext, TcpSocket, Volume, VolumeMount, VolumeSource,
+    AddressFamily, Container, ContainerPort, EnvVar, Grpc, Handler, Header, HostPathType, HttpGet, ImagePullPolicy,
+    Metadata, Pod, PodSpec, PortReference, Probe, Protocol, Resources, RestartPolicy, RestartPolicyRule,
+    RestartPolicyRuleAction, Scheme, SecurityContext, TcpSocket, Volume, VolumeMount, VolumeSource,
 };
 pub use wasm::annotation::{LINT_IGNORE, annotation_name};
 pub use wasm::{Allow, ComponentReference, ExecAllow, NetworkAllow, OnError, Wasm, WasmCheck, WasmLimits, parse_wasm};

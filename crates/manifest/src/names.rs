@@ -101,6 +101,27 @@ mod tests {
             assert_eq!(is_qualified(name), valid, "{name}");
         }
         assert!(is_subdomain("a.b-c") && !is_subdomain("a..b"));
-        assert!(is_port_name("http") && is_port_name("p80") && !is_port_name("80") && !is_port_name("a--b"));
+    }
+
+    #[test]
+    fn a1_12_a_ports_name_has_up_to_15_letters_digits_and_single_hyphens_and_a_letter() {
+        for valid in ["http", "p80", "80p", "a-b-c", "fifteen-letters"] {
+            assert!(is_port_name(valid), "{valid}");
+        }
+        for other in [
+            "",
+            "80",
+            "8-0",
+            "a--b",
+            "-a",
+            "a-",
+            "Http",
+            "a_b",
+            "a.b",
+            "sixteen-letters-",
+        ] {
+            assert!(!is_port_name(other), "{other}");
+        }
+        assert!(!is_port_name("sixteen-letters1"));
     }
 }

@@ -211,7 +211,7 @@ fn spec<'a>(object: &Object<'a>, annotations: &'a Annotations) -> Option<PodSpec
             container::id(security, "runAsGroup"),
         )
     });
-    // A1.20: a negative one is 1.
+    // What was negative is 1 by now (A1.20).
     let grace = object
         .number("terminationGracePeriodSeconds", i64::MIN, i64::from(i32::MAX))
         .map(|seconds| u64::try_from(seconds).unwrap_or(1));

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::{
-    ContainerPort, Grpc, Handler, Header, HttpGet, PortReference, Probe, Scheme, TcpSocket,
+    AddressFamily, ContainerPort, Grpc, Handler, Header, HttpGet, PortReference, Probe, Scheme, TcpSocket,
     check::{Object, Report, describe},
     command, fields, names,
     role::Role,
@@ -114,15 +114,17 @@ pub(crate) fn handler(object: &Object<'_>, role: Role, ports: &[ContainerPort]) 
 fn one_handler(object: &Object<'_>, kind: &str, role: Role, ports: &[ContainerPort]) -> Option<Handler> {
     match kind {
         "exec" => exec(&object.object("exec", &fields::EXEC)?),
-        "httpGet" => http(&object.object("httpGet", &fields::HTTP_GET)?, ports).map(Handler::HttpGet),
+        "httpGet" => http(&object.object("httpGet", &fields::HTTP_GET)?, role, ports).map(Handler::HttpGet),
         "tcpSocket" => {
             let tcp = object.object("tcpSocket", &fields::TCP_SOCKET)?;
+            let (port, address_family) = (port(&tcp, ports), address_family(&tcp, role));
             Some(Handler::TcpSocket(TcpSocket {
                 host: host(&tcp),
-                port: port(&tcp, ports)?,
+                port: port?,
+                address_family: address_family?,
             }))
         }
-        "grpc" => grpc(&object.object("grpc", &fields::GRPC)?, ports).map(Handler::Grpc),
+        "grpc" => grpc(&object.object("grpc", &fields::GRPC)?, role, ports).map(Handler::Grpc),
         "wasm" => {
             let wasm = wasm::wasm(&object.object("wasm", &fields::WASM)?, role)?;
             Some(Handler::Wasm(Box::new(wasm)))
@@ -132,14 +134,38 @@ fn one_handler(object: &Object<'_>, kind: &str, role: Role, ports: &[ContainerPo
 }
 
 /// A1.13, and what F17 adds.
-fn grpc(object: &Object<'_>, ports: &[ContainerPort]) -> Option<Grpc> {
+fn grpc(object: &Object<'_>, role: Role, ports: &[ContainerPort]) -> Option<Grpc> {
     let (port, service) = (port(object, ports), object.text("service").unwrap_or_default());
     let mode = optional_word(object, "mode", &[("Plaintext", false), ("TLS", true)]);
+    let address_family = address_family(object, role);
     Some(Grpc {
         port: port?,
         service: service.to_owned(),
         tls: mode?,
+        address_family: address_family?,
     })
+}
+
+/// Which of the pod's addresses are asked (F20): none is the first. A `host` is an address already, and a hook does what it
+/// does once.
+fn address_family(object: &Object<'_>, role: Role) -> Option<Option<AddressFamily>> {
+    const NAME: &str = "addressFamily";
+    const WORDS: [(&str, AddressFamily); 4] = [
+        ("IPv4", AddressFamily::Ipv4),
+        ("IPv6", AddressFamily::Ipv6),
+        ("Any", AddressFamily::Any),
+        ("All", AddressFamily::All),
+    ];
+    if object.get(NAME).is_none() {
+        return Some(None);
+    }
+    let words = if role.is_hook() { &WORDS[..2] } else { &WORDS[..] };
+    let family = object.word(NAME, words)?;
+    if host(object).is_some() {
+        let message = "Forbidden: `host` says which address is asked; one of the two can be given";
+        object.report.error(&object.at(NAME), message);
+    }
+    Some(Some(family))
 }
 
 /// What stands in a field that may be absent, which is then as if it held the first word.
@@ -176,7 +202,7 @@ pub(crate) fn warn_of_one_word(report: &Report, path: &str, words: &[String]) {
     }
 }
 
-fn http(object: &Object<'_>, ports: &[ContainerPort]) -> Option<HttpGet> {
+fn http(object: &Object<'_>, role: Role, ports: &[ContainerPort]) -> Option<HttpGet> {
     let (port, path) = (port(object, ports), object.text("path"));
     let scheme = object.word("scheme", &[("HTTP", Scheme::Http), ("HTTPS", Scheme::Https)]);
     let http2 = optional_word(object, "protocol", &[("HTTP1", false), ("HTTP2", true)]);
@@ -185,6 +211,7 @@ fn http(object: &Object<'_>, ports: &[ContainerPort]) -> Option<HttpGet> {
                        server that speaks it";
         object.report.error(&object.at("protocol"), message);
     }
+    let address_family = address_family(object, role);
     let mut headers = Vec::new();
     for (path, item) in object.list("httpHeaders") {
         let Some(header) = Object::new(item, path, &fields::HTTP_HEADER, object.report) else {
@@ -219,6 +246,7 @@ fn http(object: &Object<'_>, ports: &[ContainerPort]) -> Option<HttpGet> {
         scheme: scheme?,
         headers,
         http2: http2?,
+        address_family: address_family?,
     })
 }
 

@@ -361,6 +361,8 @@ pub struct HttpGet {
     pub headers: Vec<Header>,
     /// Whether `protocol` is `HTTP2`: without TLS, and from the first byte on (F16).
     pub http2: bool,
+    /// `addressFamily`; the pod's first address if there is none, and none if there is a `host`.
+    pub address_family: Option<AddressFamily>,
 }
 
 /// `tcpSocket`.
@@ -370,6 +372,8 @@ pub struct TcpSocket {
     pub host: Option<String>,
     /// `port`.
     pub port: PortReference,
+    /// `addressFamily`, as that of [`HttpGet`].
+    pub address_family: Option<AddressFamily>,
 }
 
 /// `grpc`, always to the pod's own address (A1.13).
@@ -381,6 +385,21 @@ pub struct Grpc {
     pub service: String,
     /// Whether `mode` is `TLS`: without a check of the server's certificate (F17).
     pub tls: bool,
+    /// `addressFamily`, as that of [`HttpGet`].
+    pub address_family: Option<AddressFamily>,
+}
+
+/// `addressFamily`: which of the pod's own addresses are asked (F20).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AddressFamily {
+    /// That of IPv4.
+    Ipv4,
+    /// That of IPv6.
+    Ipv6,
+    /// Each until one answers well. Of probes only, as the next one.
+    Any,
+    /// Each, and each has to answer well.
+    All,
 }
 
 /// A port, by its number or by its name in the container's `ports`.

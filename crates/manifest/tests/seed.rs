@@ -182,6 +182,10 @@ fn defaults_are_those_of_kubernetes() {
     let containers = &pod.spec.containers;
     // A1.20.
     assert_eq!(pod.spec.termination_grace_period.as_secs(), 1);
+    assert_eq!(
+        pod.document["spec"]["terminationGracePeriodSeconds"], 1,
+        "as it is read back"
+    );
     let policies: Vec<_> = containers
         .iter()
         .map(|container| format!("{:?}", container.image_pull_policy))
@@ -231,6 +235,28 @@ fn defaults_are_those_of_kubernetes() {
         describe_probe(&pod.document["spec"]["containers"][0]["livenessProbe"])
     );
     assert!(matches!(probe.handler, Handler::HttpGet(_)));
+}
+
+#[test]
+fn a1_8_a1_17_grace_periods_and_sleeps_are_admitted_up_to_their_bounds() {
+    let document = json!({
+        "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"},
+        "spec": {
+            "terminationGracePeriodSeconds": 10,
+            "containers": [{
+                "name": "a", "image": "b:1",
+                "livenessProbe": {"tcpSocket": {"port": 80}, "terminationGracePeriodSeconds": 60},
+                "lifecycle": {"postStart": {"sleep": {"seconds": 0}}, "preStop": {"sleep": {"seconds": 10}}},
+            }],
+        },
+    });
+    let pod = parse_json(document).unwrap();
+    assert!(pod.warnings.is_empty(), "{:?}", pod.warnings);
+    let container = &pod.spec.containers[0];
+    let probe = container.liveness_probe.as_ref().unwrap();
+    assert_eq!(probe.termination_grace_period.unwrap().as_secs(), 60);
+    assert_eq!(container.post_start, Some(Handler::Sleep { seconds: 0 }));
+    assert_eq!(container.pre_stop, Some(Handler::Sleep { seconds: 10 }));
 }
 
 #[test]

@@ -2,32 +2,41 @@
 
 use std::{io, path::PathBuf};
 
-use ipnet::Ipv4Net;
+use ipnet::IpNet;
 
 /// A network that cannot be set up or changed.
 #[derive(Debug, thiserror::Error)]
 pub enum NetworkError {
     /// Something else on this machine uses addresses of the range.
-    #[error("the address range {range} is in use already, by {by}; choose another one with --pod-cidr")]
+    #[error("the address range {range} is in use already, by {by}; choose another one with {}", option(*range))]
     RangeInUse {
         /// The range.
-        range: Ipv4Net,
+        range: IpNet,
         /// Who uses it: an interface's address or a route.
         by: String,
     },
     /// The range has no room for the bridge and a pod.
     #[error(
-        "the address range {range} is too small for a bridge and a pod; choose one of /29 or larger with --pod-cidr"
+        "the address range {range} is too small for a bridge and a pod; choose one of /{} or larger with {}",
+        range.max_prefix_len() - 3, option(*range)
     )]
     RangeTooSmall {
         /// The range.
-        range: Ipv4Net,
+        range: IpNet,
     },
     /// All addresses are taken.
-    #[error("no address of the range {range} is free; delete pods, or choose a larger range with --pod-cidr")]
+    #[error("no address of the range {range} is free; delete pods, or choose a larger range with {}", option(*range))]
     Exhausted {
         /// The range.
-        range: Ipv4Net,
+        range: IpNet,
+    },
+    /// There is no IPv6 on this machine.
+    #[error("pods can have no address of {range}: {reason}; start the agent with --pod-cidr-ipv6 none to do without")]
+    NoIpv6 {
+        /// The range.
+        range: IpNet,
+        /// Why there is none.
+        reason: &'static str,
     },
     /// The bridge's name cannot be an interface's, or is that of another interface.
     #[error("\"{name}\" cannot be the pods' bridge: {reason}; choose another name with --bridge")]
@@ -61,6 +70,14 @@ pub enum NetworkError {
         /// Why not.
         source: io::Error,
     },
+}
+
+/// The option that says the range.
+fn option(range: IpNet) -> &'static str {
+    match range {
+        IpNet::V4(_) => "--pod-cidr",
+        IpNet::V6(_) => "--pod-cidr-ipv6",
+    }
 }
 
 impl NetworkError {

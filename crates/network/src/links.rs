@@ -1,20 +1,20 @@
 //! Interfaces, addresses and routes, by netlink.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use futures::TryStreamExt;
-use ipnet::Ipv4Net;
+use ipnet::IpNet;
 use rtnetlink::{
     Handle, LinkBridge, LinkUnspec, LinkVeth, RouteMessageBuilder, new_connection,
     packet_route::{
-        address::AddressAttribute,
+        address::{AddressAttribute, AddressHeaderFlags},
         link::{InfoKind, LinkAttribute, LinkInfo, LinkMessage},
         route::{RouteAddress, RouteAttribute},
     },
 };
 use tokio::task::AbortHandle;
 
-use crate::NetworkError;
+use crate::{NetworkError, ipv6, network::Given};
 
 /// A connection to the kernel, in the namespace of the thread that opened it.
 pub(crate) struct Links {
@@ -48,7 +48,7 @@ impl Links {
     }
 
     /// Who uses addresses of the range, other than the interface called `except`.
-    pub(crate) async fn user_of(&self, range: Ipv4Net, except: &str) -> Result<Option<String>, NetworkError> {
+    pub(crate) async fn user_of(&self, range: IpNet, except: &str) -> Result<Option<String>, NetworkError> {
         let names: Vec<(u32, String)> = self
             .handle
             .link()
@@ -72,7 +72,7 @@ impl Links {
         {
             let interface = name_of(message.header.index);
             for attribute in &message.attributes {
-                if let AddressAttribute::Address(IpAddr::V4(address)) = attribute
+                if let AddressAttribute::Address(address) = attribute
                     && interface != except
                     && overlap(range, *address, message.header.prefix_len)
                 {
@@ -86,18 +86,26 @@ impl Links {
 
     async fn route_into<'a>(
         &self,
-        range: Ipv4Net,
+        range: IpNet,
         except: &str,
         name_of: &impl Fn(u32) -> &'a str,
     ) -> Result<Option<String>, NetworkError> {
-        let wanted = RouteMessageBuilder::<Ipv4Addr>::new().build();
+        let wanted = match range {
+            IpNet::V4(_) => RouteMessageBuilder::<Ipv4Addr>::new().build(),
+            IpNet::V6(_) => RouteMessageBuilder::<Ipv6Addr>::new().build(),
+        };
         let mut routes = self.handle.route().get(wanted).execute();
         while let Some(route) = routes.try_next().await.map_err(NetworkError::netlink("list routes"))? {
             let prefix = route.header.destination_prefix_length;
             let (mut destination, mut interface) = (None, "?");
             for attribute in &route.attributes {
                 match attribute {
-                    RouteAttribute::Destination(RouteAddress::Inet(address)) => destination = Some(*address),
+                    RouteAttribute::Destination(RouteAddress::Inet(address)) => {
+                        destination = Some(IpAddr::from(*address))
+                    }
+                    RouteAttribute::Destination(RouteAddress::Inet6(address)) => {
+                        destination = Some(IpAddr::from(*address))
+                    }
                     RouteAttribute::Oif(index) => interface = name_of(*index),
                     _ => {}
                 }
@@ -115,8 +123,8 @@ impl Links {
         Ok(None)
     }
 
-    /// Has a bridge of that name with that address, and gives its index.
-    pub(crate) async fn bridge(&self, name: &str, address: Ipv4Addr, prefix: u8) -> Result<u32, NetworkError> {
+    /// Has a bridge of that name, and gives its index.
+    pub(crate) async fn bridge(&self, name: &str) -> Result<u32, NetworkError> {
         let index = match self.find(name).await? {
             Some(link) if is_bridge(&link) => link.header.index,
             Some(_) => {
@@ -135,7 +143,6 @@ impl Links {
                 self.index(name).await?
             }
         };
-        self.address(index, address, prefix).await?;
         self.up(index).await?;
         Ok(index)
     }
@@ -167,22 +174,42 @@ impl Links {
     }
 
     /// Sets up the inside of a namespace; this connection must have been opened there.
-    pub(crate) async fn set_up_inside(
-        &self,
-        address: Ipv4Addr,
-        prefix: u8,
-        gateway: Ipv4Addr,
-    ) -> Result<(), NetworkError> {
-        self.up(self.index("lo").await?).await?;
-        let index = self.index("eth0").await?;
-        self.address(index, address, prefix).await?;
+    pub(crate) async fn set_up_inside(&self, addresses: &[Given]) -> Result<(), NetworkError> {
+        let (loopback, index) = (self.index("lo").await?, self.index("eth0").await?);
+        let has_ipv6 = addresses.iter().any(|given| given.address.is_ipv6());
+        if has_ipv6 {
+            for interface in ["all", "lo", "eth0"] {
+                ipv6::enable(interface)?;
+            }
+        }
+        if ipv6::is_there() {
+            // Without an address of its own it would take the one that another pod offers.
+            ipv6::distrust_routers("eth0").or_else(|error| if has_ipv6 { Err(error) } else { Ok(()) })?;
+        }
+        self.up(loopback).await?;
         self.up(index).await?;
-        let route = RouteMessageBuilder::<Ipv4Addr>::new()
-            .gateway(gateway)
-            .output_interface(index)
-            .build();
+        for given in addresses {
+            self.address(index, given.address, given.prefix).await?;
+            self.default_route(index, given.gateway).await?;
+        }
+        Ok(())
+    }
+
+    async fn default_route(&self, index: u32, gateway: IpAddr) -> Result<(), NetworkError> {
+        let route = match gateway {
+            IpAddr::V4(gateway) => RouteMessageBuilder::<Ipv4Addr>::new()
+                .gateway(gateway)
+                .output_interface(index)
+                .build(),
+            IpAddr::V6(gateway) => RouteMessageBuilder::<Ipv6Addr>::new()
+                .gateway(gateway)
+                .output_interface(index)
+                .build(),
+        };
         let added = self.handle.route().add(route).replace().execute().await;
-        added.map_err(NetworkError::netlink("add the pod's default route"))
+        added.map_err(NetworkError::netlink(format!(
+            "add the pod's default route over {gateway}"
+        )))
     }
 
     /// Removes an interface, if it is there.
@@ -206,14 +233,14 @@ impl Links {
         }
     }
 
-    async fn address(&self, index: u32, address: Ipv4Addr, prefix: u8) -> Result<(), NetworkError> {
-        let added = self
-            .handle
-            .address()
-            .add(index, address.into(), prefix)
-            .replace()
-            .execute()
-            .await;
+    /// Gives an interface, which must be up, an address.
+    pub(crate) async fn address(&self, index: u32, address: IpAddr, prefix: u8) -> Result<(), NetworkError> {
+        let mut request = self.handle.address().add(index, address, prefix).replace();
+        if address.is_ipv6() {
+            // Nobody else can have it, and to ask around first would take a second in which nothing can listen on it.
+            request.message_mut().header.flags |= AddressHeaderFlags::Nodad;
+        }
+        let added = request.execute().await;
         added.map_err(NetworkError::netlink(format!(
             "give an interface the address {address}/{prefix}"
         )))
@@ -255,7 +282,6 @@ fn name(link: &LinkMessage) -> String {
     names.unwrap_or_default()
 }
 
-fn overlap(range: Ipv4Net, address: Ipv4Addr, prefix: u8) -> bool {
-    Ipv4Net::new(address, prefix)
-        .is_ok_and(|other| range.contains(&other.network()) || other.contains(&range.network()))
+fn overlap(range: IpNet, address: IpAddr, prefix: u8) -> bool {
+    IpNet::new(address, prefix).is_ok_and(|other| range.contains(&other.network()) || other.contains(&range.network()))
 }

@@ -15,13 +15,19 @@ use sha2::{Digest, Sha256};
 use tokio::sync::Mutex;
 
 use crate::{
-    NamespaceHandle, NetworkError, addresses,
+    Ipv6Range, NamespaceHandle, NetworkError, addresses,
     links::Links,
     namespace::{Pins, is_pinned},
+    ranges::{Range, ipv6_range, join_ipv6},
 };
 
 /// The longest name of an interface.
 const MAX_INTERFACE_NAME: usize = 15;
+
+/// Where a pod's addresses are written down, in its folder. That of IPv6 has a file of its own: an older agent reads the
+/// other one still, and a pod that an older agent has made has none.
+const RECORD: &str = "address";
+const RECORD_IPV6: &str = "address-ipv6";
 
 /// What a network needs.
 #[derive(Clone, Debug)]
@@ -30,6 +36,8 @@ pub struct NetworkConfig {
     pub bridge: String,
     /// The range that the bridge and the pods have their addresses from.
     pub subnet: Ipv4Net,
+    /// Which addresses of IPv6 they have beside those.
+    pub subnet_ipv6: Ipv6Range,
     /// The folder of pins and records, a folder a pod. Made if it does not exist.
     pub directory: PathBuf,
 }
@@ -40,17 +48,26 @@ pub struct Network(Arc<Inner>);
 
 struct Inner {
     config: NetworkConfig,
-    gateway: Ipv4Addr,
+    /// That of IPv4, and behind it that of IPv6 if there is one.
+    ranges: Vec<Range>,
     bridge: u32,
     links: Links,
     /// Held while a pod's network is made or removed, so that no address is given twice.
     changing: Mutex<()>,
 }
 
+/// An address that a pod is given.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Given {
+    pub(crate) address: IpAddr,
+    pub(crate) prefix: u8,
+    pub(crate) gateway: IpAddr,
+}
+
 /// The namespaces and addresses of a pod.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PodNetwork {
-    /// The pod's addresses; the machine's for one on its network.
+    /// The pod's addresses, that of IPv4 first; the machine's for one on its network.
     pub addresses: Vec<IpAddr>,
     /// The pin of the network namespace; `None` is the machine's own.
     pub network_namespace: Option<PathBuf>,
@@ -61,43 +78,30 @@ pub struct PodNetwork {
 }
 
 impl Network {
-    /// Has the bridge, with the first address of the range.
+    /// Has the bridge, with the first address of each range.
     ///
     /// # Errors
     ///
-    /// [`NetworkError::RangeInUse`] if another interface or route uses addresses of the range, and the like.
+    /// [`NetworkError::RangeInUse`] if another interface or route uses addresses of a range, [`NetworkError::NoIpv6`] if
+    /// there can be none of a range of IPv6 that was given, and the like.
     pub async fn open(config: NetworkConfig) -> Result<Self, NetworkError> {
-        let NetworkConfig {
-            bridge: name,
-            subnet,
-            directory,
-        } = &config;
-        let gateway = addresses::gateway(*subnet).ok_or(NetworkError::RangeTooSmall { range: *subnet })?;
-        let fits = !name.is_empty()
-            && name.len() <= MAX_INTERFACE_NAME
-            && name
-                .chars()
-                .all(|letter| letter.is_ascii_alphanumeric() || "-_.".contains(letter));
-        if !fits {
-            let reason = "an interface's name has 1 to 15 letters, digits, '-', '_' or '.'".to_owned();
-            return Err(NetworkError::Bridge {
-                name: name.clone(),
-                reason,
-            });
-        }
+        check_name(&config.bridge)?;
         let links = Links::open()?;
-        if let Some(by) = links.user_of(*subnet, name).await? {
-            return Err(NetworkError::RangeInUse { range: *subnet, by });
-        }
+        let first = Range::new(config.subnet.into())?;
+        first.check_free(&links, &config.bridge).await?;
+        let second = ipv6_range(&links, &config).await?;
         let builder = &mut fs::DirBuilder::new();
         builder
             .recursive(true)
             .mode(0o700)
-            .create(directory)
-            .map_err(NetworkError::file(directory))?;
-        let bridge = links.bridge(name, gateway, subnet.prefix_len()).await?;
+            .create(&config.directory)
+            .map_err(NetworkError::file(&config.directory))?;
+        let bridge = links.bridge(&config.bridge).await?;
+        links.address(bridge, first.gateway, first.net.prefix_len()).await?;
+        let mut ranges = vec![first];
+        ranges.extend(join_ipv6(&links, &config, bridge, second).await?);
         Ok(Self(Arc::new(Inner {
-            gateway,
+            ranges,
             bridge,
             links,
             changing: Mutex::new(()),
@@ -135,9 +139,9 @@ impl Network {
             write(&complete, "")?;
         }
         let addresses = if host_network {
-            vec![host_address()]
+            host_addresses()
         } else {
-            vec![recorded_address(&folder)?.into()]
+            recorded_addresses(&folder)?
         };
         Ok(PodNetwork {
             addresses,
@@ -185,19 +189,25 @@ impl Network {
 
     async fn connect(&self, pod_uid: &str, folder: &Path, pins: &Pins) -> Result<(), NetworkError> {
         let inner = &self.0;
-        let range = inner.config.subnet;
         let taken = self.taken()?;
-        let address = addresses::free(range, &taken).ok_or(NetworkError::Exhausted { range })?;
-        write(&folder.join("address"), &address.to_string())?;
+        let mut given = Vec::new();
+        for &Range { net, gateway } in &inner.ranges {
+            let address = addresses::free(net, &taken).ok_or(NetworkError::Exhausted { range: net })?;
+            let record = if address.is_ipv4() { RECORD } else { RECORD_IPV6 };
+            write(&folder.join(record), &address.to_string())?;
+            given.push(Given {
+                address,
+                prefix: net.prefix_len(),
+                gateway,
+            });
+        }
         let namespace = fs::File::open(&pins.network).map_err(NetworkError::file(&pins.network))?;
         inner
             .links
             .connect(inner.bridge, &self.interface(pod_uid), namespace.as_raw_fd())
             .await?;
         let handle = NamespaceHandle::open(&pins.network).map_err(NetworkError::file(&pins.network))?;
-        let gateway = inner.gateway;
-        let inside = move || set_up_inside(&handle, address, range.prefix_len(), gateway);
-        match tokio::task::spawn_blocking(inside).await {
+        match tokio::task::spawn_blocking(move || set_up_inside(&handle, &given)).await {
             Ok(done) => done,
             Err(panic) => std::panic::resume_unwind(panic.into_panic()),
         }
@@ -214,11 +224,12 @@ impl Network {
     }
 
     /// The addresses that pods have.
-    fn taken(&self) -> Result<BTreeSet<Ipv4Addr>, NetworkError> {
+    fn taken(&self) -> Result<BTreeSet<IpAddr>, NetworkError> {
         Ok(self
             .list()?
             .iter()
-            .filter_map(|pod_uid| recorded_address(&self.folder(pod_uid)).ok())
+            .filter_map(|pod_uid| recorded_addresses(&self.folder(pod_uid)).ok())
+            .flatten()
             .collect())
     }
 
@@ -237,13 +248,23 @@ impl Network {
     }
 }
 
+fn check_name(name: &str) -> Result<(), NetworkError> {
+    let fits = !name.is_empty()
+        && name.len() <= MAX_INTERFACE_NAME
+        && name
+            .chars()
+            .all(|letter| letter.is_ascii_alphanumeric() || "-_.".contains(letter));
+    if fits {
+        return Ok(());
+    }
+    Err(NetworkError::Bridge {
+        name: name.to_owned(),
+        reason: "an interface's name has 1 to 15 letters, digits, '-', '_' or '.'".to_owned(),
+    })
+}
+
 /// A connection of its own, made inside; the runtime is this thread's alone, so nothing of it runs elsewhere.
-fn set_up_inside(
-    handle: &NamespaceHandle,
-    address: Ipv4Addr,
-    prefix: u8,
-    gateway: Ipv4Addr,
-) -> Result<(), NetworkError> {
+fn set_up_inside(handle: &NamespaceHandle, addresses: &[Given]) -> Result<(), NetworkError> {
     let entered = handle
         .enter()
         .map_err(NetworkError::namespace("enter the pod's network namespace"))?;
@@ -253,27 +274,43 @@ fn set_up_inside(
         .map_err(NetworkError::namespace(
             "start a runtime in the pod's network namespace",
         ))?;
-    let done = runtime.block_on(async { Links::open()?.set_up_inside(address, prefix, gateway).await });
+    let done = runtime.block_on(async { Links::open()?.set_up_inside(addresses).await });
     drop(runtime);
     drop(entered);
     done
 }
 
-/// The machine's own address: the one that packets to the outside would carry, else loopback.
-pub fn host_address() -> IpAddr {
-    // Of the range for documentation (RFC 5737). Connecting a UDP socket only chooses a route, it sends nothing.
-    let probe = UdpSocket::bind("0.0.0.0:0").and_then(|socket| {
-        socket.connect("192.0.2.1:9")?;
-        socket.local_addr()
-    });
-    probe.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |address| address.ip())
+/// The machine's own addresses: those that packets to the outside would carry, IPv4's first, which is loopback's if there is
+/// no other.
+pub fn host_addresses() -> Vec<IpAddr> {
+    // Of the ranges for documentation (RFC 5737, RFC 3849). Connecting a UDP socket only chooses a route, it sends nothing.
+    let towards = |own: &str, other: &str| {
+        let socket = UdpSocket::bind(own)?;
+        socket.connect(other)?;
+        io::Result::Ok(socket.local_addr()?.ip())
+    };
+    let first = towards("0.0.0.0:0", "192.0.2.1:9").unwrap_or(Ipv4Addr::LOCALHOST.into());
+    let second = towards("[::]:0", "[2001:db8::1]:9").ok();
+    let is_of_use = |address: &IpAddr| match address {
+        // Of the others one cannot say which interface is meant.
+        IpAddr::V6(address) => !address.is_loopback() && !address.is_unicast_link_local(),
+        IpAddr::V4(_) => false,
+    };
+    [first].into_iter().chain(second.filter(is_of_use)).collect()
 }
 
-fn recorded_address(folder: &Path) -> Result<Ipv4Addr, NetworkError> {
-    let path = folder.join("address");
-    let text = fs::read_to_string(&path).map_err(NetworkError::file(&path))?;
+/// In the order in which they are told.
+fn recorded_addresses(folder: &Path) -> Result<Vec<IpAddr>, NetworkError> {
+    let first = recorded_address(&folder.join(RECORD))?;
+    let second = folder.join(RECORD_IPV6);
+    let second = second.exists().then(|| recorded_address(&second)).transpose()?;
+    Ok([first].into_iter().chain(second).collect())
+}
+
+fn recorded_address(path: &Path) -> Result<IpAddr, NetworkError> {
+    let text = fs::read_to_string(path).map_err(NetworkError::file(path))?;
     text.trim().parse().map_err(|error| NetworkError::File {
-        path,
+        path: path.to_owned(),
         source: io::Error::other(error),
     })
 }

@@ -10,7 +10,7 @@ use std::{
     path::PathBuf,
 };
 
-use probelet_network::{NamespaceHandle, Network, NetworkConfig, NetworkError, PodNetwork};
+use probelet_network::{Ipv6Range, NamespaceHandle, Network, NetworkConfig, NetworkError, PodNetwork};
 
 struct Fixture {
     network: Network,
@@ -49,6 +49,15 @@ fn belongs(name: &str, bridge: &str) -> bool {
 }
 
 async fn open(bridge: &str, range: &str, directory: PathBuf) -> Result<Network, NetworkError> {
+    open_with(bridge, range, Ipv6Range::Automatic, directory).await
+}
+
+async fn open_with(
+    bridge: &str,
+    range: &str,
+    subnet_ipv6: Ipv6Range,
+    directory: PathBuf,
+) -> Result<Network, NetworkError> {
     assert!(
         rustix_is_root(),
         "these tests make network namespaces: run them as root"
@@ -56,6 +65,7 @@ async fn open(bridge: &str, range: &str, directory: PathBuf) -> Result<Network, 
     Network::open(NetworkConfig {
         bridge: bridge.into(),
         subnet: range.parse().unwrap(),
+        subnet_ipv6,
         directory,
     })
     .await
@@ -98,8 +108,20 @@ fn enter<T>(pod: &PodNetwork, section: impl FnOnce() -> T) -> T {
 
 /// Listens inside a pod and says its name to whoever connects.
 fn serve(pod: &PodNetwork, port: u16, name: &'static str) -> std::thread::JoinHandle<()> {
-    let listener = enter(pod, || TcpListener::bind(("0.0.0.0", port)).unwrap());
+    serve_on(pod, ([0, 0, 0, 0], port).into(), name)
+}
+
+fn serve_on(pod: &PodNetwork, address: SocketAddr, name: &'static str) -> std::thread::JoinHandle<()> {
+    let listener = enter(pod, || TcpListener::bind(address).unwrap());
     std::thread::spawn(move || listener.accept().unwrap().0.write_all(name.as_bytes()).unwrap())
+}
+
+/// Whether whoever says so is a router to a pod.
+fn believes_routers(pod: &PodNetwork) -> bool {
+    let accepts = enter(pod, || {
+        fs::read_to_string("/proc/sys/net/ipv6/conf/eth0/accept_ra").unwrap()
+    });
+    accepts.trim() != "0"
 }
 
 fn ask(mut stream: TcpStream) -> String {
@@ -113,8 +135,8 @@ async fn two_pods_with_the_same_port_are_reached_apart() {
     let fixture = fixture("pltest0", "10.211.10.0/24").await;
     let one = fixture.network.create_pod("uid-one", "one", false).await.unwrap();
     let two = fixture.network.create_pod("uid-two", "two", false).await.unwrap();
-    assert_eq!(one.addresses, ["10.211.10.2".parse::<IpAddr>().unwrap()]);
-    assert_eq!(two.addresses, ["10.211.10.3".parse::<IpAddr>().unwrap()]);
+    assert_eq!(one.addresses[0], "10.211.10.2".parse::<IpAddr>().unwrap());
+    assert_eq!(two.addresses[0], "10.211.10.3".parse::<IpAddr>().unwrap());
 
     // By loopback inside each, where both have the same address.
     let servers = [serve(&one, 80, "one"), serve(&two, 80, "two")];
@@ -176,7 +198,8 @@ async fn a_pod_on_the_machines_network_has_an_ipc_namespace_of_its_own_only() {
     let fixture = fixture("pltest2", "10.211.12.0/24").await;
     let pod = fixture.network.create_pod("uid", "ignored", true).await.unwrap();
     assert_eq!((&pod.network_namespace, &pod.uts_namespace), (&None, &None));
-    assert_eq!(pod.addresses, [probelet_network::host_address()]);
+    assert_eq!(pod.addresses, probelet_network::host_addresses());
+    assert!(pod.addresses[0].is_ipv4());
     assert!(pod.ipc_namespace.exists());
     fixture.network.remove_pod("uid").await.unwrap();
     fixture.close("pltest2").await;
@@ -220,4 +243,147 @@ async fn too_small_full_and_misnamed_are_told_apart() {
         assert!(matches!(refused, NetworkError::Bridge { .. }), "{refused}");
     }
     fixture.close("pltest5").await;
+}
+
+#[tokio::test]
+async fn a_pod_has_an_address_of_each_family_and_can_use_both_at_once() {
+    let fixture = fixture("pltest7", "10.211.18.0/24").await;
+    let one = fixture.network.create_pod("uid-one", "one", false).await.unwrap();
+    let two = fixture.network.create_pod("uid-two", "two", false).await.unwrap();
+    assert_eq!(two.addresses[0], "10.211.18.3".parse::<IpAddr>().unwrap());
+    let [_, IpAddr::V6(address)] = two.addresses[..] else {
+        panic!("one of IPv4 and one of IPv6: {:?}", two.addresses);
+    };
+    assert!(address.is_unique_local(), "{address}");
+    assert_eq!(address.segments()[7], 3, "{address}");
+    // Nothing is waited for: from the first moment on it can be listened on and connected to, from all sides.
+    let destination = SocketAddr::new(address.into(), 80);
+    let connect = || TcpStream::connect(destination).unwrap();
+    for from in [None, Some(&one), Some(&two)] {
+        let server = serve_on(&two, destination, "two");
+        assert_eq!(ask(from.map_or_else(connect, |pod| enter(pod, connect))), "two");
+        server.join().unwrap();
+    }
+    assert!(!believes_routers(&one), "a pod is no router of another one");
+    assert_eq!(
+        fs::read_to_string("/proc/sys/net/ipv6/conf/pltest7/accept_ra").unwrap(),
+        "0\n"
+    );
+    for pod in ["uid-one", "uid-two"] {
+        fixture.network.remove_pod(pod).await.unwrap();
+    }
+    fixture.close("pltest7").await;
+}
+
+#[tokio::test]
+async fn a_pod_keeps_the_addresses_that_it_was_made_with() {
+    let fixture = fixture("pltest8", "10.211.19.0/24").await;
+    let both = fixture.network.create_pod("both", "both", false).await.unwrap();
+    assert_eq!(both.addresses.len(), 2);
+    // As an agent has made it that knew no IPv6.
+    fixture.network.create_pod("old", "old", false).await.unwrap();
+    let record = fixture.folder.path().join("network/old/address-ipv6");
+    fs::remove_file(record).unwrap();
+
+    let directory = fixture.folder.path().join("network");
+    let again = open_with("pltest8", "10.211.19.0/24", Ipv6Range::None, directory)
+        .await
+        .unwrap();
+    assert_eq!(again.create_pod("both", "both", false).await.unwrap(), both);
+    let old = again.create_pod("old", "old", false).await.unwrap();
+    assert_eq!(old.addresses, ["10.211.19.3".parse::<IpAddr>().unwrap()]);
+    let new = again.create_pod("new", "new", false).await.unwrap();
+    assert_eq!(new.addresses, ["10.211.19.4".parse::<IpAddr>().unwrap()]);
+    assert!(!believes_routers(&new), "nor one that gives it an address");
+    for pod in again.list().unwrap() {
+        again.remove_pod(&pod).await.unwrap();
+    }
+    fixture.close("pltest8").await;
+}
+
+#[tokio::test]
+async fn a_range_of_ipv6_that_was_asked_for_is_there_or_an_error() {
+    let fixture = fixture("pltest9", "10.211.20.0/24").await;
+    let given = |range: &str| Ipv6Range::Given(range.parse().unwrap());
+    let other = || fixture.folder.path().join("other");
+    let network = open_with("pltesta", "10.211.21.0/24", given("fd12:3456:789a::/112"), other())
+        .await
+        .unwrap();
+    let pod = network.create_pod("uid", "host", false).await.unwrap();
+    assert_eq!(pod.addresses[1], "fd12:3456:789a::2".parse::<IpAddr>().unwrap());
+
+    let refused = async |range: &str| {
+        let directory = fixture.folder.path().join("third");
+        let opened = open_with("pltestb", "10.211.22.0/24", given(range), directory).await;
+        opened.err().unwrap()
+    };
+    let used = refused("fd12:3456:789a::/64").await;
+    let text = used.to_string();
+    assert!(matches!(used, NetworkError::RangeInUse { .. }), "{text}");
+    assert!(text.contains("pltesta") && text.ends_with("--pod-cidr-ipv6"), "{text}");
+    let small = refused("fd12:3456:789b::/126").await.to_string();
+    assert!(small.contains("/125") && small.ends_with("--pod-cidr-ipv6"), "{small}");
+
+    network.remove_pod("uid").await.unwrap();
+    network.close().await.unwrap();
+    assert!(
+        !fs::exists("/sys/class/net/pltestb").unwrap(),
+        "no bridge was made for nothing"
+    );
+    fixture.close("pltest9").await;
+}
+
+#[tokio::test]
+async fn a_range_of_ipv6_that_nobody_chose_is_done_without_where_something_else_has_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let folder = |name: &str| directory.path().join(name);
+    let addresses = async || {
+        let network = open("pltestd", "10.211.24.0/24", folder("own")).await.unwrap();
+        let pod = network.create_pod("uid", "host", false).await.unwrap();
+        network.remove_pod("uid").await.unwrap();
+        network.close().await.unwrap();
+        pod.addresses
+    };
+    let both = addresses().await;
+    assert_eq!(both.len(), 2);
+    assert_eq!(addresses().await, both, "the same for the next agent");
+
+    let taken = Ipv6Range::Given(format!("{}/120", both[1]).parse().unwrap());
+    let other = open_with("pltestf", "10.211.25.0/24", taken, folder("other"))
+        .await
+        .unwrap();
+    assert_eq!(addresses().await, both[..1]);
+    other.close().await.unwrap();
+    assert_eq!(addresses().await, both);
+}
+
+/// A pod's namespace is the machine here.
+#[tokio::test]
+async fn a_machine_without_ipv6_goes_on_with_ipv4_unless_more_is_asked_for() {
+    let fixture = fixture("pltestc", "10.211.23.0/24").await;
+    let machine = fixture.network.create_pod("machine", "machine", false).await.unwrap();
+    let directory = fixture.folder.path().join("inner");
+    let inside = std::thread::spawn(move || {
+        enter(&machine, || {
+            // For interfaces that are made from now on.
+            fs::write("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1").unwrap();
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build();
+            runtime.unwrap().block_on(async {
+                let (range, bridge) = ("10.99.0.0/24", "plinner0");
+                let addresses = async |ipv6: Ipv6Range| {
+                    let network = open_with(bridge, range, ipv6, directory.clone()).await.unwrap();
+                    let pod = network.create_pod("uid", "host", false).await.unwrap();
+                    network.remove_pod("uid").await.unwrap();
+                    network.close().await.unwrap();
+                    pod.addresses.len()
+                };
+                assert_eq!(addresses(Ipv6Range::Automatic).await, 1);
+                let given = "fd12:3456:789c::/64".parse().unwrap();
+                assert_eq!(addresses(Ipv6Range::Given(given)).await, 2);
+            });
+        });
+    });
+    inside.join().unwrap();
+    fixture.network.remove_pod("machine").await.unwrap();
+    fixture.close("pltestc").await;
 }

@@ -25,6 +25,7 @@ use crate::{
     adapt::{ExecIn, FilesOf, LogsIn, StatsOf},
     clock,
     components::CheckKey,
+    families,
     handle::{GrantRecord, RunRecord},
     inner::Inner,
     kept::KeptStates,
@@ -77,11 +78,12 @@ pub(crate) async fn run(node: &Inner, entry: &PodEntry, sandbox: Option<&Sandbox
     let container = entry.container(run.container);
     let checked = Checked::new(entry, sandbox, &run, handler(container, run.what));
     let (plugin, config) = checked.component(node);
+    let config = config.and_then(|config| Ok((config, checked.addresses()?)));
     let mut tries = 0;
     let outcome = loop {
         tries += 1;
         let outcome = match (&plugin, &config) {
-            (Ok(plugin), Ok(config)) => checked.run_once(plugin, config).await,
+            (Ok(plugin), Ok((config, addresses))) => checked.try_once(plugin, config, addresses).await,
             (Err(reason), _) | (_, Err(reason)) => cannot_run(reason),
         };
         let may_retry = matches!(run.what, What::Probe { .. }) && plugin.is_ok() && config.is_ok() && tries < MAX_TRIES;
@@ -162,9 +164,27 @@ impl<'a> Checked<'a> {
         }
     }
 
-    /// One try; if somebody waits for its record, it is written down.
-    async fn run_once(&self, plugin: &Plugin, config: &Value) -> Outcome {
-        let (key, mut request) = (self.run.key(), self.request(config.clone()));
+    /// One try. The addresses are those of the pod's that the handler chooses; it may be none.
+    async fn try_once(&self, plugin: &Plugin, config: &Value, addresses: &[IpAddr]) -> Outcome {
+        let deadline = self.deadline();
+        let Some(family) = families::family(self.handler) else {
+            return self.run_once(plugin, config.clone(), deadline).await;
+        };
+        families::ask(family, addresses.to_vec(), self.run.timeout, |address| {
+            let mut config = config.clone();
+            config["host"] = address.to_string().into();
+            self.run_once(plugin, config, deadline)
+        })
+        .await
+    }
+
+    /// One run; if somebody waits for its record, it is written down.
+    async fn run_once(&self, plugin: &Plugin, config: Value, deadline: Instant) -> Outcome {
+        let mut request = RunRequest {
+            deadline,
+            ..self.request(config)
+        };
+        let key = self.run.key();
         let recordings = &self.entry.recordings;
         if !recordings.are_wanted(key) {
             return plugin.run(request).await;
@@ -260,6 +280,12 @@ impl<'a> Checked<'a> {
         }
     }
 
+    /// The pod's own addresses that the handler chooses, if it does (F20).
+    fn addresses(&self) -> Result<Vec<IpAddr>, String> {
+        let all = self.sandbox.map_or(&[][..], Sandbox::addresses);
+        families::family(self.handler).map_or_else(|| Ok(Vec::new()), |family| families::chosen(family, all))
+    }
+
     fn pod_address(&self) -> Option<IpAddr> {
         self.sandbox.and_then(|sandbox| sandbox.addresses().first().copied())
     }
@@ -282,12 +308,17 @@ impl<'a> Checked<'a> {
             previous: self.run.previous,
             config,
             timeout,
-            deadline: Instant::now() + timeout + SOFT_DEADLINE_MARGIN,
+            deadline: self.deadline(),
             limits: self.limits(),
             grants: self.grants(),
             grace_left,
             state: self.entry.kept.get(self.run.key(), self.run.instance),
         }
+    }
+
+    /// That of a run that begins now.
+    fn deadline(&self) -> Instant {
+        Instant::now() + self.run.timeout + SOFT_DEADLINE_MARGIN
     }
 
     fn subject(&self) -> Subject {

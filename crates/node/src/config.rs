@@ -14,6 +14,9 @@ pub struct NodeConfig {
     pub state_directory: PathBuf,
     /// The range that pods get their addresses from, such as `10.88.0.0/16`.
     pub pod_cidr: String,
+    /// The range of their addresses of IPv6, such as `fd12:3456:789a::/64`; `auto` for one that is made for the bridge,
+    /// `none` for none.
+    pub pod_cidr_ipv6: String,
     /// The name of the bridge that pods are connected to.
     pub bridge: String,
     /// The program `probelet-shim`; the one beside the agent's own if `None`.
@@ -99,6 +102,14 @@ pub enum NodeError {
     /// The address range is no range.
     #[error("--pod-cidr {range}: {reason}; give an IPv4 range such as 10.88.0.0/16")]
     PodCidr {
+        /// What was given.
+        range: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The address range of IPv6 is no range.
+    #[error("--pod-cidr-ipv6 {range}: {reason}; give an IPv6 range such as fd12:3456:789a::/64, or auto, or none")]
+    PodCidrIpv6 {
         /// What was given.
         range: String,
         /// What is wrong with it.

@@ -52,7 +52,7 @@ pub(crate) struct Inner {
     pub(crate) hold: Hold,
     counters: Mutex<Counters>,
     pub(crate) boot_id: String,
-    pub(crate) host_address: Option<IpAddr>,
+    pub(crate) host_addresses: Vec<IpAddr>,
     pods: Mutex<BTreeMap<PodKey, Arc<PodEntry>>>,
     tasks: Mutex<JoinSet<()>>,
     /// Held as long as the agent lives.
@@ -75,6 +75,20 @@ impl Inner {
                 range: config.pod_cidr.clone(),
                 reason: error.to_string(),
             })?;
+        let subnet_ipv6 =
+            config
+                .pod_cidr_ipv6
+                .parse()
+                .map_err(|error: ipnet::AddrParseError| NodeError::PodCidrIpv6 {
+                    range: config.pod_cidr_ipv6.clone(),
+                    reason: error.to_string(),
+                })?;
+        let pressure = config
+            .cpu_pressure_limit
+            .map(|limit| Pressure::open(PRESSURE_FILE, limit));
+        let pressure = pressure
+            .transpose()
+            .map_err(|source| NodeError::NoPressure { source })?;
         let versions = directory.join("resource-version");
         let objects = Arc::new(Objects::open(versions.clone()).map_err(StoreError::at(&versions))?);
         let images = ImageStore::open(&config.images())?;
@@ -86,15 +100,10 @@ impl Inner {
         let network = Network::open(NetworkConfig {
             bridge: config.bridge.clone(),
             subnet,
+            subnet_ipv6,
             directory: config.network(),
         })
         .await?;
-        let pressure = config
-            .cpu_pressure_limit
-            .map(|limit| Pressure::open(PRESSURE_FILE, limit));
-        let pressure = pressure
-            .transpose()
-            .map_err(|source| NodeError::NoPressure { source })?;
         let engine = Engine::new(EngineConfig {
             cache_directory: Some(config.component_cache()),
             compiler: config.compiler.clone(),
@@ -107,7 +116,7 @@ impl Inner {
             objects,
             store: Store::open(directory)?,
             images,
-            host_address: Some(probelet_network::host_address()),
+            host_addresses: probelet_network::host_addresses(),
             network,
             runtime,
             plugins,

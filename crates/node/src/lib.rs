@@ -16,6 +16,7 @@ mod clock;
 mod components;
 mod config;
 mod correlate;
+mod families;
 pub mod handle;
 mod here;
 mod history;

@@ -356,7 +356,7 @@ pub(crate) fn facts(node: &Inner, entry: &PodEntry) -> Facts {
     });
     Facts {
         addresses: Vec::new(),
-        host_address: node.host_address,
+        host_addresses: node.host_addresses.clone(),
         qos_class: qos_class(&entry.pod.spec),
         containers: containers.collect(),
     }

@@ -14,8 +14,8 @@ use crate::clock;
 pub(crate) struct Facts {
     /// The pod's addresses, the primary one first; empty until it has a sandbox.
     pub(crate) addresses: Vec<IpAddr>,
-    /// The machine's address.
-    pub(crate) host_address: Option<IpAddr>,
+    /// The machine's addresses, in the same order.
+    pub(crate) host_addresses: Vec<IpAddr>,
     /// `status.qosClass`.
     pub(crate) qos_class: &'static str,
     /// By the index of the container.
@@ -64,20 +64,19 @@ pub(crate) fn pod_status(status: &PodStatus, facts: &Facts) -> kubernetes::PodSt
         ),
         init_container_statuses: (!init_containers.is_empty()).then_some(init_containers),
         container_statuses: Some(containers),
-        host_ip: facts.host_address.map(|address| address.to_string()),
+        host_ip: facts.host_addresses.first().map(IpAddr::to_string),
+        host_ips: each(&facts.host_addresses, |ip| kubernetes::HostIP { ip }),
         pod_ip: facts.addresses.first().map(IpAddr::to_string),
-        pod_ips: (!facts.addresses.is_empty()).then(|| {
-            facts
-                .addresses
-                .iter()
-                .map(|address| kubernetes::PodIP {
-                    ip: address.to_string(),
-                })
-                .collect()
-        }),
+        pod_ips: each(&facts.addresses, |ip| kubernetes::PodIP { ip }),
         qos_class: Some(facts.qos_class.to_owned()),
         ..kubernetes::PodStatus::default()
     }
+}
+
+/// Addresses in a wire type of their own; `None` if there are none.
+fn each<T>(addresses: &[IpAddr], wire: impl Fn(String) -> T) -> Option<Vec<T>> {
+    let all = addresses.iter().map(|address| wire(address.to_string()));
+    (!addresses.is_empty()).then(|| all.collect())
 }
 
 fn condition(condition: &probelet_lifecycle::status::Condition) -> kubernetes::PodCondition {

@@ -121,6 +121,11 @@ pub(crate) struct Agent {
     )]
     pub(crate) pod_cidr: String,
 
+    /// The range of the pods' addresses of IPv6; auto makes one for the bridge where the machine has IPv6, with none there
+    /// are no such addresses
+    #[arg(long, env = "PROBELET_POD_CIDR_IPV6", value_name = "RANGE", default_value = "auto")]
+    pub(crate) pod_cidr_ipv6: String,
+
     /// The bridge that joins the pods
     #[arg(long, env = "PROBELET_BRIDGE", value_name = "NAME", default_value = "probelet0")]
     pub(crate) bridge: String,

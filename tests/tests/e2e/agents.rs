@@ -71,7 +71,9 @@ fn the_agent_dies_and_comes_back_and_nobody_notices() {
         container(&before, 0)["containerID"],
         container(&after, 0)["containerID"]
     );
-    assert_eq!(before["status"]["podIP"], after["status"]["podIP"]);
+    for addresses in ["podIP", "podIPs"] {
+        assert_eq!(before["status"][addresses], after["status"][addresses]);
+    }
     assert_eq!(before["metadata"]["uid"], after["metadata"]["uid"]);
     namespace.exec("kept", &["touch", "/tmp/go"]).success();
     let mut log = probelet_tests::stream::Stream::lines(&mut namespace.command(&["logs", "-f", "kept"]));

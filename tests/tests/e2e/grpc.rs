@@ -6,7 +6,8 @@ use probelet_tests::{
     agent::grpc_health_image,
     finished::Finished,
     namespace::Namespace,
-    pod::{is_ready, restarts, runs_instance},
+    pod::{addresses, is_ready, restarts, runs_instance},
+    tls::Identity,
 };
 use serde_json::Value;
 
@@ -138,4 +139,70 @@ fn a2_27_what_goes_wrong_is_told_in_the_kubelets_words() {
     }
     let ended = namespace.find_run("unwell", Duration::ZERO, |run| run["outcome"] == "errored");
     assert!(ended.is_err(), "every problem is a failure (A2.28): {ended:#?}");
+}
+
+#[test]
+fn a2_24_f17_a_server_with_tls_is_asked_with_it_where_the_manifest_says_so() {
+    let (namespace, identity) = (grpc_namespace("grpc-tls"), Identity::new());
+    let server = |name: &str, probes: &str| {
+        let more = format!("{}\n{probes}\n{}", Identity::MOUNT, identity.volume());
+        server(name, "tls", &more)
+    };
+    let probes = "
+    startupProbe: { grpc: { port: 5000, mode: TLS }, periodSeconds: 1, failureThreshold: 60, timeoutSeconds: 5 }
+    livenessProbe: { grpc: { port: 5000, service: cart, mode: TLS }, periodSeconds: 1, failureThreshold: 2, timeoutSeconds: 5 }
+    readinessProbe: { grpc: { port: health, mode: TLS }, periodSeconds: 1, timeoutSeconds: 5 }";
+    namespace.apply(&server("secure", probes)).success();
+    let mut watch = namespace.watch("secure");
+    let (_, pod) = watch.until("it is ready", PATIENCE, is_ready);
+    assert_eq!(restarts(&pod), 0);
+    says(&namespace, "secure", "server", "NOT_SERVING");
+    watch.until("it is not ready", PATIENCE, |pod| !is_ready(pod));
+    fails(
+        &namespace,
+        "secure",
+        "service unhealthy (responded with \"NOT_SERVING\")",
+    );
+    says(&namespace, "secure", "cart", "NOT_SERVING");
+    watch.until("it is restarted and ready", PATIENCE, |pod| {
+        runs_instance(pod, 1) && is_ready(pod)
+    });
+
+    // Asked without it, as Kubernetes up to 1.36 does.
+    let plain = "    readinessProbe: { grpc: { port: 5000 }, periodSeconds: 1, timeoutSeconds: 5 }";
+    namespace.apply(&server("missed", plain)).success();
+    namespace
+        .watch_events("missed")
+        .until("that nobody speaks HTTP/2 there", PATIENCE, |event| {
+            let said = event["message"].as_str().unwrap_or_default();
+            said.starts_with("Readiness probe failed: error: failed to connect service at")
+                && said.contains("error reading server preface")
+        });
+    assert!(!is_ready(&namespace.pod("missed")));
+}
+
+/// gRPC's own server on the one address, and the other is not silent but closed.
+#[test]
+fn f20_a_server_of_grpc_is_asked_by_the_family_that_the_manifest_says() {
+    let namespace = grpc_namespace("grpc-families");
+    let listens = "[$(grep :.*$(hostname)$ /etc/hosts | cut -f 1)]:5000";
+    for family in ["IPv6", "Any"] {
+        let name = family.to_lowercase();
+        let probe = format!(
+            "    readinessProbe: {{ grpc: {{ port: 5000, service: cart, addressFamily: {family} }}, periodSeconds: 1, timeoutSeconds: 5 }}"
+        );
+        namespace.apply(&server(&name, listens, &probe)).success();
+        namespace.watch(&name).until("it is ready", PATIENCE, is_ready);
+    }
+    let probe = "    readinessProbe: { grpc: { port: 5000, addressFamily: All }, periodSeconds: 1, timeoutSeconds: 5 }";
+    namespace.apply(&server("all", listens, probe)).success();
+    let (_, pod) = namespace
+        .watch("all")
+        .until("it has its addresses", PATIENCE, |pod| addresses(pod).len() == 2);
+    let four = addresses(&pod)[0];
+    let closed = format!("{four}:5000");
+    let refused = format!(
+        "IPv4 {four}: error: failed to connect service at \"{closed}\": dial tcp {closed}: connect: connection refused"
+    );
+    fails(&namespace, "all", &refused);
 }

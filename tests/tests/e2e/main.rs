@@ -7,6 +7,7 @@
 mod agents;
 mod containers;
 mod ends;
+mod families;
 mod grpc;
 mod hold;
 mod images;
@@ -18,6 +19,7 @@ mod plugin_records;
 mod plugin_tools;
 mod plugins;
 mod probes;
+mod protocols;
 mod registries;
 mod sessions;
 mod signatures;

@@ -133,7 +133,13 @@ fn the_probes_own_grace_period_counts_for_the_kills_it_causes() {
 fn a_check_that_cannot_be_run_is_warned_of_and_told_and_counts_for_nothing() {
     let namespace = namespace("errored");
     let probe = "    livenessProbe: { tcpSocket: { port: web }, periodSeconds: 1, failureThreshold: 1 }";
-    let applied = namespace.apply(&busybox("portless", &(script(WAIT) + probe), ""));
+    // Its neighbour's port is none of its own (A2.1).
+    let neighbour = "
+  - name: neighbour
+    image: busybox:latest
+    command: [httpd, -f, -p, '8080']
+    ports: [{ name: web, containerPort: 8080 }]";
+    let applied = namespace.apply(&busybox("portless", &(script(WAIT) + probe + neighbour), ""));
     assert!(applied.stderr.contains("no port named \"web\""), "{applied:#?}");
     applied.success();
     namespace
@@ -161,5 +167,83 @@ fn f20_a_server_of_either_family_is_reached_by_the_name_of_the_local_host() {
     readinessProbe: { httpGet: { port: 8080, host: localhost, path: /etc/passwd }, periodSeconds: 1 }";
         namespace.apply(&busybox(name, &(command + probes), "")).success();
         namespace.watch(name).until("it is ready", PATIENCE, is_ready);
+    }
+}
+
+#[test]
+fn a1_10_a2_29_a_command_runs_in_the_container_as_its_main_process_does_and_in_no_shell() {
+    let namespace = namespace("commands");
+    let fields = "
+    env: [{ name: MARK, value: of-the-container }]
+    securityContext: { runAsUser: 33, runAsGroup: 33 }
+    resources: { limits: { memory: 64Mi } }
+    readinessProbe:
+      exec: { command: [sh, -c, 'echo $(id -u):$(id -g) $MARK $(hostname) $(pwd); cat /proc/1/comm >&2; exit 3'] }
+      periodSeconds: 1
+      timeoutSeconds: 10
+    livenessProbe:
+      exec: { command: [cat, \"$HOME; true\"] }
+      periodSeconds: 1
+      timeoutSeconds: 10
+      failureThreshold: 1000";
+    namespace.start(&busybox("told", &(script(WAIT) + fields), ""), "told");
+    let mut events = namespace.watch_events("told");
+    let mut fails = |probe: &str, text: &str| {
+        let expected = format!("{probe} probe failed: {text}");
+        events.until(&expected, PATIENCE, |event| {
+            event["message"]
+                .as_str()
+                .is_some_and(|said| said.starts_with(&expected))
+        });
+    };
+    // Its output first, then what it complained of.
+    fails("Readiness", "33:33 of-the-container told /\nsh");
+    fails("Liveness", "cat: can't open '$HOME; true': No such file or directory");
+}
+
+/// What stands in `$(…)` is a variable of the manifest to a probe's command, and nothing to a hook's.
+#[test]
+fn a2_30_b1_5_variables_are_put_into_a_probes_command_and_not_into_a_hooks() {
+    let namespace = namespace("expansion");
+    let fields = "
+    env: [{ name: MARK, value: made }]
+    lifecycle: { postStart: { exec: { command: [touch, '/tmp/$(MARK)'] } } }
+    readinessProbe: { exec: { command: [test, '$(MARK) $(NONE) $$(MARK)', '=', 'made $$(NONE) $$(MARK)'] }, periodSeconds: 1 }";
+    namespace
+        .apply(&busybox("expanded", &(script(WAIT) + fields), ""))
+        .success();
+    namespace.watch("expanded").until("it is ready", PATIENCE, is_ready);
+    let files = namespace.exec("expanded", &["ls", "/tmp"]).success();
+    assert_eq!(files, "$(MARK)\n");
+}
+
+/// The servers are this test's own: the pod's network is the machine's.
+#[test]
+fn a2_4_a_pod_on_the_hosts_network_is_probed_at_the_nodes_address() {
+    let namespace = namespace("host-probes");
+    let spec = "  hostNetwork: true";
+    let (_, _) = namespace.start(&busybox("first", &script(WAIT), spec), "first");
+    let first = namespace.pod("first");
+    let node = first["status"]["hostIP"].as_str().expect("the node has an address");
+    assert_eq!(first["status"]["podIP"], node);
+    assert_eq!(first["status"]["podIPs"], first["status"]["hostIPs"]);
+    let node: std::net::IpAddr = node.parse().expect("an address");
+    assert!(!node.is_loopback(), "this machine has no network");
+
+    for (name, address) in [("reached", node), ("missed", "127.0.0.1".parse().expect("an address"))] {
+        let server = std::net::TcpListener::bind((address, 0)).expect("a free port");
+        let port = server.local_addr().expect("it is bound").port();
+        let probe = format!("    readinessProbe: {{ tcpSocket: {{ port: {port} }}, periodSeconds: 1 }}");
+        namespace
+            .apply(&busybox(name, &(script(WAIT) + &probe), spec))
+            .success();
+        if name == "reached" {
+            namespace.watch(name).until("it is ready", PATIENCE, is_ready);
+            continue;
+        }
+        let refused = format!("Readiness probe failed: dial tcp {node}:{port}: connect: connection refused");
+        namespace
+            .watch_events(name)
+            .until(&refused, PATIENCE, |event| event["message"] == refused.as_str());
     }
 }

@@ -197,6 +197,58 @@ fn a_pod_that_initializes() {
 }
 
 #[test]
+fn c4_3_c4_4_c4_7_c4_8_what_is_seldom_seen_has_kubectls_words_too() {
+    let deleted = |mut pod: Value| {
+        pod["metadata"]["deletionTimestamp"] = json!("2026-09-01T12:00:30Z");
+        pod
+    };
+    let lost = |status: Value| deleted(pod("p", status, &[running("c", true, 0)]));
+    let waiting_for_a_node = json!({
+        "phase": "Pending", "conditions": [{"type": "PodScheduled", "status": "False", "reason": "SchedulingGated"}],
+    });
+    let mut initializing = pod(
+        "p",
+        json!({"phase": "Pending"}),
+        &[container("c", false, 0, waiting("PodInitializing"))],
+    );
+    initializing["spec"]["initContainers"] = json!([{"name": "one"}]);
+    initializing["status"]["initContainerStatuses"] =
+        json!([container("one", false, 0, json!({"terminated": {"exitCode": 3}}))]);
+    let conditions = json!({"conditions": [
+        {"type": "warm", "status": "True"}, {"type": "cold", "status": "False"}, {"type": "Ready", "status": "False"},
+    ]});
+    let mut gates = pod("p", conditions, &[running("c", true, 0)]);
+    gates["spec"]["readinessGates"] =
+        json!([{"conditionType": "warm"}, {"conditionType": "cold"}, {"conditionType": "missing"}]);
+    let shown = rows(
+        Collection::Pods,
+        vec![
+            lost(json!({"reason": "NodeLost"})),
+            pod("p", json!({"reason": "NodeLost"}), &[running("c", true, 0)]),
+            lost(json!({"reason": "NodeLost", "phase": "Failed"})),
+            pod("p", waiting_for_a_node, &[]),
+            initializing,
+            gates,
+        ],
+    );
+    let columns = |line: &str| {
+        let cells: Vec<_> = line.split(" | ").collect();
+        format!("{} {}", cells[2], cells[8])
+    };
+    assert_eq!(
+        shown.lines().map(columns).collect::<Vec<_>>(),
+        [
+            "Unknown <none>",
+            "NodeLost <none>",
+            "Unknown <none>",
+            "SchedulingGated <none>",
+            "Init:ExitCode:3 <none>",
+            "Running 1/3",
+        ]
+    );
+}
+
+#[test]
 fn a_pods_end_is_pointed_out() {
     let documents = ["Running", "Succeeded", "Failed"].map(|phase| Arc::new(pod("p", json!({"phase": phase}), &[])));
     let table = table(Collection::Pods, &documents, 1, Include::None, now());

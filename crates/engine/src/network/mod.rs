@@ -326,7 +326,10 @@ mod tests {
     fn network(has_namespace: bool, destinations: Vec<Destination>) -> Network {
         let grant = NetworkGrant {
             namespace: has_namespace.then(|| Arc::new(Here) as Arc<dyn NetworkNamespace>),
-            pod_addresses: vec![IpAddr::from([10, 88, 0, 2])],
+            pod_addresses: vec![
+                IpAddr::from([10, 88, 0, 2]),
+                IpAddr::from([0xfd12, 0, 0, 0, 0, 0, 0, 2]),
+            ],
             destinations,
             tls_unverified: false,
         };
@@ -347,6 +350,8 @@ mod tests {
         let network = network(true, one("192.0.2.7"));
         assert_eq!(route(&network, "10.88.0.2"), Some(Route::Pod));
         assert_eq!(route(&network, "::ffff:10.88.0.2"), Some(Route::Pod));
+        assert_eq!(route(&network, "fd12::2"), Some(Route::Pod));
+        assert_eq!(route(&network, "fd12::3"), None);
         assert_eq!(route(&network, "127.0.0.1"), Some(Route::Pod));
         assert_eq!(route(&network, "::1"), Some(Route::Pod));
         assert_eq!(route(&network, "192.0.2.7"), Some(Route::Node));

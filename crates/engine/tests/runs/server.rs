@@ -21,6 +21,8 @@ pub(crate) struct Server {
 pub(crate) enum Answer {
     /// These bytes after the request, then the end.
     Reply(String),
+    /// The same, so much later.
+    Late(Duration, String),
     /// These bytes after the request, then nothing until the client leaves.
     Stall(String),
     /// The end at once, with the request unread: the client sees a reset.
@@ -72,9 +74,12 @@ async fn serve(mut stream: TcpStream, answer: Answer) -> String {
     match answer {
         Answer::Reply(bytes) => {
             head = read_head(&mut stream).await;
-            // A client that has seen enough may be gone.
-            let _ = stream.write_all(bytes.as_bytes()).await;
-            let _ = stream.shutdown().await;
+            answer_with(&mut stream, &bytes).await;
+        }
+        Answer::Late(after, bytes) => {
+            head = read_head(&mut stream).await;
+            tokio::time::sleep(after).await;
+            answer_with(&mut stream, &bytes).await;
         }
         Answer::Stall(bytes) => {
             head = read_head(&mut stream).await;
@@ -97,6 +102,12 @@ async fn serve(mut stream: TcpStream, answer: Answer) -> String {
         }
     }
     head
+}
+
+async fn answer_with(stream: &mut TcpStream, bytes: &str) {
+    // A client that has seen enough may be gone.
+    let _ = stream.write_all(bytes.as_bytes()).await;
+    let _ = stream.shutdown().await;
 }
 
 pub(crate) async fn read_head(stream: &mut TcpStream) -> String {

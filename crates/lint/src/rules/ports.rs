@@ -218,6 +218,10 @@ fn tcp_beside_http(subject: &ProbeSubject<'_>) -> Option<Found> {
     );
     let mut change = json!({"tcpSocket": null});
     merge(&mut change, &other.handler());
+    if socket.address_family != get.address_family {
+        // Which of the pod's addresses are asked stays this probe's own affair.
+        change["httpGet"]["addressFamily"] = subject.handler()["tcpSocket"]["addressFamily"].clone();
+    }
     let mut further = Value::Null;
     // Both then ask the same, and liveness has to wait longer.
     match (subject.role, other.role) {

@@ -107,6 +107,23 @@ fn a_port_of_another_protocol_is_not_declared_for_a_check() {
 }
 
 #[test]
+fn f20_a_probe_that_asks_the_application_instead_asks_the_same_addresses() {
+    let fix = |tcp: &str, http: &str| {
+        let found = findings(&pod(&format!(
+            "livenessProbe: {{tcpSocket: {{port: 80{tcp}}}, failureThreshold: 9}}, readinessProbe: {{httpGet: {{port: 80{http}}}}}"
+        )));
+        let patch = &found[0].fix.as_ref().unwrap().patch;
+        patch["spec"]["containers"][0]["livenessProbe"]["httpGet"]["addressFamily"].clone()
+    };
+    let (six, all) = (", addressFamily: IPv6", ", addressFamily: All");
+    assert_eq!(fix(six, all), "IPv6");
+    assert_eq!(fix(six, ""), "IPv6");
+    assert_eq!(fix(six, six), "IPv6");
+    assert_eq!(fix("", all), json!(null));
+    assert_eq!(fix("", ""), json!(null));
+}
+
+#[test]
 fn a_sleep_is_found_in_a_script() {
     let hook = |command: &str| format!("lifecycle: {{preStop: {{exec: {{command: [sh, -c, {command:?}]}}}}}}");
     for command in ["sleep 20; sleep 10", "/bin/sleep 30s && a", "a; (sleep 1m)"] {

@@ -2,6 +2,8 @@
 
 use super::{Kind, noted, own, refused, yes};
 
+const ADDRESS_FAMILY: &str = "`IPv4`, `IPv6`, `Any` or `All` of the pod's addresses instead of the first";
+
 pub(crate) static PROBE: Kind = Kind {
     name: "Probe",
     place: "spec.containers[].startupProbe, .livenessProbe and .readinessProbe",
@@ -63,6 +65,7 @@ pub(crate) static HTTP_GET: Kind = Kind {
         yes("scheme"),
         yes("httpHeaders"),
         own("protocol", "`HTTP2` without TLS; Kubernetes has it from 1.37 on"),
+        own("addressFamily", ADDRESS_FAMILY),
     ],
 };
 
@@ -75,7 +78,7 @@ pub(crate) static HTTP_HEADER: Kind = Kind {
 pub(crate) static TCP_SOCKET: Kind = Kind {
     name: "TCPSocketAction",
     place: "tcpSocket",
-    fields: &[yes("host"), yes("port")],
+    fields: &[yes("host"), yes("port"), own("addressFamily", ADDRESS_FAMILY)],
 };
 
 pub(crate) static GRPC: Kind = Kind {
@@ -85,6 +88,7 @@ pub(crate) static GRPC: Kind = Kind {
         noted("port", "a name, too"),
         yes("service"),
         own("mode", "`TLS`; Kubernetes has it from 1.37 on"),
+        own("addressFamily", ADDRESS_FAMILY),
     ],
 };
 

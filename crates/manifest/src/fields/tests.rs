@@ -76,10 +76,10 @@ fn the_table_has_every_field_of_kubernetes_and_no_other() {
     compare::<v1::Lifecycle>(&LIFECYCLE, &[]);
     compare::<v1::LifecycleHandler>(&LIFECYCLE_HANDLER, &["grpc", "wasm"]);
     compare::<v1::ExecAction>(&EXEC, &[]);
-    compare::<v1::HTTPGetAction>(&HTTP_GET, &["protocol"]);
+    compare::<v1::HTTPGetAction>(&HTTP_GET, &["protocol", "addressFamily"]);
     compare::<v1::HTTPHeader>(&HTTP_HEADER, &[]);
-    compare::<v1::TCPSocketAction>(&TCP_SOCKET, &[]);
-    compare::<v1::GRPCAction>(&GRPC, &["mode"]);
+    compare::<v1::TCPSocketAction>(&TCP_SOCKET, &["addressFamily"]);
+    compare::<v1::GRPCAction>(&GRPC, &["mode", "addressFamily"]);
     compare::<v1::SleepAction>(&SLEEP, &[]);
     compare::<v1::Volume>(&VOLUME, &[]);
     compare::<v1::HostPathVolumeSource>(&HOST_PATH, &[]);

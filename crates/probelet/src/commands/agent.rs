@@ -32,6 +32,7 @@ impl RunningAgent {
         let node = Node::start(NodeConfig {
             state_directory: state_dir.to_owned(),
             pod_cidr: arguments.pod_cidr.clone(),
+            pod_cidr_ipv6: arguments.pod_cidr_ipv6.clone(),
             bridge: arguments.bridge.clone(),
             shim: arguments.shim.clone(),
             restart_budget: arguments.restart_budget,
