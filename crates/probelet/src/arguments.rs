@@ -18,7 +18,7 @@ pub(crate) use stores::{
 };
 pub(crate) use time_machine::{Replay, Simulate, SimulationFormat, Why};
 pub(crate) use tools::{
-    CheckKind, HandlerArguments, PluginBench, PluginInspect, PluginRecord, PluginRun, PluginTest, TestFormat, word,
+    HandlerArguments, PluginBench, PluginInspect, PluginRecord, PluginRun, PluginTest, TestFormat, word,
 };
 
 /// Runs Kubernetes pods on this machine; their probes and hooks are WebAssembly components
