@@ -89,6 +89,11 @@ fn host(mut host: Host, redaction: &Redaction) -> Host {
     for connection in &mut host.tcp {
         *connection = conversation(std::mem::take(connection), redaction);
     }
+    for step in host.udp.iter_mut().flat_map(|entry| &mut entry.talk) {
+        if let Step::Client(Content(bytes)) | Step::Server(Content(bytes)) = step {
+            *bytes = redaction.bytes(bytes);
+        }
+    }
     for exchange in &mut host.http {
         let request = &mut exchange.request;
         request.url = redaction.text(&request.url);
