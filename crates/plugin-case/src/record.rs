@@ -6,6 +6,7 @@ use probelet_manifest::Role;
 use serde_json::Value;
 
 use crate::{
+    compare::ANY,
     file::{Context, Expectation, File, Message},
     host::{Connection, Host, HttpResponse, Step},
     parse::MAX_TIMEOUT,
@@ -70,7 +71,7 @@ pub fn case_file(recorded: Recorded, role: Role) -> Result<String, String> {
             outcome: Some(seen.outcome.clone()),
             message: Some(Message::Exact(redaction.text(&seen.message))),
             fields: match redaction.value(&Value::Object(seen.fields.clone())) {
-                Value::Object(fields) => Some(fields),
+                Value::Object(fields) => Some(fields.into_iter().map(untimed).collect()),
                 _ => None,
             },
             ..Expectation::default()
@@ -80,6 +81,14 @@ pub fn case_file(recorded: Recorded, role: Role) -> Result<String, String> {
     Ok(format!(
         "# Recorded by `probelet plugin record`; replay it with `probelet plugin test`.\n{yaml}"
     ))
+}
+
+/// What the run has measured of real time is another one in each replay.
+fn untimed((name, value): (String, Value)) -> (String, Value) {
+    if name == "milliseconds" || name.ends_with("-milliseconds") {
+        return (name, ANY.into());
+    }
+    (name, value)
 }
 
 fn host(mut host: Host, redaction: &Redaction) -> Host {
@@ -181,6 +190,7 @@ mod tests {
             seen: Seen {
                 outcome: "unhealthy".to_owned(),
                 message: "hunter2 is wrong".to_owned(),
+                fields: serde_json::from_value(json!({"milliseconds": 7, "role": "master"})).expect("fields"),
                 ..Seen::default()
             },
             ..Recorded::default()
@@ -202,6 +212,11 @@ mod tests {
             ("web: liveness, run 7", Duration::from_secs(2))
         );
         assert_eq!(case.expect.outcome.as_deref(), Some("unhealthy"));
+        let fields = case.expect.fields.as_ref().expect("fields");
+        assert_eq!(
+            (&fields["milliseconds"], &fields["role"]),
+            (&json!("*"), &json!("master"))
+        );
     }
 
     #[test]
