@@ -11,6 +11,7 @@ const GUESTS: &[&str] = &[
     "sleep",
     "combine",
     "disk-space",
+    "dns",
     "drain",
     "drain-connections",
     "file-freshness",
@@ -24,6 +25,7 @@ const GUESTS: &[&str] = &[
     "redis",
     "stuck-counter",
     "tcp-expect",
+    "tls-expiry",
     "warm-up",
 ];
 

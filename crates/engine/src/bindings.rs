@@ -29,3 +29,13 @@ pub mod builtin {
         with: { "probelet:builtin/exchange.body": crate::network::Driven },
     });
 }
+
+/// TLS by the host.
+pub mod tls {
+    wasmtime::component::bindgen!({
+        path: "../../wit/tls/0.1.0",
+        world: "imports",
+        imports: { default: async | trappable },
+        with: { "probelet:tls/client.connection": crate::network::Held },
+    });
+}

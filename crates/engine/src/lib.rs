@@ -55,7 +55,10 @@ pub use describe::Description;
 pub use engine::{Engine, EngineConfig, MAX_COMPONENT_BYTES};
 pub use error::{EngineError, LoadError};
 pub use log::cut;
-pub use network::{Destination, Host, HttpFailure, NetworkStandIn, RealExchange, StandInBody};
+pub use network::{
+    ClientConnection, Destination, Host, HttpFailure, NetworkStandIn, PeerCertificate, RealExchange, StandInBody,
+    TlsFailure, TlsOptions, TlsSession,
+};
 pub use outcome::{Field, FieldValue, HTTP_FALLBACK, Outcome, Usage, Verdict};
 pub use plugin::Plugin;
 pub use request::{

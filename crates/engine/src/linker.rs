@@ -34,7 +34,7 @@ struct Guarded {
     line: &'static str,
 }
 
-const GUARDED: [Guarded; 7] = [
+const GUARDED: [Guarded; 8] = [
     Guarded {
         prefix: "probelet:plugin/container-exec@",
         grant: Grant::Exec,
@@ -63,6 +63,12 @@ const GUARDED: [Guarded; 7] = [
         prefix: network::BUILTIN_PREFIX,
         grant: Grant::Network,
         what: "the network (probelet:builtin)",
+        line: "network: [\"HOST:PORT\"]",
+    },
+    Guarded {
+        prefix: network::TLS_PREFIX,
+        grant: Grant::Network,
+        what: "the network (probelet:tls)",
         line: "network: [\"HOST:PORT\"]",
     },
     Guarded {
@@ -162,9 +168,6 @@ fn link_contract(linker: &mut Linker<RunState>) -> wasmtime::Result<()> {
 fn link_network(linker: &mut Linker<RunState>) -> wasmtime::Result<()> {
     sockets::network::add_to_linker::<_, WasiSockets>(linker, &Default::default(), RunState::sockets)?;
     sockets::instance_network::add_to_linker::<_, WasiSockets>(linker, RunState::sockets)?;
-    // Switched off, but toolchains import them unasked.
-    sockets::udp::add_to_linker::<_, WasiSockets>(linker, RunState::sockets)?;
-    sockets::udp_create_socket::add_to_linker::<_, WasiSockets>(linker, RunState::sockets)?;
     network::add_to_linker(linker)
 }
 

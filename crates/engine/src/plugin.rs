@@ -137,8 +137,8 @@ impl Plugin {
             && let Some(import) = builtin_import(&component)
         {
             let reason = format!(
-                "{import} is for the components that come with the agent and changes with it; use wasi:sockets or \
-                 wasi:http"
+                "{import} is for the components that come with the agent and changes with it; use wasi:sockets, \
+                 wasi:http or probelet:tls"
             );
             return Err(LoadError::UnknownImport { name, reason });
         }

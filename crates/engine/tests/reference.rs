@@ -1,27 +1,39 @@
-//! `docs/plugins/reference.md` is the contract's text, for reading. `UPDATE_DOCS=1` writes it anew.
+//! `docs/plugins/reference.md` is the contract's text, for reading, and `reference-tls.md` that of the package beside it.
+//! `UPDATE_DOCS=1` writes them anew.
 
 use std::{fmt::Write, fs, path::Path};
 
-use wit_parser::{Docs, Function, FunctionKind, Interface, Resolve, Type, TypeDef, TypeDefKind, World, WorldItem};
+use wit_parser::{
+    Docs, Function, FunctionKind, Handle, Interface, Resolve, Type, TypeDef, TypeDefKind, World, WorldItem,
+};
 
-/// The version that is described: the newest one.
-const VERSION: &str = "0.1.0";
+/// The newest versions: what is described, and the page for it.
+const PAGES: [(&str, &str); 2] = [
+    ("0.1.0/plugin.wit", "reference.md"),
+    ("tls/0.1.0/tls.wit", "reference-tls.md"),
+];
 
 #[test]
 fn the_reference_says_what_the_contract_says() {
+    for (wit, page) in PAGES {
+        is_described(wit, page);
+    }
+}
+
+fn is_described(wit: &str, page: &str) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let mut resolve = Resolve::default();
-    let contract = fs::read_to_string(root.join("wit").join(VERSION).join("plugin.wit")).expect("the contract");
-    let package = resolve.push_source("plugin.wit", &contract).expect("the contract");
+    let contract = fs::read_to_string(root.join("wit").join(wit)).expect("the contract");
+    let package = resolve.push_source(wit, &contract).expect("the contract");
     let expected = Reference { resolve: &resolve }.page(&resolve.packages[package]);
-    let path = root.join("docs/plugins/reference.md");
+    let path = root.join("docs/plugins").join(page);
     if std::env::var_os("UPDATE_DOCS").is_some() {
         fs::write(&path, &expected).expect("written");
     }
     let found = fs::read_to_string(&path).unwrap_or_default();
     assert!(
         found == expected,
-        "docs/plugins/reference.md is stale; UPDATE_DOCS=1 cargo test -p probelet-engine --test reference writes it anew"
+        "docs/plugins/{page} is stale; UPDATE_DOCS=1 cargo test -p probelet-engine --test reference writes it anew"
     );
 }
 
@@ -40,7 +52,11 @@ impl Reference<'_> {
         let mut page = format!("# Reference: {}\n\n{}", package.name, text(&package.docs));
         page.push_str("| interface | functions |\n| --- | --- |\n");
         for interface in &interfaces {
-            let functions: Vec<String> = interface.functions.keys().map(|name| format!("`{name}`")).collect();
+            let functions = interface
+                .functions
+                .values()
+                .map(|function| format!("`{}`", title(function)));
+            let functions: Vec<String> = functions.collect();
             let name = name(interface);
             line(&mut page, &format!("| [{name}](#{name}) | {} |", functions.join(", ")));
         }
@@ -63,7 +79,7 @@ impl Reference<'_> {
             self.definition(page, &self.resolve.types[id]);
         }
         for function in interface.functions.values() {
-            line(page, &format!("### {}\n", function.name));
+            line(page, &format!("### {}\n", title(function)));
             line(page, &format!("```wit\n{}\n```\n", self.signature(function)));
             page.push_str(&text(&function.docs));
         }
@@ -89,6 +105,12 @@ impl Reference<'_> {
                 fields
                     .map(|field| (field.name.as_str(), self.name_of(&field.ty), &field.docs))
                     .collect()
+            }
+            TypeDefKind::Resource => {
+                let name = definition.name.as_deref().unwrap_or_default();
+                line(page, &format!("### {name} (resource)\n"));
+                page.push_str(&text(&definition.docs));
+                return;
             }
             _ => return,
         };
@@ -138,16 +160,21 @@ impl Reference<'_> {
     }
 
     fn signature(&self, function: &Function) -> String {
-        let parameters = function.params.iter();
+        // What a method is called on goes without saying.
+        let is_method = matches!(function.kind, FunctionKind::Method(_));
+        let parameters = function.params.iter().skip(usize::from(is_method));
         let parameters = parameters.map(|parameter| format!("{}: {}", parameter.name, self.name_of(&parameter.ty)));
         let parameters = parameters.collect::<Vec<_>>().join(", ");
         let result = function
             .result
             .map(|ty| format!(" -> {}", self.name_of(&ty)))
             .unwrap_or_default();
-        let is_async = matches!(function.kind, FunctionKind::AsyncFreestanding);
-        let word = if is_async { "async func" } else { "func" };
-        format!("{}: {word}({parameters}){result}", function.name)
+        let word = match function.kind {
+            FunctionKind::AsyncFreestanding => "async func",
+            FunctionKind::Static(_) => "static func",
+            _ => "func",
+        };
+        format!("{}: {word}({parameters}){result}", function.item_name())
     }
 
     /// A type as the contract writes it.
@@ -167,6 +194,7 @@ impl Reference<'_> {
                 let name = |ty: Option<Type>| ty.map_or_else(|| "_".to_owned(), |ty| self.name_of(&ty));
                 format!("result<{}, {}>", name(of.ok), name(of.err))
             }
+            TypeDefKind::Handle(Handle::Own(of)) => self.name_of(&Type::Id(*of)),
             // A kind that the contract has not had so far is to be written here, not to be guessed.
             other => panic!("no words for a {}", other.as_str()),
         }
@@ -175,6 +203,11 @@ impl Reference<'_> {
 
 fn name(interface: &Interface) -> &str {
     interface.name.as_deref().expect("the contract's interfaces have names")
+}
+
+/// A function's name, behind its resource's if it is one of a resource.
+fn title(function: &Function) -> &str {
+    function.name.rsplit(']').next().unwrap_or(&function.name)
 }
 
 /// Paragraphs, each in one line.

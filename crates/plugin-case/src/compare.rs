@@ -104,6 +104,9 @@ fn message(expected: &Expectation, seen: &Seen) -> Option<Difference> {
     Some(Difference::new("expect.message", what))
 }
 
+/// As a field's expected value: whatever it is, but it has to be there.
+pub(crate) const ANY: &str = "*";
+
 fn all_fields(expected: &Map<String, Value>, found: &Map<String, Value>) -> Vec<Difference> {
     let mut differences = Vec::new();
     let path = |name: &str| format!("expect.fields.{name}");
@@ -113,7 +116,7 @@ fn all_fields(expected: &Map<String, Value>, found: &Map<String, Value>) -> Vec<
                 &path(name),
                 format!("expected {value}, found no such field"),
             )),
-            Some(other) if !is_same(value, other) => {
+            Some(other) if value != ANY && !is_same(value, other) => {
                 differences.push(Difference::new(&path(name), format!("expected {value}, found {other}")));
             }
             Some(_) => {}
@@ -159,6 +162,8 @@ mod tests {
         assert!(of(json!({}), &seen).is_empty());
         let right = json!({"outcome": "healthy", "message": {"contains": "PO"}, "fields": {"lag": 2}});
         assert!(of(right, &seen).is_empty());
+        assert!(of(json!({"fields": {"lag": "*"}}), &seen).is_empty());
+        assert_eq!(of(json!({"fields": {"lag": "*", "age": "*"}}), &seen).len(), 1);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use crate::{
     host::Step,
     text::{diff, quoted},
+    tls::TlsStep,
 };
 
 /// A connection at work.
@@ -22,6 +23,8 @@ pub struct Talk {
 pub struct Reply {
     /// It sends this.
     pub send: Vec<u8>,
+    /// Where the steps that this was made of end: with datagrams each is one.
+    pub ends: Vec<usize>,
     /// And then closes the connection.
     pub close: bool,
     /// What the plugin did wrong, if it did.
@@ -51,11 +54,16 @@ impl Talk {
     pub fn receive(&mut self, mut bytes: &[u8]) -> Reply {
         let mut reply = Reply::default();
         while !bytes.is_empty() && !self.over {
-            let Some(Step::Client(expected)) = self.steps.get(self.at) else {
-                return self.fail(
-                    reply,
-                    format!("{}: sent more than the case expects: {}", self.path, quoted(bytes)),
-                );
+            let expected = match self.steps.get(self.at) {
+                Some(Step::Client(expected)) => expected,
+                Some(Step::Tls(_)) => {
+                    let fault = format!("{}: sent before TLS was begun: {}", self.tls_step(), quoted(bytes));
+                    return self.fail(reply, fault);
+                }
+                _ => {
+                    let fault = format!("{}: sent more than the case expects: {}", self.path, quoted(bytes));
+                    return self.fail(reply, fault);
+                }
             };
             let missing = expected.0.len() - self.received.len();
             let (now, later) = bytes.split_at(bytes.len().min(missing));
@@ -75,10 +83,38 @@ impl Talk {
         reply
     }
 
+    /// The plugin has the host begin TLS with a server of such a name. What the server shows, and what it says then.
+    ///
+    /// # Errors
+    ///
+    /// The case does not expect it here, or with another name.
+    pub fn start_tls(&mut self, server_name: &str) -> Result<(TlsStep, Reply), String> {
+        let Some(Step::Tls(step)) = self.steps.get(self.at).filter(|_| !self.over) else {
+            self.over = true;
+            return Err(format!(
+                "{}: TLS was begun where the case does not expect it",
+                self.path
+            ));
+        };
+        let step = TlsStep::clone(step);
+        if let Some(expected) = step.server_name.as_deref().filter(|name| *name != server_name) {
+            self.over = true;
+            let path = self.tls_step();
+            return Err(format!("{path}.serverName: expected {expected}, found {server_name}"));
+        }
+        self.at += 1;
+        let mut reply = Reply::default();
+        self.advance(&mut reply);
+        Ok((step, reply))
+    }
+
     /// The plugin has closed its side, or the run is over.
     pub fn end(&mut self) -> Option<String> {
         if std::mem::replace(&mut self.over, true) {
             return None;
+        }
+        if let Some(Step::Tls(_)) = self.steps.get(self.at) {
+            return Some(format!("{}: TLS was never begun", self.tls_step()));
         }
         let Some(Step::Client(expected)) = self.steps.get(self.at) else {
             return None;
@@ -105,8 +141,11 @@ impl Talk {
         while let Some(step) = self.steps.get(self.at) {
             match step {
                 Step::Client(expected) if expected.0.is_empty() => {}
-                Step::Client(_) => return,
-                Step::Server(content) => reply.send.extend_from_slice(&content.0),
+                Step::Client(_) | Step::Tls(_) => return,
+                Step::Server(content) => {
+                    reply.send.extend_from_slice(&content.0);
+                    reply.ends.push(reply.send.len());
+                }
                 Step::Close => {
                     reply.close = true;
                     self.over = true;
@@ -119,6 +158,10 @@ impl Talk {
 
     fn step(&self) -> String {
         format!("{}.talk[{}].client", self.path, self.at)
+    }
+
+    fn tls_step(&self) -> String {
+        format!("{}.talk[{}].tls", self.path, self.at)
     }
 
     fn differs(&mut self, reply: Reply, expected: &[u8], found: &[u8]) -> Reply {
@@ -197,6 +240,55 @@ mod tests {
         assert!(less.end().expect("a fault").contains("less was sent"));
         let mut none = talk(&[(true, "abc")]);
         assert!(none.end().expect("a fault").contains("nothing was sent"));
+    }
+
+    #[test]
+    fn tls_begins_where_the_case_says_so() {
+        let steps = || {
+            let tls = TlsStep {
+                server_name: Some("shop.example".to_owned()),
+                ..TlsStep::default()
+            };
+            let said = |text: &str| Content(text.as_bytes().to_vec());
+            vec![
+                Step::Client(said("STARTTLS")),
+                Step::Server(said("go")),
+                Step::Tls(Box::new(tls)),
+                Step::Server(said("secret")),
+                Step::Client(said("QUIT")),
+            ]
+        };
+        let talk = || Talk::new("host.tcp[0]".to_owned(), steps());
+        let mut good = talk();
+        assert_eq!(good.receive(b"STARTTLS").send, b"go");
+        let (step, reply) = good.start_tls("shop.example").expect("TLS");
+        assert_eq!(
+            (step.protocol().as_str(), reply.send.as_slice()),
+            ("TLSv1.3", &b"secret"[..])
+        );
+        assert_eq!(good.receive(b"QUIT").fault, None);
+        assert_eq!(good.end(), None);
+
+        let mut early = talk();
+        assert!(
+            early
+                .start_tls("shop.example")
+                .expect_err("early")
+                .contains("does not expect it")
+        );
+        let mut other = talk();
+        other.receive(b"STARTTLS");
+        let fault = other.start_tls("other").expect_err("another name");
+        assert_eq!(
+            fault,
+            "host.tcp[0].talk[2].tls.serverName: expected shop.example, found other"
+        );
+        let mut plain = talk();
+        let fault = plain.receive(b"STARTTLSQUIT").fault.expect("a fault");
+        assert!(fault.contains("talk[2].tls: sent before TLS was begun"), "{fault}");
+        let mut never = talk();
+        never.receive(b"STARTTLS");
+        assert!(never.end().expect("a fault").contains("TLS was never begun"));
     }
 
     #[test]

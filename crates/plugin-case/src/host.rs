@@ -4,7 +4,10 @@ use std::{collections::BTreeMap, net::IpAddr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::bytes::{Base64, Content, either, spelled};
+use crate::{
+    bytes::{Base64, Content, either, spelled},
+    tls::TlsStep,
+};
 
 /// All answers of a host.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -13,6 +16,9 @@ pub struct Host {
     /// TCP connections: for each connect the first one to its address that is not used up.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tcp: Vec<Connection>,
+    /// UDP: for each destination the first one to its address that is not used up. Each step is a datagram.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub udp: Vec<Connection>,
     /// HTTP exchanges: for each request the first one with its method and URL that is not used up.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub http: Vec<HttpExchange>,
@@ -62,7 +68,9 @@ impl Connection {
     pub fn continues(&self, step: &Step) -> bool {
         matches!(
             (self.talk.last(), step),
-            (Some(Step::Client(_)), Step::Client(_)) | (Some(Step::Server(_)), Step::Server(_))
+            (Some(Step::Client(_)), Step::Client(_))
+                | (Some(Step::Server(_)), Step::Server(_))
+                | (Some(Step::Close), Step::Close)
         )
     }
 
@@ -72,6 +80,8 @@ impl Connection {
             (Some(Step::Client(last)), Step::Client(more)) | (Some(Step::Server(last)), Step::Server(more)) => {
                 last.0.extend(more.0);
             }
+            // A plugin may ask on after the end.
+            (Some(Step::Close), Step::Close) => {}
             (_, step) => self.talk.push(step),
         }
     }
@@ -85,8 +95,26 @@ pub enum Step {
     Client(Content),
     /// What it gets.
     Server(Content),
+    /// TLS begins, spoken by the host.
+    Tls(Box<TlsStep>),
     /// The other side closes the connection.
     Close,
+}
+
+impl Connection {
+    /// The times of certificates that are none, each with the number of its step.
+    pub(crate) fn bad_times(&self) -> Vec<(usize, &'static str)> {
+        let steps = self.talk.iter().enumerate();
+        let bad = steps.flat_map(|(at, step)| {
+            let certificates = match step {
+                Step::Tls(tls) => tls.certificates.as_slice(),
+                _ => &[],
+            };
+            let bad = certificates.iter().flat_map(crate::CertificateAnswer::bad_times);
+            bad.map(move |name| (at, name))
+        });
+        bad.collect()
+    }
 }
 
 #[derive(Clone, Default, Serialize, Deserialize)]
@@ -100,6 +128,8 @@ struct RawStep {
     server: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     server_base64: Option<Base64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tls: Option<Box<TlsStep>>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     close: bool,
 }
@@ -110,14 +140,15 @@ impl TryFrom<RawStep> for Step {
     fn try_from(raw: RawStep) -> Result<Self, String> {
         let client = either(raw.client, raw.client_base64).map(Self::Client);
         let server = either(raw.server, raw.server_base64).map(Self::Server);
+        let tls = raw.tls.map(Self::Tls);
         let close = raw.close.then_some(Self::Close);
-        match [client, server, close]
+        match [client, server, tls, close]
             .map(|step| step.into_iter().collect::<Vec<_>>())
             .concat()
             .as_slice()
         {
             [step] => Ok(step.clone()),
-            _ => Err("a step is one of client, clientBase64, server, serverBase64 and close: true".to_owned()),
+            _ => Err("a step is one of client, clientBase64, server, serverBase64, tls and close: true".to_owned()),
         }
     }
 }
@@ -128,6 +159,7 @@ impl From<Step> for RawStep {
         match step {
             Step::Client(content) => (raw.client, raw.client_base64) = spelled(&content.0),
             Step::Server(content) => (raw.server, raw.server_base64) = spelled(&content.0),
+            Step::Tls(tls) => raw.tls = Some(tls),
             Step::Close => raw.close = true,
         }
         raw

@@ -23,6 +23,7 @@ mod redact;
 mod report;
 mod script;
 mod text;
+mod tls;
 
 pub use bytes::{Base64, Content};
 pub use compare::{Difference, Seen, differences};
@@ -38,3 +39,4 @@ pub use record::{Recorded, case_file};
 pub use redact::Redaction;
 pub use report::{CaseResult, report};
 pub use script::{FileQuestion, HttpCall, Script, Scripted};
+pub use tls::{CertificateAnswer, TlsStep};

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::{
     file::{Case, Expectation, File, Most, moment},
-    host::Host,
+    host::{Connection, Host, Step},
 };
 
 /// The longest time limit of a case; nothing is really waited for but what the plugin waits for itself.
@@ -112,10 +112,20 @@ fn handler(file: &File) -> Value {
     handler
 }
 
+const NO_TIME: &str = "Invalid value; write a time as 2026-01-01T00:00:00Z";
+
 fn times(file: &File, fault: &mut impl FnMut(&str, &str)) {
+    for (at, connection) in file.host.tcp.iter().enumerate() {
+        for (number, name) in connection.bad_times() {
+            fault(
+                &format!("host.tcp[{at}].talk[{number}].tls.certificates.{name}"),
+                NO_TIME,
+            );
+        }
+    }
     let mut check = |path: String, text: &Option<String>| {
         if text.as_deref().is_some_and(|text| moment(text).is_none()) {
-            fault(&path, "Invalid value; write a time as 2026-01-01T00:00:00Z");
+            fault(&path, NO_TIME);
         }
     };
     check("context.now".to_owned(), &file.context.now);
@@ -147,18 +157,30 @@ fn words(file: &File, role: Role, fault: &mut impl FnMut(&str, &str)) {
     check("context.reason", &file.context.reason, &REASONS);
 }
 
+fn connection_faults(path: &str, connection: &Connection, fault: &mut impl FnMut(&str, &str)) {
+    if connection.address.parse::<std::net::SocketAddr>().is_err() {
+        fault(
+            &format!("{path}.address"),
+            "Invalid value; write ADDRESS:PORT, such as 10.1.2.3:6379; names stand in host.lookup",
+        );
+    }
+    if connection.refused && connection.silent
+        || (connection.refused || connection.silent) && !connection.talk.is_empty()
+    {
+        fault(path, "it is one of talk, refused and silent");
+    }
+}
+
 fn host(host: &Host, fault: &mut impl FnMut(&str, &str)) {
-    for (at, connection) in host.tcp.iter().enumerate() {
-        if connection.address.parse::<std::net::SocketAddr>().is_err() {
-            fault(
-                &format!("host.tcp[{at}].address"),
-                "Invalid value; write ADDRESS:PORT, such as 10.1.2.3:6379; names stand in host.lookup",
-            );
+    for (list, connections) in [("tcp", &host.tcp), ("udp", &host.udp)] {
+        for (at, connection) in connections.iter().enumerate() {
+            connection_faults(&format!("host.{list}[{at}]"), connection, fault);
         }
-        if connection.refused && connection.silent
-            || (connection.refused || connection.silent) && !connection.talk.is_empty()
-        {
-            fault(&format!("host.tcp[{at}]"), "it is one of talk, refused and silent");
+    }
+    let is_of_tcp = |step: &Step| matches!(step, Step::Tls(_) | Step::Close);
+    for (at, entry) in host.udp.iter().enumerate() {
+        if entry.talk.iter().any(is_of_tcp) {
+            fault(&format!("host.udp[{at}].talk"), "datagrams have neither tls nor close");
         }
     }
     for (at, exchange) in host.http.iter().enumerate() {
@@ -187,6 +209,7 @@ fn host(host: &Host, fault: &mut impl FnMut(&str, &str)) {
     }
     let lists = [
         ("tcp", host.tcp.len()),
+        ("udp", host.udp.len()),
         ("http", host.http.len()),
         ("exec", host.exec.len()),
     ];

@@ -6,6 +6,7 @@ use probelet_manifest::Role;
 use serde_json::Value;
 
 use crate::{
+    compare::ANY,
     file::{Context, Expectation, File, Message},
     host::{Connection, Host, HttpResponse, Step},
     parse::MAX_TIMEOUT,
@@ -73,7 +74,7 @@ pub fn case_file(recorded: Recorded, role: Role) -> Result<String, String> {
             outcome: Some(seen.outcome.clone()),
             message: Some(Message::Exact(redaction.text(&seen.message))),
             fields: match redaction.value(&Value::Object(seen.fields.clone())) {
-                Value::Object(fields) => Some(fields),
+                Value::Object(fields) => Some(fields.into_iter().map(untimed).collect()),
                 _ => None,
             },
             ..Expectation::default()
@@ -85,12 +86,25 @@ pub fn case_file(recorded: Recorded, role: Role) -> Result<String, String> {
     ))
 }
 
+/// What the run has measured of real time is another one in each replay.
+fn untimed((name, value): (String, Value)) -> (String, Value) {
+    if name == "milliseconds" || name.ends_with("-milliseconds") {
+        return (name, ANY.into());
+    }
+    (name, value)
+}
+
 fn host(mut host: Host, redaction: &Redaction) -> Host {
     for value in host.environment.values_mut() {
         *value = redaction.mask(value);
     }
     for connection in &mut host.tcp {
         *connection = conversation(std::mem::take(connection), redaction);
+    }
+    for step in host.udp.iter_mut().flat_map(|entry| &mut entry.talk) {
+        if let Step::Client(Content(bytes)) | Step::Server(Content(bytes)) = step {
+            *bytes = redaction.bytes(bytes);
+        }
     }
     let reason = |reason: &mut Option<String>| *reason = reason.as_deref().map(|reason| redaction.text(reason));
     for exchange in &mut host.http {
@@ -193,6 +207,7 @@ mod tests {
             seen: Seen {
                 outcome: "unhealthy".to_owned(),
                 message: "hunter2 is wrong".to_owned(),
+                fields: serde_json::from_value(json!({"milliseconds": 7, "role": "master"})).expect("fields"),
                 ..Seen::default()
             },
             ..Recorded::default()
@@ -214,6 +229,11 @@ mod tests {
             ("web: liveness, run 7", Duration::from_secs(2))
         );
         assert_eq!(case.expect.outcome.as_deref(), Some("unhealthy"));
+        let fields = case.expect.fields.as_ref().expect("fields");
+        assert_eq!(
+            (&fields["milliseconds"], &fields["role"]),
+            (&json!("*"), &json!("master"))
+        );
     }
 
     #[test]

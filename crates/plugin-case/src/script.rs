@@ -74,11 +74,8 @@ impl Script {
 
     /// A connect.
     pub fn connect(&mut self, destination: SocketAddr) -> Scripted<Talk> {
-        let same = |text: &str| text.parse::<SocketAddr>().is_ok_and(|address| address == destination);
-        let entries = self.host.tcp.iter().enumerate();
-        let of_address = entries.filter(|(_, entry)| same(&entry.address));
-        let of_address: Vec<_> = of_address.map(|(at, entry)| (at, entry.repeat)).collect();
-        let Some(at) = self.take("tcp", &of_address, &format!("a connection to {destination}")) else {
+        let at = self.take_connection("tcp", destination, &format!("a connection to {destination}"));
+        let Some(at) = at else {
             return Scripted::Failed("the case has no such connection".to_owned());
         };
         let entry = &self.host.tcp[at];
@@ -87,6 +84,29 @@ impl Script {
             (_, true) => Scripted::Silent,
             _ => Scripted::Answer(Talk::new(format!("host.tcp[{at}]"), entry.talk.clone())),
         }
+    }
+
+    /// A socket for datagrams.
+    pub fn associate(&mut self, destination: SocketAddr) -> Scripted<Talk> {
+        let at = self.take_connection("udp", destination, &format!("UDP to {destination}"));
+        let Some(at) = at else {
+            return Scripted::Failed("the case has no such destination".to_owned());
+        };
+        let entry = &self.host.udp[at];
+        match (entry.refused, entry.silent) {
+            (true, _) => Scripted::Refused,
+            (_, true) => Scripted::Silent,
+            _ => Scripted::Answer(Talk::new(format!("host.udp[{at}]"), entry.talk.clone())),
+        }
+    }
+
+    fn take_connection(&mut self, list: &'static str, destination: SocketAddr, what: &str) -> Option<usize> {
+        let same = |text: &str| text.parse::<SocketAddr>().is_ok_and(|address| address == destination);
+        let entries = if list == "udp" { &self.host.udp } else { &self.host.tcp };
+        let entries = entries.iter().enumerate();
+        let of_address = entries.filter(|(_, entry)| same(&entry.address));
+        let of_address: Vec<_> = of_address.map(|(at, entry)| (at, entry.repeat)).collect();
+        self.take(list, &of_address, what)
     }
 
     /// A request.
@@ -194,6 +214,7 @@ impl Script {
                 "tcp",
                 self.host.tcp.iter().map(|entry| entry.repeat).collect::<Vec<_>>(),
             ),
+            ("udp", self.host.udp.iter().map(|entry| entry.repeat).collect()),
             ("http", self.host.http.iter().map(|entry| entry.repeat).collect()),
             ("exec", self.host.exec.iter().map(|entry| entry.repeat).collect()),
         ];

@@ -12,9 +12,10 @@ macro_rules! template {
     };
 }
 
-/// The contract and those parts of WASI that connections are made with.
-const WIT: [(&str, &str); 4] = [
+/// The contract, what stands beside it, and those parts of WASI that connections are made with.
+const WIT: [(&str, &str); 5] = [
     ("wit/deps/probelet.wit", include_str!("../../../wit/0.1.0/plugin.wit")),
+    ("wit/deps/tls.wit", include_str!("../../../wit/tls/0.1.0/tls.wit")),
     ("wit/deps/clocks.wit", include_str!("../wit/clocks.wit")),
     ("wit/deps/io.wit", include_str!("../wit/io.wit")),
     ("wit/deps/sockets.wit", include_str!("../wit/sockets.wit")),

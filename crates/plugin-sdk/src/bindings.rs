@@ -93,3 +93,11 @@ pub mod builtin {
         world: "builtin",
     });
 }
+
+pub mod tls {
+    wit_bindgen::generate!({
+        path: "../../wit/tls/0.1.0",
+        world: "imports",
+        additional_derives: [PartialEq],
+    });
+}

@@ -33,8 +33,8 @@
 //!   [`export_description!`].
 //! - [`context`], [`state`] and the modules that begin with `container_`: the contract. What needs a grant is imported by
 //!   a plugin that uses it, and by no other.
-//! - [`net`], [`http`], [`lines`], [`metrics`]: helpers that end with the run's time and bound what they read. WASI's own
-//!   sockets, http and clocks are in [`wasip2`].
+//! - [`net`], [`tls`], [`http`], [`lines`], [`metrics`]: helpers that end with the run's time and bound what they read. WASI's
+//!   own sockets, http and clocks are in [`wasip2`].
 //! - `AsyncProbe`, `AsyncHook` and their macros (feature `async`): components of WASI 0.3, which wait for several things
 //!   at once. What they wait for are functions of WASI 0.3, not the helpers.
 //!
@@ -54,6 +54,7 @@ mod native;
 pub mod net;
 #[cfg(not(target_family = "wasm"))]
 pub mod testing;
+pub mod tls;
 mod verdict;
 
 #[cfg(feature = "macros")]

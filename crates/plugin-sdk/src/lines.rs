@@ -42,6 +42,16 @@ impl<C: Read + Write> Conversation<C> {
         &self.peer
     }
 
+    /// The connection itself; what has been read of it is in the buffer.
+    pub(crate) fn connection_mut(&mut self) -> &mut C {
+        &mut self.connection
+    }
+
+    /// Whether something has been read that nobody has taken.
+    pub(crate) fn has_unread(&self) -> bool {
+        !self.buffer.is_empty()
+    }
+
     /// Sends it all.
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) -> Result<(), Failure> {
         let sent = self

@@ -25,9 +25,12 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use crate::bindings::probe::probelet::plugin::{
-    container_exec, container_files, container_logs, container_stats,
-    context::{CheckKind, Outcome, Port},
+use crate::{
+    bindings::probe::probelet::plugin::{
+        container_exec, container_files, container_logs, container_stats,
+        context::{CheckKind, Outcome, Port},
+    },
+    tls,
 };
 
 /// What a test says of the run. The fields are the contract's functions.
@@ -79,6 +82,8 @@ pub struct Host {
     pub spaces: BTreeMap<String, container_files::FileSystemSpace>,
     /// The variables that are granted.
     pub environment: BTreeMap<String, String>,
+    /// What servers show when TLS is begun, or why it fails. What is said then goes over the connection as it is.
+    pub tls: Option<Result<tls::Session, tls::Error>>,
     /// What time it is; the real one if it is none.
     pub now: Option<SystemTime>,
 }
@@ -109,6 +114,7 @@ impl Default for Host {
             files: BTreeMap::new(),
             spaces: BTreeMap::new(),
             environment: BTreeMap::new(),
+            tls: None,
             now: None,
         }
     }

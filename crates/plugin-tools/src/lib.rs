@@ -11,6 +11,7 @@ mod here;
 mod player;
 mod request;
 mod requirements;
+mod secure;
 mod test;
 
 pub use bench::{Bench, PERCENTILES};

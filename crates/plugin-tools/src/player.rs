@@ -5,6 +5,7 @@
 use std::{
     io,
     net::{IpAddr, SocketAddr, TcpStream},
+    os::fd::OwnedFd,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -14,20 +15,25 @@ use futures::future::{BoxFuture, pending, ready};
 use http::{HeaderName, HeaderValue, Request, Response};
 use http_body_util::{BodyExt, Full};
 use probelet_engine::{
-    ContainerExec, ContainerFiles, ContainerLogs, ContainerStats, ExecError, ExecOutput, FileError, FileKind,
-    HttpFailure, LogLine, Metadata, NetworkStandIn, RealExchange, Space, StandInBody, Stats,
+    ClientConnection, ContainerExec, ContainerFiles, ContainerLogs, ContainerStats, ExecError, ExecOutput, FileError,
+    FileKind, HttpFailure, LogLine, Metadata, NetworkStandIn, RealExchange, Space, StandInBody, Stats,
 };
 use probelet_plugin_case::{
     FileAnswer, FileKind as CaseFileKind, FileQuestion, HttpCall, HttpResponse, Reply, Script, Scripted, Talk,
 };
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::UnixStream,
     task::JoinSet,
 };
 
+use crate::secure::PlayedConnection;
+
 /// Read from a plugin at once.
 const CHUNK: usize = 16 << 10;
+/// The longest datagram.
+const DATAGRAM: usize = 64 << 10;
 /// What the plugin is told of a call that the case does not list; the case has failed by then.
 const NOT_LISTED: &str = "the case does not list this call";
 
@@ -57,7 +63,7 @@ impl Player {
         self.script().clone().finish()
     }
 
-    fn script(&self) -> MutexGuard<'_, Script> {
+    pub(crate) fn script(&self) -> MutexGuard<'_, Script> {
         self.0.script.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -74,7 +80,39 @@ impl Player {
             }
         });
         // It is a stream socket, which is all that a plugin can tell of it.
-        Ok(TcpStream::from(std::os::fd::OwnedFd::from(near)))
+        Ok(TcpStream::from(OwnedFd::from(near)))
+    }
+
+    /// A socket whose other side answers each datagram with those that are due, or, without a talk, none.
+    fn exchange_datagrams(&self, mut talk: Option<Talk>) -> io::Result<OwnedFd> {
+        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+        // Messages keep their ends, and the end of one side shows on the other.
+        let (near, far) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?;
+        let mut far = UnixStream::from_std(far.into())?;
+        let player = self.clone();
+        let mut peers = self.0.peers.lock().unwrap_or_else(PoisonError::into_inner);
+        peers.spawn(async move {
+            let mut buffer = vec![0; DATAGRAM];
+            while let Ok(length) = far.read(&mut buffer).await
+                && length > 0
+            {
+                let Some(talk) = &mut talk else { continue };
+                let reply = talk.receive(&buffer[..length]);
+                let mut start = 0;
+                for end in &reply.ends {
+                    // A plugin that is gone needs none.
+                    let _ = far.write(&reply.send[start..*end]).await;
+                    start = *end;
+                }
+                if let Some(fault) = reply.fault {
+                    player.script().fault(fault);
+                }
+            }
+            if let Some(fault) = talk.as_mut().and_then(Talk::end) {
+                player.script().fault(fault);
+            }
+        });
+        Ok(near)
     }
 
     fn file(&self, path: &str, question: FileQuestion) -> Result<FileAnswer, FileError> {
@@ -95,7 +133,7 @@ async fn converse(mut talk: Talk, mut stream: UnixStream) -> Option<String> {
     let mut reply = talk.begin();
     let mut buffer = vec![0; CHUNK];
     loop {
-        let Reply { send, close, fault } = reply;
+        let Reply { send, close, fault, .. } = reply;
         let sent = stream.write_all(&send).await;
         if fault.is_some() {
             return fault;
@@ -127,6 +165,33 @@ impl NetworkStandIn for Player {
         let scripted = self.script().connect(destination);
         Box::pin(match scripted {
             Scripted::Answer(talk) => ready(self.talk(talk)),
+            Scripted::Refused => ready(Err(io::ErrorKind::ConnectionRefused.into())),
+            Scripted::Silent => return Box::pin(pending()),
+            Scripted::Failed(reason) => ready(Err(io::Error::other(reason))),
+        })
+    }
+
+    fn associate(&self, destination: SocketAddr, _real: OwnedFd) -> io::Result<OwnedFd> {
+        let scripted = self.script().associate(destination);
+        match scripted {
+            Scripted::Answer(talk) => self.exchange_datagrams(Some(talk)),
+            Scripted::Silent => self.exchange_datagrams(None),
+            Scripted::Refused => Err(io::ErrorKind::ConnectionRefused.into()),
+            Scripted::Failed(reason) => Err(io::Error::other(reason)),
+        }
+    }
+
+    fn converse(
+        &self,
+        destination: SocketAddr,
+        _real: BoxFuture<'static, io::Result<Box<dyn ClientConnection>>>,
+    ) -> BoxFuture<'static, io::Result<Box<dyn ClientConnection>>> {
+        let scripted = self.script().connect(destination);
+        Box::pin(match scripted {
+            Scripted::Answer(talk) => {
+                let played: Box<dyn ClientConnection> = Box::new(PlayedConnection::new(self.clone(), talk));
+                ready(Ok(played))
+            }
             Scripted::Refused => ready(Err(io::ErrorKind::ConnectionRefused.into())),
             Scripted::Silent => return Box::pin(pending()),
             Scripted::Failed(reason) => ready(Err(io::Error::other(reason))),

@@ -11,7 +11,7 @@ use probelet_plugin::{
     time_left, within,
 };
 
-use crate::{http_assert, mysql, nats, postgres, redis, tcp_expect};
+use crate::{dns, http_assert, mysql, nats, postgres, redis, tcp_expect, tls_expiry};
 
 /// More checks than this are more than a run has time for.
 const MAX_CHECKS: usize = 16;
@@ -44,6 +44,8 @@ pub struct Part {
 #[serde(crate = "probelet_plugin::serde", rename_all = "kebab-case")]
 #[schemars(crate = "probelet_plugin::schemars")]
 pub enum Check {
+    /// A DNS server.
+    Dns,
     /// An HTTP server's answer.
     HttpAssert,
     /// A MySQL or MariaDB server.
@@ -56,28 +58,34 @@ pub enum Check {
     Redis,
     /// Texts that a server says.
     TcpExpect,
+    /// A server's certificate.
+    TlsExpiry,
 }
 
 impl Check {
     fn name(self) -> &'static str {
         match self {
+            Self::Dns => "dns",
             Self::HttpAssert => "http-assert",
             Self::Mysql => "mysql",
             Self::Nats => "nats",
             Self::Postgres => "postgres",
             Self::Redis => "redis",
             Self::TcpExpect => "tcp-expect",
+            Self::TlsExpiry => "tls-expiry",
         }
     }
 
     fn run(self, config: &Value) -> Result<Verdict, Failure> {
         match self {
+            Self::Dns => by(dns::check, config),
             Self::HttpAssert => by(http_assert::check, config),
             Self::Mysql => by(mysql::check, config),
             Self::Nats => by(nats::check, config),
             Self::Postgres => by(postgres::check, config),
             Self::Redis => by(redis::check, config),
             Self::TcpExpect => by(tcp_expect::check, config),
+            Self::TlsExpiry => by(tls_expiry::check, config),
         }
     }
 }

@@ -3,15 +3,19 @@
 use std::{collections::BTreeMap, ops::RangeInclusive, time::Instant};
 
 use probelet_plugin::{
-    Failure, Verdict,
+    Failure, Health, Verdict,
     http::{Request, Response},
     net::{Endpoint, Port},
+    now,
     serde::{Deserialize, Deserializer},
     serde_json::Value,
 };
 use regex_lite::Regex;
 
-use crate::text::{pattern, quote};
+use crate::{
+    text::{pattern, quote},
+    tls_expiry::{self, Days, two_weeks},
+};
 
 /// No more of a body is read: what is asserted stands in documents, not in downloads.
 const MAX_BODY: usize = 1 << 20;
@@ -54,6 +58,20 @@ pub struct Config {
     pub json: Vec<Assertion>,
     /// An answer that takes longer is degraded, in milliseconds.
     pub slow_milliseconds: Option<u64>,
+    /// What the server's certificate has to be, beyond valid; by a second connection.
+    pub certificate: Option<Validity>,
+}
+
+/// For how long a certificate has to be valid.
+#[probelet_plugin::config]
+#[derive(Debug)]
+pub struct Validity {
+    /// With fewer days left it is degraded.
+    #[serde(default = "two_weeks")]
+    pub warn_days: u32,
+    /// With fewer days left it is unhealthy.
+    #[serde(default)]
+    pub fail_days: u32,
 }
 
 /// How the server is spoken to.
@@ -121,17 +139,64 @@ pub fn check(config: &Config) -> Result<Verdict, Failure> {
             None => Verdict::healthy(),
         },
     };
+    let verdict = match &config.certificate {
+        Some(validity) => with_certificate(verdict, certificate(config, validity)?),
+        None => verdict,
+    };
     Ok(verdict
         .with("status", u32::from(response.status))
         .with("milliseconds", milliseconds))
 }
 
-fn request(config: &Config) -> Result<Request, Failure> {
-    let (scheme, default) = match config.scheme {
-        Scheme::Http => ("http", 80),
-        Scheme::Https => ("https", 443),
+/// What the server shows. The request has found it trusted, so that only its days are looked at.
+fn certificate(config: &Config, validity: &Validity) -> Result<Verdict, Failure> {
+    if config.scheme != Scheme::Https {
+        return Err(Failure::Errored(
+            "`certificate` goes with `scheme: HTTPS` only".to_owned(),
+        ));
+    }
+    let (_, session) = endpoint(config)?.converse_by_tls(&tls_expiry::options(None, None))?;
+    let days = Days {
+        warn: validity.warn_days,
+        fail: validity.fail_days,
     };
-    let endpoint = Endpoint::new(config.host.as_deref(), config.port.as_ref(), default)?;
+    tls_expiry::judge(&session, days, false, now())
+}
+
+/// The worse of the two, with the fields that say of the certificate what matters.
+fn with_certificate(answer: Verdict, certificate: Verdict) -> Verdict {
+    let badness = |verdict: &Verdict| match verdict.health {
+        Health::Healthy => 0,
+        Health::Degraded => 1,
+        Health::Unhealthy => 2,
+    };
+    let (mut worse, fields) = if badness(&certificate) > badness(&answer) {
+        let fields = certificate.fields.clone();
+        (certificate, fields)
+    } else {
+        (answer, certificate.fields)
+    };
+    worse.fields = fields;
+    worse
+        .fields
+        .retain(|field| ["days-left", "not-after"].contains(&field.name.as_str()));
+    worse
+}
+
+fn endpoint(config: &Config) -> Result<Endpoint, Failure> {
+    let default = match config.scheme {
+        Scheme::Http => 80,
+        Scheme::Https => 443,
+    };
+    Endpoint::new(config.host.as_deref(), config.port.as_ref(), default)
+}
+
+fn request(config: &Config) -> Result<Request, Failure> {
+    let scheme = match config.scheme {
+        Scheme::Http => "http",
+        Scheme::Https => "https",
+    };
+    let endpoint = endpoint(config)?;
     let slash = if config.path.starts_with('/') { "" } else { "/" };
     let url = format!("{scheme}://{}{slash}{}", endpoint.authority(), config.path);
     let mut request = Request::new(&config.method, url).body(config.body.as_bytes());
@@ -373,6 +438,29 @@ mod tests {
         for wanted in [json!({ "contains": ["b"] }), json!({ "json": [{ "pointer": "/a" }] })] {
             assert!(matches!(told(wanted.clone()), Err(Failure::Errored(_))), "{wanted}");
         }
+    }
+
+    #[test]
+    fn the_worse_of_answer_and_certificate_is_told() {
+        let certificate = || {
+            Verdict::degraded("the certificate expires in 3 days")
+                .with("days-left", 3.0)
+                .with("issuer", "a")
+        };
+        let good = with_certificate(Verdict::healthy(), certificate());
+        assert_eq!(
+            good,
+            Verdict::degraded("the certificate expires in 3 days").with("days-left", 3.0)
+        );
+        let bad = with_certificate(Verdict::unhealthy("the status is 503"), certificate());
+        assert_eq!(bad, Verdict::unhealthy("the status is 503").with("days-left", 3.0));
+        let plain = certificate_of(json!({ "certificate": {} })).expect_err("no TLS");
+        assert!(matches!(plain, Failure::Errored(_)), "{plain}");
+    }
+
+    fn certificate_of(wanted: Value) -> Result<Verdict, Failure> {
+        let config: Config = config(wanted);
+        certificate(&config, config.certificate.as_ref().expect("a certificate"))
     }
 
     #[test]

@@ -8,6 +8,7 @@
 
 pub mod combine;
 pub mod disk_space;
+pub mod dns;
 pub mod drain;
 pub mod drain_connections;
 pub mod file_freshness;
@@ -20,10 +21,13 @@ pub mod notify;
 pub mod postgres;
 pub mod quiet;
 pub mod redis;
+pub mod secure;
 pub mod source;
+mod start_tls;
 pub mod stuck_counter;
 pub mod tcp_expect;
 mod text;
+pub mod tls_expiry;
 pub mod warm_up;
 
 #[cfg(test)]

@@ -1,13 +1,12 @@
 //! A PostgreSQL server: whether it takes connections, by asking for one as `pg_isready` does, and what a query comes to.
 
+mod scram;
+
 use std::io::{self, Read, Write};
 
 use fallible_iterator::FallibleIterator;
 use postgres_protocol::{
-    authentication::{
-        md5_hash,
-        sasl::{ChannelBinding, SCRAM_SHA_256, ScramSha256},
-    },
+    authentication::{md5_hash, sasl::SCRAM_SHA_256},
     message::{
         backend::{DataRowBody, ErrorResponseBody, Message},
         frontend,
@@ -19,7 +18,8 @@ use probelet_plugin::{
     net::{Endpoint, Port},
 };
 
-use crate::text::quote;
+use crate::{secure::Tls, start_tls::StartTls, text::quote};
+use scram::{Fault, Scram};
 
 /// Type and length.
 const HEADER: usize = 5;
@@ -45,6 +45,8 @@ pub struct Config {
     pub password_variable: Option<String>,
     /// The database; the one that is called like the user unless it is given.
     pub database: Option<String>,
+    /// TLS, with which a server that has it is spoken to.
+    pub tls: Option<Tls>,
     /// A query to run, as the user.
     pub query: Option<String>,
     /// What the first value of the query's first row has to be, as text.
@@ -61,7 +63,13 @@ pub fn check(config: &Config) -> Result<Verdict, Failure> {
     }
     let endpoint = Endpoint::new(config.host.as_deref(), config.port.as_ref(), 5432)?;
     let password = config.password_variable.as_deref().map(environment).transpose()?;
-    talk(&mut endpoint.converse()?, config, password.as_deref())
+    let Some(tls) = &config.tls else {
+        return talk(&mut endpoint.converse()?, config, password.as_deref());
+    };
+    let mut server = endpoint.converse_before_tls()?;
+    StartTls::Postgres.agree(&mut server)?;
+    server.start_tls(&tls.options())?;
+    talk(&mut server, config, password.as_deref())
 }
 
 fn talk<C: Read + Write>(
@@ -116,7 +124,7 @@ fn log_in<C: Read + Write>(
     let password = || {
         password.ok_or_else(|| Failure::Errored("the server wants a password: give its `passwordVariable`".to_owned()))
     };
-    let mut scram: Option<ScramSha256> = None;
+    let mut scram: Option<Scram> = None;
     for _ in 0..MAX_MESSAGES {
         match message {
             Message::ReadyForQuery(_) => return Ok(()),
@@ -138,9 +146,9 @@ fn log_in<C: Read + Write>(
                 send(server, |buffer| frontend::password_message(hash.as_bytes(), buffer))?;
             }
             Message::AuthenticationSasl(_) => {
-                let begun = ScramSha256::new(password()?.as_bytes(), ChannelBinding::unsupported());
+                let begun = Scram::new(password()?)?;
                 send(server, |buffer| {
-                    frontend::sasl_initial_response(SCRAM_SHA_256, begun.message(), buffer)
+                    frontend::sasl_initial_response(SCRAM_SHA_256, &begun.first(), buffer)
                 })?;
                 scram = Some(begun);
             }
@@ -148,12 +156,12 @@ fn log_in<C: Read + Write>(
                 let scram = scram
                     .as_mut()
                     .ok_or_else(|| server.broken("goes on with what was not begun"))?;
-                scram.update(body.data()).map_err(|error| server.broken(error))?;
-                send(server, |buffer| frontend::sasl_response(scram.message(), buffer))?;
+                let last = scram.last(body.data()).map_err(|fault| distrusted(server, &fault))?;
+                send(server, |buffer| frontend::sasl_response(&last, buffer))?;
             }
             Message::AuthenticationSaslFinal(body) => {
                 let scram = scram.as_mut().ok_or_else(|| server.broken("ends what was not begun"))?;
-                scram.finish(body.data()).map_err(|error| server.broken(error))?;
+                scram.finish(body.data()).map_err(|fault| distrusted(server, &fault))?;
             }
             Message::AuthenticationOk
             | Message::BackendKeyData(_)
@@ -167,6 +175,16 @@ fn log_in<C: Read + Write>(
         message = next(server)?;
     }
     Err(server.broken("does not come to an end with the login"))
+}
+
+fn distrusted<C: Read + Write>(server: &Conversation<C>, fault: &Fault) -> Failure {
+    match fault {
+        Fault::Server(what) => server.broken(what),
+        Fault::Rounds(rounds) => Failure::Errored(format!(
+            "{} wants {rounds} rounds of SHA-256 (scram_iterations), which are more than a check can do",
+            server.peer()
+        )),
+    }
 }
 
 /// The first value of the first row, if there is one and it is not null.

@@ -12,7 +12,7 @@ use probelet_plugin::{
     serde::Deserialize,
 };
 
-use crate::text::quote;
+use crate::{secure::Tls, text::quote};
 
 /// A status, an error and the lines of `INFO` are shorter.
 const MAX_LINE: usize = 4 << 10;
@@ -30,6 +30,8 @@ pub struct Config {
     pub user: Option<String>,
     /// The container's variable with the password, which `allow.environment` has to grant.
     pub password_variable: Option<String>,
+    /// TLS, for a server that speaks nothing else at its port.
+    pub tls: Option<Tls>,
     /// What the server has to be.
     pub role: Option<Role>,
     /// For how long a replica may have heard nothing of its master, in seconds. Without a link to the master it is
@@ -52,7 +54,13 @@ pub enum Role {
 pub fn check(config: &Config) -> Result<Verdict, Failure> {
     let endpoint = Endpoint::new(config.host.as_deref(), config.port.as_ref(), 6379)?;
     let password = config.password_variable.as_deref().map(environment).transpose()?;
-    talk(&mut endpoint.converse()?, config, password.as_deref())
+    match &config.tls {
+        None => talk(&mut endpoint.converse()?, config, password.as_deref()),
+        Some(tls) => {
+            let (mut server, _) = endpoint.converse_by_tls(&tls.options())?;
+            talk(&mut server, config, password.as_deref())
+        }
+    }
 }
 
 fn talk<C: Read + Write>(

@@ -35,10 +35,10 @@ macro_rules! checks {
 
 fn checks() -> impl IntoIterator<Item = Check> {
     checks![
-        "combine" combine, "disk-space" disk_space, "drain" drain, "drain-connections" drain_connections,
+        "combine" combine, "disk-space" disk_space, "dns" dns, "drain" drain, "drain-connections" drain_connections,
         "file-freshness" file_freshness, "http-assert" http_assert, "log-pattern" log_pattern,
         "memory-trend" memory_trend, "mysql" mysql, "nats" nats, "notify" notify, "postgres" postgres, "redis" redis,
-        "stuck-counter" stuck_counter, "tcp-expect" tcp_expect, "warm-up" warm_up,
+        "stuck-counter" stuck_counter, "tcp-expect" tcp_expect, "tls-expiry" tls_expiry, "warm-up" warm_up,
     ]
 }
 

@@ -1,6 +1,11 @@
 //! Redis and PostgreSQL.
 
-use std::{fs, os::unix::process::CommandExt, process::Command};
+use std::{
+    fs::{self, Permissions},
+    os::unix::{fs::PermissionsExt, process::CommandExt},
+    path::Path,
+    process::Command,
+};
 
 use probelet_tests::finished::Finished;
 use serde_json::json;
@@ -14,7 +19,7 @@ use crate::{
 /// The user `nobody`, since PostgreSQL refuses to run as root.
 const NOBODY: u32 = 65534;
 
-fn redis(options: &[&str]) -> Server {
+pub(crate) fn redis(options: &[&str]) -> Server {
     let (folder, port) = (folder(), free_port());
     let mut redis = command("redis-server");
     redis.args([
@@ -62,12 +67,26 @@ fn redis_with_a_password_is_checked_with_it_only() {
 }
 
 /// A database whose user `nobody` has the password `secret`, and whose server takes so many connections.
-fn postgres(connections: u16) -> Server {
+pub(crate) fn postgres(connections: u16) -> Server {
+    postgres_with(connections, "scram-sha-256", |_| Vec::new())
+}
+
+/// The same with another way to log in, and with settings, for which files may be put into the folder.
+pub(crate) fn postgres_with(
+    connections: u16,
+    authentication: &str,
+    settings: impl FnOnce(&Path) -> Vec<String>,
+) -> Server {
     let (folder, port) = (folder(), free_port());
     let data = folder.path().join("data");
     let password = folder.path().join("password");
     fs::write(&password, "secret").expect("/tmp can be written");
-    for path in [folder.path(), &password] {
+    let settings = settings(folder.path());
+    let files = fs::read_dir(folder.path()).expect("a folder").flatten();
+    for path in files.map(|file| file.path()).chain([folder.path().to_owned()]) {
+        // It takes no key that others may read.
+        let mode = if path.is_dir() { 0o700 } else { 0o600 };
+        fs::set_permissions(&path, Permissions::from_mode(mode)).expect("it is ours");
         std::os::unix::fs::chown(path, Some(NOBODY), Some(NOBODY)).expect("this is root");
     }
     let mut initdb = command("initdb");
@@ -76,7 +95,7 @@ fn postgres(connections: u16) -> Server {
         "--username",
         "nobody",
         "--auth",
-        "scram-sha-256",
+        authentication,
         "--locale",
         "C",
         "--pwfile",
@@ -92,6 +111,9 @@ fn postgres(connections: u16) -> Server {
     server
         .arg(format!("max_connections={connections}"))
         .args(["-c", "max_wal_senders=0"]);
+    for setting in settings {
+        server.args(["-c", &setting]);
+    }
     server.uid(NOBODY).gid(NOBODY).env("LC_ALL", "C");
     Server::start(server, folder, port, "ready to accept connections", false)
 }
@@ -164,12 +186,19 @@ fn mysql_takes_connections_or_not() {
     silent_then_gone("mysql", &config, server);
 }
 
-#[test]
-fn nats_answers_or_not() {
+pub(crate) fn nats(options: &[&str]) -> Server {
     let (folder, port) = (folder(), free_port());
     let mut server = command("nats-server");
-    server.args(["--addr", "127.0.0.1", "--port", &port.to_string()]);
-    let server = Server::start(server, folder, port, "Server is ready", false);
+    server
+        .args(["--addr", "127.0.0.1", "--port", &port.to_string()])
+        .args(options);
+    Server::start(server, folder, port, "Server is ready", false)
+}
+
+#[test]
+fn nats_answers_or_not() {
+    let server = nats(&[]);
+    let port = server.port;
     let config = json!({ "port": port });
     run("nats", &config, &server.address(), &[]).is("healthy", "");
     let stream = json!({ "port": port, "jetstream": true });

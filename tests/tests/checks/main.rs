@@ -5,6 +5,9 @@
 mod cases;
 mod containers;
 mod databases;
+mod logins;
+mod names;
+mod secure;
 mod server;
 mod web;
 
@@ -23,6 +26,12 @@ pub(crate) struct Run {
 /// Runs a check of the library against an address. `more` are further options.
 #[track_caller]
 pub(crate) fn run(check: &str, config: &Value, address: &str, more: &[&str]) -> Run {
+    run_with(check, config, address, more, &[])
+}
+
+/// The same with variables of the environment.
+#[track_caller]
+pub(crate) fn run_with(check: &str, config: &Value, address: &str, more: &[&str], environment: &[(&str, &str)]) -> Run {
     let mut command = Command::new(binary("probelet"));
     command.args([
         "--state-dir",
@@ -34,6 +43,7 @@ pub(crate) fn run(check: &str, config: &Value, address: &str, more: &[&str]) -> 
         "json",
     ]);
     command
+        .envs(environment.iter().copied())
         .args(["--against", address, "--config", &config.to_string()])
         .args(more);
     let finished = Finished::run(&mut command);

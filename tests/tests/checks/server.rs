@@ -37,7 +37,7 @@ pub(crate) fn folder() -> TempDir {
 
 /// Where `cargo xtask setup` unpacks the servers that are not installed.
 pub(crate) fn unpacked() -> PathBuf {
-    Path::new(&env::var_os("HOME").unwrap_or_default()).join(".cache/probelet/tools/servers/root")
+    Path::new(&env::var_os("HOME").unwrap_or_default()).join(".cache/probelet/tools/servers-2/root")
 }
 
 /// A server's program, and a command of it that finds its libraries.

@@ -1,8 +1,15 @@
 //! The author's tools against a pod: a real run that is kept as a case and replayed, and a run of somebody's choice.
 
-use std::fs;
+use std::{
+    fs,
+    io::Read,
+    net::{TcpListener, UdpSocket},
+    sync::Arc,
+    thread,
+};
 
 use probelet_tests::{agent::plugin, finished::Finished, namespace::Namespace};
+use rustls::{ServerConfig, ServerConnection, StreamOwned, crypto::ring, pki_types::PrivateKeyDer};
 use serde_json::Value;
 
 use crate::{
@@ -125,4 +132,67 @@ fn what_a_server_says_is_recorded_byte_by_byte() {
             .iter()
             .all(|run| run["component"] != "curious.wasm" && run["component"] != "exec")
     );
+}
+
+/// A server by TLS whose certificate is for `shop.example`. It goes on until the process ends.
+fn tls_server() -> u16 {
+    let certified = rcgen::generate_simple_self_signed(vec!["shop.example".to_owned()]).expect("a certificate");
+    let key = PrivateKeyDer::try_from(certified.signing_key.serialize_der()).expect("a key");
+    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_no_client_auth()
+        .with_single_cert(vec![certified.cert.der().clone()], key)
+        .expect("a server's configuration");
+    let config = Arc::new(config);
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let session = ServerConnection::new(Arc::clone(&config)).expect("a session");
+            // To the end of whoever comes.
+            let _ = StreamOwned::new(session, stream).read(&mut [0; 16]);
+        }
+    });
+    port
+}
+
+/// A DNS server that knows no name.
+fn ignorant() -> u16 {
+    let socket = UdpSocket::bind("127.0.0.1:0").expect("a port");
+    let port = socket.local_addr().expect("an address").port();
+    thread::spawn(move || {
+        let mut message = [0; 512];
+        while let Ok((length, client)) = socket.recv_from(&mut message) {
+            (message[2], message[3]) = (0x81, 3);
+            let _ = socket.send_to(&message[..length], client);
+        }
+    });
+    port
+}
+
+#[test]
+fn what_goes_by_tls_and_by_udp_is_recorded_and_replayed() {
+    let namespace = namespace(NAMESPACE);
+    let record = |name: &str, component: &str, config: &str, port: u16| {
+        let handler = format!(
+            "config: {{ host: 127.0.0.1, port: {port}, {config} }}, allow: {{ network: [\"127.0.0.1:{port}\"] }}"
+        );
+        let fields = script(WAIT) + &readiness_by(component, &handler);
+        // Else the loopback is the pod's own.
+        namespace.start(&busybox(name, &fields, "  hostNetwork: true"), name);
+        replayed(&namespace, &[name, "readiness", "--outcome", "healthy"])
+    };
+    let case = record("secure", "builtin:tls-expiry", "verify: false", tls_server());
+    for part in [
+        "tls:",
+        "- shop.example",
+        "notAfter:",
+        "TLSv1.3",
+        "serverName: 127.0.0.1",
+    ] {
+        assert!(case.contains(part), "{part} in\n{case}");
+    }
+    let case = record("names", "builtin:dns", "name: shop.example, code: NXDOMAIN", ignorant());
+    assert!(case.contains("udp:"), "{case}");
 }

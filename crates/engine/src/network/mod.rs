@@ -5,8 +5,10 @@
 //! destination decides first, and then one short synchronous section makes the socket; connecting and everything after
 //! it may happen on any thread.
 
+mod client;
 mod concurrent;
 mod connection;
+mod datagrams;
 mod destination;
 mod exchange;
 mod grpc;
@@ -23,6 +25,7 @@ mod trace;
 use std::{
     io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs},
+    os::fd::OwnedFd,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -39,7 +42,12 @@ use crate::{
     uses::{Grant, Uses, lines_that_grant, shown},
 };
 
+#[allow(unreachable_pub, reason = "generated bindings export it again")]
+pub use client::Held;
+pub(crate) use client::TLS_PREFIX;
+pub use client::{ClientConnection, PeerCertificate, TlsFailure, TlsOptions, TlsSession};
 pub(crate) use concurrent::add_to_linker as add_concurrent_to_linker;
+use datagrams::Sent;
 pub use destination::{Destination, Host};
 pub(crate) use exchange::BUILTIN_PREFIX;
 #[allow(unreachable_pub, reason = "generated bindings export it again")]
@@ -51,10 +59,12 @@ pub(crate) use trace::Trace;
 
 type Store<'a> = wasmtime::StoreContextMut<'a, RunState>;
 
-/// Links TCP sockets, the look-up of names, HTTP requests, and the exchanges of the built-in components.
+/// Links TCP and UDP sockets, the look-up of names, HTTP requests, TLS, and the exchanges of the built-in components.
 pub(crate) fn add_to_linker(linker: &mut Linker<RunState>) -> wasmtime::Result<()> {
     sockets::add_to_linker(linker)?;
+    datagrams::add_to_linker(linker)?;
     outgoing::add_to_linker(linker)?;
+    client::add_to_linker(linker)?;
     exchange::add_to_linker(linker)
 }
 
@@ -82,6 +92,7 @@ struct Inner {
     resolved: Mutex<Vec<Resolved>>,
     lookups: Arc<Semaphore>,
     places: Arc<Semaphore>,
+    sent: Sent,
     _trace: Trace,
 }
 
@@ -123,6 +134,7 @@ impl Network {
             resolved: Mutex::default(),
             lookups: Arc::new(Semaphore::new(MAX_LOOKUPS)),
             places: Arc::new(Semaphore::new(MAX_RESOURCES)),
+            sent: Sent::default(),
             _trace: trace,
         };
         Self(Arc::new(inner), None)
@@ -215,6 +227,12 @@ impl Network {
 
     /// Makes a socket for a destination, where it belongs. It does not block.
     fn socket(&self, destination: SocketAddr) -> Result<Opening, DialError> {
+        let socket = self.kernel_socket(SocketType::STREAM, destination)?;
+        Ok(self.opening(socket, destination))
+    }
+
+    /// The kernel's socket alone, whoever stands between.
+    fn kernel_socket(&self, kind: SocketType, destination: SocketAddr) -> Result<OwnedFd, DialError> {
         let route = self.route(destination)?;
         let family = if destination.is_ipv4() {
             AddressFamily::INET
@@ -222,7 +240,7 @@ impl Network {
             AddressFamily::INET6
         };
         let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
-        let make = || Ok(socket_with(family, SocketType::STREAM, flags, None)?);
+        let make = || Ok(socket_with(family, kind, flags, None)?);
         let socket = match (route, &self.0.grant.namespace) {
             (Route::Pod, Some(namespace)) => {
                 let mut socket = None;
@@ -231,8 +249,7 @@ impl Network {
             }
             (Route::Pod, None) | (Route::Node, _) => make(),
         };
-        let socket = socket.map_err(DialError::Io)?;
-        Ok(self.opening(socket, destination))
+        socket.map_err(DialError::Io)
     }
 
     /// Connects to the first of a host's addresses that answers.

@@ -211,7 +211,7 @@ pub(super) fn network(state: &RunState) -> wasmtime::Result<Network> {
         .ok_or_else(|| format_err!("the network is linked without its grant"))
 }
 
-fn error_code(error: DialError) -> ErrorCode {
+pub(super) fn error_code(error: DialError) -> ErrorCode {
     match error {
         DialError::NotGranted => ErrorCode::AccessDenied,
         DialError::NoSuchHost => ErrorCode::NameUnresolvable,

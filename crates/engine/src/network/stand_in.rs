@@ -16,7 +16,9 @@ use http_body_util::{BodyExt, Full, Limited, combinators::UnsyncBoxBody};
 use wasmtime_wasi_http::{Error, RequestOptions};
 
 use super::{
-    Network, connection,
+    Network,
+    client::ClientConnection,
+    connection,
     http::{Answer, Driven, Outgoing, destination, explain_dial, send_directly},
     tls::Protocols,
 };
@@ -42,6 +44,22 @@ pub trait NetworkStandIn: Send + Sync {
         destination: SocketAddr,
         real: BoxFuture<'static, io::Result<TcpStream>>,
     ) -> BoxFuture<'static, io::Result<TcpStream>>;
+
+    /// Sends datagrams to a destination, and gets those that come from there. `real` is connected already. What is returned
+    /// is any socket that keeps the ends of messages and does not block.
+    ///
+    /// # Errors
+    ///
+    /// There is no socket.
+    fn associate(&self, destination: SocketAddr, real: OwnedFd) -> io::Result<OwnedFd>;
+
+    /// Connects for a plugin that has the host speak TLS. The connection is asked for what goes over it once it is
+    /// deciphered.
+    fn converse(
+        &self,
+        destination: SocketAddr,
+        real: BoxFuture<'static, io::Result<Box<dyn ClientConnection>>>,
+    ) -> BoxFuture<'static, io::Result<Box<dyn ClientConnection>>>;
 
     /// Exchanges a request, whose URI is whole, for a response. Who answers in place of the real server tells so by
     /// [`RealExchange::forgo`].

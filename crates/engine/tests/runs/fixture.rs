@@ -63,6 +63,7 @@ guest!(grpc, "grpc.wasm", load_builtin);
 guest!(sleep, "sleep.wasm");
 guest!(unruly, "tests/unruly.wasm");
 guest!(curious, "tests/curious.wasm");
+guest!(secure, "tests/secure.wasm");
 guest!(command, "tests/command.wasm");
 guest!(cli_command, "tests/cli-command.wasm");
 guest!(concurrent, "tests/concurrent.wasm");

@@ -24,6 +24,13 @@ const FROZEN: &[(&str, &str)] = &[(
     "ffbd2e5f8e96d8bee4847db14867e5a5c00a24c5e55496975e6f0e7e9b836781",
 )];
 
+/// The same of packages beside the contract, by their folders.
+const FROZEN_BESIDE: &[(&str, &str, &str)] = &[(
+    "tls/0.1.0",
+    "tls.wit",
+    "69663d0ce4e50a7fe1fc01197063a36823d630fbb725a89bce5ae0d4f8105287",
+)];
+
 /// A run of `runs.json`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -71,6 +78,17 @@ fn released_versions_of_the_contract_do_not_change() {
             &found, digest,
             "wit/{version}/plugin.wit is frozen: see the comment above `FROZEN`"
         );
+    }
+}
+
+#[test]
+fn released_packages_beside_the_contract_do_not_change_either() {
+    for (folder, file, digest) in FROZEN_BESIDE {
+        let folder = root().join("wit").join(folder);
+        assert_eq!(names(folder.clone()), BTreeSet::from([(*file).to_owned()]));
+        let text = fs::read(folder.join(file)).expect("a package");
+        let found: String = Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(&found, digest, "{file} is frozen: see the comment above `FROZEN`");
     }
 }
 

@@ -7,6 +7,7 @@ mod concurrent;
 mod concurrent_sockets;
 mod container;
 mod contract;
+mod datagrams;
 mod exec;
 mod fixture;
 mod frozen;
@@ -19,5 +20,6 @@ mod namespaces;
 #[path = "../requests/mod.rs"]
 mod requests;
 mod room;
+mod secure;
 mod server;
 mod tcp;

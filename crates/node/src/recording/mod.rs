@@ -3,6 +3,7 @@
 mod container;
 mod network;
 mod recorder;
+mod tls;
 
 use std::{
     collections::BTreeMap,

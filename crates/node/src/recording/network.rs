@@ -11,17 +11,23 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use http::{Request, Response};
 use http_body_util::BodyExt;
-use probelet_engine::{HttpFailure, NetworkStandIn, RealExchange, StandInBody};
+use probelet_engine::{ClientConnection, HttpFailure, NetworkStandIn, RealExchange, StandInBody};
 use probelet_plugin_case::{Connection, Content, HttpExchange, HttpRequest, HttpResponse, Step};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpStream as Stream, UnixStream},
+    net::{TcpStream as Stream, UdpSocket, UnixStream},
 };
 
-use super::recorder::{Record, Recorder};
+use super::{
+    recorder::{Record, Recorder},
+    tls::RecordedConnection,
+};
 
 /// Read at once from one side of a connection.
 const CHUNK: usize = 16 << 10;
+/// What the beginning of TLS takes in a file beside its certificates.
+const TLS_BYTES: usize = 256;
 
 impl NetworkStandIn for Recorder {
     fn look_up(
@@ -48,22 +54,40 @@ impl NetworkStandIn for Recorder {
     ) -> BoxFuture<'static, io::Result<TcpStream>> {
         let recorder = self.clone();
         Box::pin(async move {
-            let connection = Connection {
-                address: destination.to_string(),
-                // Unless more comes of it.
-                silent: true,
-                ..Connection::default()
-            };
-            let Some(at) = recorder.record.add(0, |host| &mut host.tcp, connection) else {
+            let Some(at) = recorder.record.begin(destination) else {
                 return real.await;
             };
             let stream = real.await;
-            {
-                let mut taken = recorder.record.lock();
-                let connection = &mut taken.host.tcp[at];
-                (connection.silent, connection.refused) = (false, stream.is_err());
-            }
+            recorder.record.connected(at, stream.is_err());
             recorder.relay(at, stream?)
+        })
+    }
+
+    fn associate(&self, destination: SocketAddr, real: OwnedFd) -> io::Result<OwnedFd> {
+        let connection = Connection {
+            address: destination.to_string(),
+            ..Connection::default()
+        };
+        match self.record.add(0, |host| &mut host.udp, connection) {
+            None => Ok(real),
+            Some(at) => self.relay_datagrams(at, real),
+        }
+    }
+
+    fn converse(
+        &self,
+        destination: SocketAddr,
+        real: BoxFuture<'static, io::Result<Box<dyn ClientConnection>>>,
+    ) -> BoxFuture<'static, io::Result<Box<dyn ClientConnection>>> {
+        let record = self.record.clone();
+        Box::pin(async move {
+            let Some(at) = record.begin(destination) else {
+                return real.await;
+            };
+            let connection = real.await;
+            record.connected(at, connection.is_err());
+            let recorded: Box<dyn ClientConnection> = Box::new(RecordedConnection::new(connection?, record, at));
+            Ok(recorded)
         })
     }
 
@@ -194,6 +218,52 @@ impl Recorder {
     }
 }
 
+/// Two sockets of this process that keep the ends of messages, and tell one when the other is gone.
+fn message_pair() -> io::Result<(OwnedFd, OwnedFd)> {
+    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    Ok(socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?)
+}
+
+/// The longest datagram.
+const DATAGRAM: usize = 64 << 10;
+
+impl Recorder {
+    /// The run's end of a pair of sockets, of which a task passes on to the real one what comes.
+    fn relay_datagrams(&self, at: usize, real: OwnedFd) -> io::Result<OwnedFd> {
+        let (near, far) = message_pair()?;
+        let mut far = UnixStream::from_std(Pair::from(far))?;
+        let real = UdpSocket::from_std(std::net::UdpSocket::from(real))?;
+        let record = self.record.clone();
+        let mut relays = self.relays.lock().unwrap_or_else(PoisonError::into_inner);
+        relays.spawn(async move {
+            let (mut question, mut answer) = (vec![0; DATAGRAM], vec![0; DATAGRAM]);
+            loop {
+                let passed_on = tokio::select! {
+                    length = far.read(&mut question) => async {
+                        let bytes = &question[..length?];
+                        if bytes.is_empty() {
+                            // The run is over.
+                            return Err(io::ErrorKind::UnexpectedEof.into());
+                        }
+                        record.datagram(at, Step::Client(Content(bytes.to_vec())));
+                        real.send(bytes).await
+                    }.await,
+                    length = real.recv(&mut answer) => async {
+                        let bytes = &answer[..length?];
+                        record.datagram(at, Step::Server(Content(bytes.to_vec())));
+                        far.write(bytes).await
+                    }.await,
+                };
+                // That nobody listens there shows as silence.
+                if passed_on.is_err() {
+                    return;
+                }
+            }
+        });
+        Ok(near)
+    }
+}
+
 async fn pass_on(record: &Record, at: usize, far: UnixStream, real: Stream) -> io::Result<()> {
     let (mut from_plugin, mut to_plugin) = far.into_split();
     let (mut from_server, mut to_server) = real.into_split();
@@ -225,10 +295,44 @@ async fn pass_on(record: &Record, at: usize, far: UnixStream, real: Stream) -> i
 }
 
 impl Record {
-    fn step(&self, at: usize, step: Step) {
+    /// A connection is being opened: its place, if there is room for it.
+    fn begin(&self, destination: SocketAddr) -> Option<usize> {
+        let connection = Connection {
+            address: destination.to_string(),
+            // Unless more comes of it.
+            silent: true,
+            ..Connection::default()
+        };
+        self.add(0, |host| &mut host.tcp, connection)
+    }
+
+    fn connected(&self, at: usize, refused: bool) {
+        let mut taken = self.lock();
+        let connection = &mut taken.host.tcp[at];
+        (connection.silent, connection.refused) = (false, refused);
+    }
+
+    /// Adds a datagram: each is a step of its own.
+    fn datagram(&self, at: usize, step: Step) {
+        let mut taken = self.lock();
+        if let Step::Client(content) | Step::Server(content) = &step
+            && taken.has_room(content.0.len())
+        {
+            taken.host.udp[at].talk.push(step);
+        }
+    }
+
+    /// Adds what was said on a connection.
+    pub(super) fn step(&self, at: usize, step: Step) {
         let length = match &step {
             Step::Client(content) | Step::Server(content) => content.0.len(),
+            Step::Tls(tls) => tls.certificates.iter().map(|certificate| certificate.der().len()).sum(),
             Step::Close => 0,
+        };
+        // A plugin may begin TLS in vain, and ask on after the end, as often as it has fuel.
+        let length = match &step {
+            Step::Tls(_) => length + TLS_BYTES,
+            _ => length,
         };
         let mut taken = self.lock();
         let has_room = match taken.host.tcp[at].continues(&step) {

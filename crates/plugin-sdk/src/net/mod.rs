@@ -1,4 +1,5 @@
-//! Connections by TCP, into the pod's network or to what the manifest grants, that end with the run's time.
+//! Connections by TCP and datagrams by UDP, into the pod's network or to what the manifest grants, that end with the run's
+//! time.
 //!
 //! ```
 //! use std::net::TcpListener;
@@ -13,6 +14,7 @@
 //! assert_eq!(failure.to_string(), format!("cannot connect to 127.0.0.1:{port}: connection refused"));
 //! ```
 
+mod datagrams;
 #[cfg(not(target_family = "wasm"))]
 mod native;
 mod port;
@@ -26,11 +28,15 @@ use native as system;
 #[cfg(target_family = "wasm")]
 use wasi as system;
 
+pub use datagrams::Datagrams;
 pub use port::Port;
 pub use system::Connection;
 
 use crate::{Failure, context, lines::Conversation, time_left, timeout_text, within};
 
+/// The longest datagram.
+#[cfg(not(target_family = "wasm"))]
+const MAX_DATAGRAM: usize = 64 << 10;
 /// No more addresses of one name are tried.
 const MAX_ADDRESSES: usize = 8;
 
@@ -79,10 +85,7 @@ pub fn connect(host: &str, port: u16) -> Result<Connection, Failure> {
         port,
     }
     .authority();
-    let addresses = match host.parse::<IpAddr>() {
-        Ok(address) => vec![address],
-        Err(_) => lookup(host)?,
-    };
+    let addresses = addresses(host)?;
     let addresses = &addresses[..addresses.len().min(MAX_ADDRESSES)];
     let mut last = ConnectError::Failed("it has no addresses".to_owned());
     for (at, address) in addresses.iter().enumerate() {
@@ -102,6 +105,14 @@ pub fn connect(host: &str, port: u16) -> Result<Connection, Failure> {
         )),
         ConnectError::Failed(reason) => Failure::Unhealthy(format!("cannot connect to {authority}: {reason}")),
     })
+}
+
+/// The address that a host is, or those that it has.
+fn addresses(host: &str) -> Result<Vec<IpAddr>, Failure> {
+    match host.parse::<IpAddr>() {
+        Ok(address) => Ok(vec![address]),
+        Err(_) => lookup(host),
+    }
 }
 
 /// The addresses that a name has for the host, at least one. A name that has none is unhealthy.

@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, Read, Write},
-    net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs, UdpSocket},
     time::Duration,
 };
 
@@ -27,6 +27,46 @@ pub(super) fn connect(address: SocketAddr) -> Result<Connection, ConnectError> {
             Err(ConnectError::Failed("connection refused".to_owned()))
         }
         Err(error) => Err(ConnectError::Failed(error.to_string())),
+    }
+}
+
+/// A socket for datagrams.
+pub(super) struct DatagramSocket {
+    socket: UdpSocket,
+}
+
+pub(super) fn datagrams(address: SocketAddr) -> Result<DatagramSocket, ConnectError> {
+    let any = match address {
+        SocketAddr::V4(_) => IpAddr::from(Ipv4Addr::UNSPECIFIED),
+        SocketAddr::V6(_) => IpAddr::from(Ipv6Addr::UNSPECIFIED),
+    };
+    let socket = UdpSocket::bind((any, 0)).map_err(|error| fault(&error))?;
+    socket.connect(address).map_err(|error| fault(&error))?;
+    Ok(DatagramSocket { socket })
+}
+
+impl DatagramSocket {
+    pub(super) fn send(&mut self, datagram: &[u8]) -> Result<(), ConnectError> {
+        self.socket.send(datagram).map(drop).map_err(|error| fault(&error))
+    }
+
+    pub(super) fn receive(&mut self, patience: Duration) -> Result<Vec<u8>, ConnectError> {
+        let patience = patience.max(Duration::from_millis(1));
+        self.socket
+            .set_read_timeout(Some(patience))
+            .map_err(|error| fault(&error))?;
+        let mut buffer = vec![0; super::MAX_DATAGRAM];
+        let length = self.socket.recv(&mut buffer).map_err(|error| fault(&error))?;
+        buffer.truncate(length);
+        Ok(buffer)
+    }
+}
+
+fn fault(error: &io::Error) -> ConnectError {
+    match error.kind() {
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => ConnectError::TimedOut,
+        io::ErrorKind::ConnectionRefused => ConnectError::Failed("connection refused".to_owned()),
+        _ => ConnectError::Failed(error.to_string()),
     }
 }
 

@@ -3,9 +3,12 @@
 use std::{
     io::{self, Read, Write},
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    time::Duration,
 };
 
 use wasip2::{
+    clocks::monotonic_clock::subscribe_duration,
+    io::poll::poll,
     io::streams::{InputStream, OutputStream, StreamError},
     sockets::{
         instance_network::instance_network,
@@ -13,6 +16,8 @@ use wasip2::{
         network::{ErrorCode, IpAddress, IpAddressFamily, IpSocketAddress, Ipv4SocketAddress, Ipv6SocketAddress},
         tcp::TcpSocket,
         tcp_create_socket::create_tcp_socket,
+        udp::{IncomingDatagramStream, OutgoingDatagram, OutgoingDatagramStream, UdpSocket},
+        udp_create_socket::create_udp_socket,
     },
 };
 
@@ -40,11 +45,62 @@ impl From<ErrorCode> for ConnectError {
     }
 }
 
-pub(super) fn connect(address: SocketAddr) -> Result<Connection, ConnectError> {
-    let (family, address) = match address {
+fn destination(address: SocketAddr) -> (IpAddressFamily, IpSocketAddress) {
+    match address {
         SocketAddr::V4(address) => (IpAddressFamily::Ipv4, v4(address)),
         SocketAddr::V6(address) => (IpAddressFamily::Ipv6, v6(address)),
-    };
+    }
+}
+
+/// A socket for datagrams.
+pub(super) struct DatagramSocket {
+    // In this order: a stream has to go before its socket.
+    incoming: IncomingDatagramStream,
+    outgoing: OutgoingDatagramStream,
+    _socket: UdpSocket,
+}
+
+pub(super) fn datagrams(address: SocketAddr) -> Result<DatagramSocket, ConnectError> {
+    let (family, address) = destination(address);
+    let socket = create_udp_socket(family)?;
+    let (incoming, outgoing) = socket.stream(Some(address))?;
+    Ok(DatagramSocket {
+        incoming,
+        outgoing,
+        _socket: socket,
+    })
+}
+
+impl DatagramSocket {
+    pub(super) fn send(&mut self, datagram: &[u8]) -> Result<(), ConnectError> {
+        let datagram = OutgoingDatagram {
+            data: datagram.to_vec(),
+            remote_address: None,
+        };
+        self.outgoing.check_send()?;
+        match self.outgoing.send(&[datagram])? {
+            0 => Err(ConnectError::TimedOut),
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn receive(&mut self, patience: Duration) -> Result<Vec<u8>, ConnectError> {
+        let patience = u64::try_from(patience.as_nanos()).unwrap_or(u64::MAX);
+        let timer = subscribe_duration(patience);
+        loop {
+            if let Some(datagram) = self.incoming.receive(1)?.pop() {
+                return Ok(datagram.data);
+            }
+            let pollable = self.incoming.subscribe();
+            if !poll(&[&pollable, &timer]).contains(&0) {
+                return Err(ConnectError::TimedOut);
+            }
+        }
+    }
+}
+
+pub(super) fn connect(address: SocketAddr) -> Result<Connection, ConnectError> {
+    let (family, address) = destination(address);
     let socket = create_tcp_socket(family)?;
     socket.start_connect(&instance_network(), address)?;
     loop {

@@ -44,7 +44,12 @@ impl Handler {
     /// A run of it that begins now.
     pub(super) fn request(&self) -> RunRequest {
         let container = Arc::new(NoContainer);
-        request(&self.wasm, self.role, self.subject.clone(), self.timeout, container)
+        let mut request = request(&self.wasm, self.role, self.subject.clone(), self.timeout, container);
+        // Where there is no container its variables are this command's own.
+        let granted = self.wasm.allow.environment.iter();
+        let granted = granted.filter_map(|name| Some((name.clone(), std::env::var(name).ok()?)));
+        request.grants.environment = granted.collect();
+        request
     }
 }
 
