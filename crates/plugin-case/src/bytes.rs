@@ -36,6 +36,14 @@ pub(crate) fn either(text: Option<String>, base64: Option<Base64>) -> Option<Con
     }
 }
 
+/// That a field is not written in both spellings, of which one would be dropped.
+pub(crate) fn one_spelling(field: &str, text: &Option<String>, base64: &Option<Base64>) -> Result<(), String> {
+    match (text, base64) {
+        (Some(_), Some(_)) => Err(format!("write either {field} or {field}Base64")),
+        _ => Ok(()),
+    }
+}
+
 /// The spelling that fits: text if it is UTF-8 without control characters that YAML would have to escape beyond those of
 /// line protocols.
 pub(crate) fn spelled(content: &[u8]) -> (Option<String>, Option<Base64>) {

@@ -86,6 +86,11 @@ impl Context {
         self.started_at.as_deref().and_then(moment)
     }
 
+    /// What is wrong with how it is written.
+    pub(crate) fn fault(&self) -> Option<String> {
+        crate::bytes::one_spelling("state", &self.state, &self.state_base64).err()
+    }
+
     /// What the last run has left, in whichever spelling.
     pub fn state_bytes(&self) -> Option<Vec<u8>> {
         crate::bytes::either(self.state.clone(), self.state_base64.clone()).map(|content| content.0)

@@ -5,7 +5,8 @@ use std::{collections::BTreeMap, net::IpAddr};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    bytes::{Base64, Content, either, spelled},
+    bytes::{Base64, Content, either, one_spelling, spelled},
+    http::HttpExchange,
     tls::TlsStep,
 };
 
@@ -85,6 +86,20 @@ impl Connection {
             (_, step) => self.talk.push(step),
         }
     }
+
+    /// The times of certificates that are none, each with the number of its step.
+    pub(crate) fn bad_times(&self) -> Vec<(usize, &'static str)> {
+        let steps = self.talk.iter().enumerate();
+        let bad = steps.flat_map(|(at, step)| {
+            let certificates = match step {
+                Step::Tls(tls) => tls.certificates.as_slice(),
+                _ => &[],
+            };
+            let bad = certificates.iter().flat_map(crate::CertificateAnswer::bad_times);
+            bad.map(move |name| (at, name))
+        });
+        bad.collect()
+    }
 }
 
 /// A step of a conversation.
@@ -99,22 +114,6 @@ pub enum Step {
     Tls(Box<TlsStep>),
     /// The other side closes the connection.
     Close,
-}
-
-impl Connection {
-    /// The times of certificates that are none, each with the number of its step.
-    pub(crate) fn bad_times(&self) -> Vec<(usize, &'static str)> {
-        let steps = self.talk.iter().enumerate();
-        let bad = steps.flat_map(|(at, step)| {
-            let certificates = match step {
-                Step::Tls(tls) => tls.certificates.as_slice(),
-                _ => &[],
-            };
-            let bad = certificates.iter().flat_map(crate::CertificateAnswer::bad_times);
-            bad.map(move |name| (at, name))
-        });
-        bad.collect()
-    }
 }
 
 #[derive(Clone, Default, Serialize, Deserialize)]
@@ -138,6 +137,8 @@ impl TryFrom<RawStep> for Step {
     type Error = String;
 
     fn try_from(raw: RawStep) -> Result<Self, String> {
+        one_spelling("client", &raw.client, &raw.client_base64)?;
+        one_spelling("server", &raw.server, &raw.server_base64)?;
         let client = either(raw.client, raw.client_base64).map(Self::Client);
         let server = either(raw.server, raw.server_base64).map(Self::Server);
         let tls = raw.tls.map(Self::Tls);
@@ -163,82 +164,6 @@ impl From<Step> for RawStep {
             Step::Close => raw.close = true,
         }
         raw
-    }
-}
-
-/// A request and its answer.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-pub struct HttpExchange {
-    /// The request.
-    pub request: HttpRequest,
-    /// The answer.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub response: Option<HttpResponse>,
-    /// Whether the connection is refused.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub refused: bool,
-    /// Whether nothing ever answers.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub silent: bool,
-    /// What else goes wrong, in words.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub error: Option<String>,
-    /// Whether it can be used any number of times, or not at all.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub repeat: bool,
-}
-
-/// A request.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-pub struct HttpRequest {
-    /// The method; none is `GET`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub method: Option<String>,
-    /// The whole URL.
-    pub url: String,
-    /// Headers that it has to have, in small letters; `*` is any value. It may have others.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub headers: BTreeMap<String, String>,
-    /// The body that it has to have, if that matters.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub body: Option<String>,
-}
-
-/// A response.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-pub struct HttpResponse {
-    /// Its status.
-    pub status: u16,
-    /// Its headers.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub headers: BTreeMap<String, String>,
-    /// Its body as text.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub body: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    body_base64: Option<Base64>,
-}
-
-impl HttpResponse {
-    /// A response with such a body.
-    pub fn new(status: u16, headers: BTreeMap<String, String>, body: &[u8]) -> Self {
-        let (body, body_base64) = if body.is_empty() { (None, None) } else { spelled(body) };
-        Self {
-            status,
-            headers,
-            body,
-            body_base64,
-        }
-    }
-
-    /// Its body.
-    pub fn bytes(&self) -> Vec<u8> {
-        either(self.body.clone(), self.body_base64.clone())
-            .unwrap_or_default()
-            .0
     }
 }
 
@@ -312,7 +237,11 @@ pub struct LogLine {
 }
 
 #[derive(Clone, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    deny_unknown_fields,
+    expecting = "a line is a text, or an object of text, stderr and time"
+)]
 enum RawLine {
     Text(String),
     Full {
@@ -390,6 +319,11 @@ impl FileAnswer {
             .as_deref()
             .and_then(crate::file::moment)
             .unwrap_or_default()
+    }
+
+    /// What is wrong with how it is written.
+    pub(crate) fn fault(&self) -> Option<String> {
+        one_spelling("content", &self.content, &self.content_base64).err()
     }
 
     /// Its content, if it is one with content.

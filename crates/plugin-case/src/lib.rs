@@ -16,6 +16,7 @@ mod compare;
 mod conversation;
 mod file;
 mod host;
+mod http;
 mod junit;
 mod parse;
 mod record;
@@ -29,10 +30,8 @@ pub use bytes::{Base64, Content};
 pub use compare::{Difference, Seen, differences};
 pub use conversation::{Reply, Talk};
 pub use file::{Case, Context, Expectation, Message, Most};
-pub use host::{
-    Connection, ExecAnswer, FileAnswer, FileKind, Host, HttpExchange, HttpRequest, HttpResponse, LogLine, Space, Stats,
-    Step,
-};
+pub use host::{Connection, ExecAnswer, FileAnswer, FileKind, Host, LogLine, Space, Stats, Step};
+pub use http::{HeaderTexts, Headers, HttpExchange, HttpRequest, HttpResponse, headers_of};
 pub use junit::junit;
 pub use parse::parse;
 pub use record::{Recorded, case_file};

@@ -77,7 +77,13 @@ fn case(document: &YamlDocument, name: String) -> Result<Case, Vec<Diagnostic>> 
     }
     times(&file, &mut fault);
     words(&file, role, &mut fault);
+    spellings(&file, &mut fault);
     host(&file.host, &mut fault);
+    if file.expect == Expectation::default() {
+        let message =
+            "Required value; without an expectation nothing can go wrong: write at least { outcome: healthy }";
+        fault("expect", message);
+    }
     let most = most(file.expect.limits.as_ref(), role, &mut fault);
     let wasm = parse_wasm(&handler(&file), role);
     let wasm = wasm.map_err(|found| faults.extend(found));
@@ -113,6 +119,21 @@ fn handler(file: &File) -> Value {
 }
 
 const NO_TIME: &str = "Invalid value; write a time as 2026-01-01T00:00:00Z";
+
+fn spellings(file: &File, fault: &mut impl FnMut(&str, &str)) {
+    let mut tell = |path: String, found: Option<String>| {
+        if let Some(found) = found {
+            fault(&path, &found);
+        }
+    };
+    tell("context".to_owned(), file.context.fault());
+    for (at, exchange) in file.host.http.iter().enumerate() {
+        tell(format!("host.http[{at}]"), exchange.fault());
+    }
+    for (path, answer) in &file.host.files {
+        tell(format!("host.files[{path}]"), answer.fault());
+    }
+}
 
 fn times(file: &File, fault: &mut impl FnMut(&str, &str)) {
     for (at, connection) in file.host.tcp.iter().enumerate() {

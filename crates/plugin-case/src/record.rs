@@ -8,7 +8,8 @@ use serde_json::Value;
 use crate::{
     compare::ANY,
     file::{Context, Expectation, File, Message},
-    host::{Connection, Host, HttpResponse, Step},
+    host::{Connection, Host, Step},
+    http::{HeaderTexts, HttpResponse},
     parse::MAX_TIMEOUT,
     redact::Redaction,
     {Content, Seen},
@@ -111,18 +112,23 @@ fn host(mut host: Host, redaction: &Redaction) -> Host {
         reason(&mut exchange.error);
         let request = &mut exchange.request;
         request.url = redaction.text(&request.url);
-        request.body = request.body.as_deref().map(|body| redaction.text(body));
-        for (name, value) in &mut request.headers {
-            // Whatever it will be.
-            *value = redaction.header(name, value).unwrap_or_else(|| "*".to_owned());
+        if let Some(body) = request.bytes() {
+            request.set_bytes(&redaction.bytes(&body));
+        }
+        for (name, HeaderTexts(values)) in &mut request.headers {
+            for value in values {
+                // Whatever it will be.
+                *value = redaction.header(name, value).unwrap_or_else(|| "*".to_owned());
+            }
         }
         if let Some(response) = &mut exchange.response {
-            let headers = response.headers.iter();
-            let headers = headers.map(|(name, value)| {
-                let shown = redaction.header(name, value).unwrap_or_else(|| redaction.mask(value));
-                (name.clone(), shown)
-            });
-            *response = HttpResponse::new(response.status, headers.collect(), &redaction.bytes(&response.bytes()));
+            let mut headers = std::mem::take(&mut response.headers);
+            for (name, HeaderTexts(values)) in &mut headers {
+                for value in values {
+                    *value = redaction.header(name, value).unwrap_or_else(|| redaction.mask(value));
+                }
+            }
+            *response = HttpResponse::new(response.status, headers, &redaction.bytes(&response.bytes()));
         }
     }
     for answer in &mut host.exec {
@@ -222,7 +228,7 @@ mod tests {
             case.host.tcp[0].talk[0],
             Step::Client(Content(b"AUTH REDACTE\r\n".to_vec()))
         );
-        assert_eq!(case.host.http[0].request.headers["authorization"], "*");
+        assert_eq!(case.host.http[0].request.headers["authorization"].0, ["*"]);
         assert_eq!(case.context.state_bytes().as_deref(), Some(&b"REDACTE"[..]));
         assert_eq!(
             (case.name.as_str(), case.timeout),

@@ -7,7 +7,8 @@ use std::{
 
 use crate::{
     conversation::Talk,
-    host::{ExecAnswer, FileAnswer, Host, HttpExchange, HttpRequest, LogLine, Stats},
+    host::{ExecAnswer, FileAnswer, Host, LogLine, Stats},
+    http::{HeaderTexts, HttpExchange, HttpRequest},
     text::{diff, quoted},
 };
 
@@ -258,20 +259,26 @@ impl Script {
 
 fn request_faults(entry: &HttpExchange, call: &HttpCall) -> Vec<String> {
     let mut faults = Vec::new();
-    for (name, expected) in &entry.request.headers {
-        let found = call.headers.iter().find(|(found, _)| found.eq_ignore_ascii_case(name));
-        match found {
-            None => faults.push(format!("headers.{name}: it was sent without")),
-            Some((_, value)) if expected != "*" && value != expected => faults.push(format!(
+    for (name, HeaderTexts(expected)) in &entry.request.headers {
+        let found = call
+            .headers
+            .iter()
+            .filter(|(found, _)| found.eq_ignore_ascii_case(name));
+        let found: Vec<&str> = found.map(|(_, value)| value.as_str()).collect();
+        let fits = |(expected, found): (&String, &&str)| expected == "*" || expected == found;
+        let all_fit = expected.len() == found.len() && expected.iter().zip(&found).all(fits);
+        match found.is_empty() {
+            true => faults.push(format!("headers.{name}: it was sent without")),
+            false if !all_fit => faults.push(format!(
                 "headers.{name}: expected {}, found {}",
-                quoted(expected.as_bytes()),
-                quoted(value.as_bytes())
+                quoted(expected.join(", ").as_bytes()),
+                quoted(found.join(", ").as_bytes())
             )),
-            Some(_) => {}
+            false => {}
         }
     }
-    if let Some(expected) = entry.request.body.as_ref().filter(|body| body.as_bytes() != call.body) {
-        let difference = diff(expected.as_bytes(), &call.body);
+    if let Some(expected) = entry.request.bytes().filter(|body| *body != call.body) {
+        let difference = diff(&expected, &call.body);
         faults.push(format!("body: another one was sent\n{}", difference.join("\n")));
     }
     faults

@@ -19,7 +19,8 @@ use probelet_engine::{
     FileKind, HttpFailure, LogLine, Metadata, NetworkStandIn, RealExchange, Space, StandInBody, Stats,
 };
 use probelet_plugin_case::{
-    FileAnswer, FileKind as CaseFileKind, FileQuestion, HttpCall, HttpResponse, Reply, Script, Scripted, Talk,
+    FileAnswer, FileKind as CaseFileKind, FileQuestion, HeaderTexts, HttpCall, HttpResponse, Reply, Script, Scripted,
+    Talk,
 };
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use tokio::{
@@ -232,10 +233,12 @@ fn response(answer: &HttpResponse) -> Result<Response<StandInBody>, HttpFailure>
     let body = Full::new(Bytes::from(answer.bytes())).map_err(|never| match never {});
     let mut response = Response::new(body.boxed_unsync());
     *response.status_mut() = answer.status.try_into().map_err(|_| fault("status"))?;
-    for (name, value) in &answer.headers {
+    for (name, HeaderTexts(values)) in &answer.headers {
         let name = HeaderName::try_from(name).map_err(|_| fault("header's name"))?;
-        let value = HeaderValue::try_from(value).map_err(|_| fault("header's value"))?;
-        response.headers_mut().append(name, value);
+        for value in values {
+            let value = HeaderValue::try_from(value).map_err(|_| fault("header's value"))?;
+            response.headers_mut().append(name.clone(), value);
+        }
     }
     Ok(response)
 }

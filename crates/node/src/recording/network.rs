@@ -12,7 +12,7 @@ use futures::future::BoxFuture;
 use http::{Request, Response};
 use http_body_util::BodyExt;
 use probelet_engine::{ClientConnection, HttpFailure, NetworkStandIn, RealExchange, StandInBody};
-use probelet_plugin_case::{Connection, Content, HttpExchange, HttpRequest, HttpResponse, Step};
+use probelet_plugin_case::{Connection, Content, Headers, HttpExchange, HttpRequest, HttpResponse, Step, headers_of};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -179,13 +179,13 @@ fn words(failure: &HttpFailure) -> String {
 }
 
 fn recorded_request(request: &Request<Bytes>) -> HttpRequest {
-    let body = request.body();
-    HttpRequest {
-        method: Some(request.method().to_string()),
-        url: request.uri().to_string(),
-        headers: headers(request.headers()),
-        body: (!body.is_empty()).then(|| String::from_utf8_lossy(body).into_owned()),
-    }
+    let url = request.uri().to_string();
+    HttpRequest::new(
+        request.method().as_str(),
+        &url,
+        headers(request.headers()),
+        request.body(),
+    )
 }
 
 /// Without its body, which comes later.
@@ -193,12 +193,13 @@ fn recorded_response(response: &Response<StandInBody>) -> HttpResponse {
     HttpResponse::new(response.status().as_u16(), headers(response.headers()), &[])
 }
 
-fn headers(headers: &http::HeaderMap) -> std::collections::BTreeMap<String, String> {
+fn headers(headers: &http::HeaderMap) -> Headers {
     let text = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
-    headers
-        .iter()
-        .map(|(name, value)| (name.as_str().to_owned(), text(value)))
-        .collect()
+    headers_of(
+        headers
+            .iter()
+            .map(|(name, value)| (name.as_str().to_owned(), text(value))),
+    )
 }
 
 impl Recorder {
