@@ -169,3 +169,127 @@ fn time(time: WallTime) -> Time {
 fn non_empty(text: &str) -> Option<String> {
     (!text.is_empty()).then(|| text.to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// 2026-09-01T12:00:00.900Z, and so many seconds later.
+    fn at(seconds: i64) -> WallTime {
+        WallTime(1_788_264_000_900 + seconds * 1000)
+    }
+
+    fn end(instance: u32) -> Terminated {
+        Terminated {
+            exit_code: 137,
+            signal: Some(9),
+            reason: "Error".to_owned(),
+            message: "last words".to_owned(),
+            started_at: at(0),
+            finished_at: at(5),
+            instance,
+        }
+    }
+
+    fn container(name: &str, kind: ContainerKind, state: ContainerState) -> ContainerStatus {
+        ContainerStatus {
+            name: name.to_owned(),
+            kind,
+            state,
+            last_termination: None,
+            ready: false,
+            started: false,
+            restart_count: 1,
+        }
+    }
+
+    fn shown(containers: Vec<ContainerStatus>) -> Value {
+        let of_container = |_: &ContainerStatus| ContainerFacts {
+            image: "web:1".to_owned(),
+            image_id: "sha256:1".to_owned(),
+            pod_uid: "u".to_owned(),
+        };
+        let facts = Facts {
+            addresses: vec![
+                IpAddr::from([10, 88, 0, 2]),
+                IpAddr::from([0xfd12, 0, 0, 0, 0, 0, 0, 2]),
+            ],
+            host_addresses: vec![IpAddr::from([192, 0, 2, 2])],
+            qos_class: "BestEffort",
+            containers: containers.iter().map(of_container).collect(),
+        };
+        let status = PodStatus {
+            phase: Phase::Running,
+            reason: String::new(),
+            message: String::new(),
+            start_time: at(0),
+            deletion_time: None,
+            deletion_grace_seconds: None,
+            conditions: Vec::new(),
+            other_conditions: Vec::new(),
+            containers,
+        };
+        serde_json::to_value(pod_status(&status, &facts)).unwrap()
+    }
+
+    #[test]
+    fn c3_1_c3_3_containers_are_shown_with_what_they_do_and_did_in_kubernetes_order() {
+        let waiting = || ContainerState::Waiting {
+            reason: "CrashLoopBackOff".to_owned(),
+            message: "back-off 10s".to_owned(),
+        };
+        let running = ContainerState::Running { started_at: at(7) };
+        let mut again = container("web", ContainerKind::Regular, running);
+        (again.last_termination, again.ready, again.started) = (Some(end(0)), true, true);
+        let mut waits = container("back", ContainerKind::Regular, waiting());
+        waits.last_termination = Some(end(1));
+        let ended = |name| container(name, ContainerKind::Init, ContainerState::Terminated(end(1)));
+        let status = shown(vec![ended("second"), ended("first"), again, waits]);
+
+        let terminated = |name: &str, instance: u32| {
+            json!({"terminated": {
+                "exitCode": 137, "signal": 9, "reason": "Error", "message": "last words",
+                "startedAt": "2026-09-01T12:00:00Z", "finishedAt": "2026-09-01T12:00:05Z",
+                "containerID": format!("probelet://u_{name}_{instance}"),
+            }})
+        };
+        let init = |name: &str| {
+            json!({
+                "name": name, "image": "web:1", "imageID": "sha256:1", "containerID": format!("probelet://u_{name}_1"),
+                "state": terminated(name, 1), "ready": false, "started": false, "restartCount": 1,
+            })
+        };
+        assert_eq!(status["initContainerStatuses"], json!([init("second"), init("first")]));
+        assert_eq!(
+            status["containerStatuses"],
+            json!([
+                {
+                    "name": "back", "image": "web:1", "imageID": "sha256:1", "containerID": "probelet://u_back_1",
+                    "state": {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 10s"}},
+                    "lastState": terminated("back", 1), "ready": false, "started": false, "restartCount": 1,
+                },
+                {
+                    "name": "web", "image": "web:1", "imageID": "sha256:1", "containerID": "probelet://u_web_1",
+                    "state": {"running": {"startedAt": "2026-09-01T12:00:07Z"}},
+                    "lastState": terminated("web", 0), "ready": true, "started": true, "restartCount": 1,
+                },
+            ])
+        );
+        // One that never ran has no identifier.
+        let status = shown(vec![container("new", ContainerKind::Regular, waiting())]);
+        assert_eq!(status["containerStatuses"][0].get("containerID"), None);
+    }
+
+    #[test]
+    fn f20_addresses_of_both_families_are_shown_the_first_one_alone_too() {
+        let status = shown(Vec::new());
+        assert_eq!(
+            (&status["podIP"], &status["hostIP"]),
+            (&json!("10.88.0.2"), &json!("192.0.2.2"))
+        );
+        assert_eq!(status["podIPs"], json!([{"ip": "10.88.0.2"}, {"ip": "fd12::2"}]));
+        assert_eq!(status["hostIPs"], json!([{"ip": "192.0.2.2"}]));
+    }
+}

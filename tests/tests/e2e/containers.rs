@@ -1,6 +1,6 @@
 //! What a container is given: environment, volumes, users, limits, network.
 
-use probelet_tests::{namespace::Namespace, pod::termination};
+use probelet_tests::{namespace::Namespace, pod::termination, stream::Stream};
 use serde_json::Value;
 
 use crate::{PATIENCE, WAIT, busybox, namespace, script};
@@ -20,6 +20,9 @@ fn command_arguments_environment_and_working_directory() {
     workingDir: /tmp
     env: [{ name: GREETING, value: hello }, { name: TWICE, value: $(GREETING)-$(GREETING) }]";
     namespace.start(&busybox("told", fields, ""), "told");
+    // It runs before it says anything.
+    let mut log = Stream::lines(&mut namespace.command(&["logs", "-f", "told"]));
+    log.until("it says so", PATIENCE, |line| line == "hello /tmp");
     assert_eq!(namespace.run(&["logs", "told"]).success(), "hello /tmp\n");
     let environment = namespace.exec("told", &["env"]).success();
     assert!(environment.contains("TWICE=hello-hello\n"), "{environment}");
