@@ -9,7 +9,7 @@ use probelet_plugin::{
     serde_json::{self, Value, json},
 };
 
-use crate::text::quote;
+use crate::{secure::Tls, text::quote};
 
 /// `INFO` lists the servers of a cluster, which may be many.
 const MAX_LINE: usize = 64 << 10;
@@ -29,6 +29,8 @@ pub struct Config {
     pub password_variable: Option<String>,
     /// The container's variable with a token in place of user and password, which `allow.environment` has to grant.
     pub token_variable: Option<String>,
+    /// TLS, which a server that has it begins once it has told of itself.
+    pub tls: Option<Tls>,
     /// Whether the server has to have JetStream.
     #[serde(default)]
     pub jetstream: bool,
@@ -49,19 +51,39 @@ pub fn check(config: &Config) -> Result<Verdict, Failure> {
             hello[field] = json!(environment(variable)?);
         }
     }
-    talk(&mut endpoint.converse()?, config, &hello)
+    let Some(tls) = &config.tls else {
+        return talk(&mut endpoint.converse()?, config, &hello);
+    };
+    let mut server = endpoint.converse_before_tls()?;
+    let info = info(&mut server)?;
+    server.start_tls(&tls.options())?;
+    log_in(&mut server, config, &hello, &info)
 }
 
 fn talk<C: Read + Write>(server: &mut Conversation<C>, config: &Config, hello: &Value) -> Result<Verdict, Failure> {
+    let info = info(server)?;
+    if info["tls_required"] == true {
+        let reason = "wants TLS: give `tls`, an empty one where its certificate is good";
+        return Err(Failure::Errored(format!("{} {reason}", server.peer())));
+    }
+    log_in(server, config, hello, &info)
+}
+
+/// What a server tells of itself, before anything is said.
+fn info<C: Read + Write>(server: &mut Conversation<C>) -> Result<Value, Failure> {
     let line = server.line(MAX_LINE)?;
     let info = line
         .strip_prefix("INFO ")
         .and_then(|info| serde_json::from_str::<Value>(info).ok());
-    let info = info.ok_or_else(|| server.broken(format_args!("does not speak NATS: {}", quote(&line))))?;
-    if info["tls_required"] == true {
-        let reason = "wants TLS, which this check does not speak";
-        return Err(Failure::Errored(format!("{} {reason}", server.peer())));
-    }
+    info.ok_or_else(|| server.broken(format_args!("does not speak NATS: {}", quote(&line))))
+}
+
+fn log_in<C: Read + Write>(
+    server: &mut Conversation<C>,
+    config: &Config,
+    hello: &Value,
+    info: &Value,
+) -> Result<Verdict, Failure> {
     server.send(format!("CONNECT {hello}\r\nPING\r\n"))?;
     for _ in 0..MAX_LINES {
         let line = server.line(MAX_LINE)?;
@@ -69,7 +91,7 @@ fn talk<C: Read + Write>(server: &mut Conversation<C>, config: &Config, hello: &
             return Err(refusal(server, error));
         }
         if line == "PONG" {
-            return Ok(judge(config, &info));
+            return Ok(judge(config, info));
         }
         if line == "PING" {
             server.send("PONG\r\n")?;
@@ -130,9 +152,9 @@ mod tests {
             "{refused}"
         );
         let tls = told("INFO {\"tls_required\":true}\r\n", json!({})).expect_err("no verdict");
-        assert_eq!(
-            tls,
-            Failure::Errored("peer wants TLS, which this check does not speak".to_owned())
+        assert!(
+            matches!(&tls, Failure::Errored(text) if text.starts_with("peer wants TLS: give `tls`")),
+            "{tls}"
         );
         let full = told("INFO {}\r\n-ERR 'maximum connections exceeded'\r\n", json!({})).expect_err("no verdict");
         assert_eq!(

@@ -216,4 +216,13 @@ fn nats_lets_in_by_user_and_by_token() {
     let server = nats(&["--auth", SECRET]);
     let config = json!({ "port": server.port, "tokenVariable": "PASSWORD" });
     is_let_in("nats", &config, &server);
+
+    let (authority, folder) = (Authority::new(), folder());
+    authority.sign(&["bus.example"], 90, folder.path());
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let (certificate, key) = (path("cert.pem"), path("key.pem"));
+    let server = nats(&["--auth", SECRET, "--tls", "--tlscert", &certificate, "--tlskey", &key]);
+    let tls = json!({ "serverName": "bus.example", "authorities": authority.pem });
+    let config = json!({ "port": server.port, "tokenVariable": "PASSWORD", "tls": tls });
+    is_let_in("nats", &config, &server);
 }

@@ -110,7 +110,7 @@ fn cases_are_run_without_a_network_or_a_container() {
     // Those of the documentation too.
     let documented = format!("{}/../docs/plugins/examples", env!("CARGO_MANIFEST_DIR"));
     let text = probelet(&["test", &documented]).success();
-    assert!(text.ends_with("3 passed, 0 failed\n"), "{text}");
+    assert!(text.ends_with("4 passed, 0 failed\n"), "{text}");
 }
 
 #[test]

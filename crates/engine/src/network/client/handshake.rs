@@ -6,7 +6,8 @@ use std::{
 };
 
 use rustls::{
-    CertificateError, ClientConfig, ClientConnection as Session, DigitallySignedStruct, RootCertStore, SignatureScheme,
+    CertificateError, ClientConfig, ClientConnection as Session, DigitallySignedStruct, OtherError, RootCertStore,
+    SignatureScheme,
     client::{
         Resumption, WebPkiServerVerifier,
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
@@ -177,8 +178,16 @@ fn words(error: &rustls::Error) -> String {
             "its certificate is for other names".to_owned()
         }
         CertificateError::UnknownIssuer => "no trusted authority has signed its certificate".to_owned(),
+        // As `openssl req -x509` makes them.
+        CertificateError::Other(fault) if is_authority(fault) => {
+            "its certificate is an authority's own, signed by itself".to_owned()
+        }
         other => format!("its certificate is not valid: {other}"),
     }
+}
+
+fn is_authority(fault: &OtherError) -> bool {
+    matches!(fault.0.downcast_ref(), Some(webpki::Error::CaUsedAsEndEntity))
 }
 
 impl ServerCertVerifier for Judge {
@@ -226,5 +235,25 @@ impl ServerCertVerifier for Judge {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         PROVIDER.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_is_told_in_words() {
+        let own = CertificateError::Other(OtherError(Arc::new(webpki::Error::CaUsedAsEndEntity)));
+        for (fault, text) in [
+            (CertificateError::Expired, "its certificate has expired"),
+            (CertificateError::NotValidYet, "its certificate is not valid yet"),
+            (CertificateError::NotValidForName, "its certificate is for other names"),
+            (own, "its certificate is an authority's own, signed by itself"),
+        ] {
+            assert_eq!(words(&fault.into()), text);
+        }
+        let other = words(&CertificateError::Revoked.into());
+        assert!(other.starts_with("its certificate is not valid: "), "{other}");
     }
 }
