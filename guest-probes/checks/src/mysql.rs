@@ -1,7 +1,8 @@
-//! A MySQL or MariaDB server: whether it takes connections, by the greeting that it sends first, and whether it lets a user
-//! in and answers.
+//! A MySQL or MariaDB server: whether it takes connections, and whether it lets a user in and answers.
 //!
-//! Without a user it does not log in; the server counts such a run among its `Aborted_connects`.
+//! Without a user it asks as one that the server does not know, and a refusal is a good answer. To hang up on the greeting
+//! would be less, but a server counts that against the client's address, and after `max_connect_errors` of them it takes
+//! no more connections from there.
 
 mod packet;
 
@@ -30,6 +31,11 @@ const PING: u8 = 0x0e;
 const MAX_ANSWERS: usize = 4;
 /// The errors of logins: no such user, a wrong password, a method that the server does not know, no such database.
 const REFUSALS: [u16; 5] = [1044, 1045, 1049, 1251, 1698];
+
+/// The errors that are about the client's address: it has hung up too often, or may not connect at all.
+const ADDRESSES: [u16; 2] = [1129, 1130];
+/// No user need have it: the server answers all the same.
+const NOBODY: &str = "probelet";
 
 /// What is checked.
 #[probelet_plugin::config]
@@ -66,7 +72,7 @@ pub fn check(config: &Config) -> Result<Verdict, Failure> {
     let next = packets.next_number();
     server.start_tls(&tls.options())?;
     let mut packets = Packets::going_on(&mut server, next);
-    log_in(&mut packets, &greeting, config, password, true)
+    answered(&mut packets, &greeting, config, password, true)
 }
 
 fn talk<C: Read + Write>(
@@ -76,7 +82,7 @@ fn talk<C: Read + Write>(
 ) -> Result<Verdict, Failure> {
     let mut packets = Packets::new(server);
     let greeting = greeting(&mut packets)?;
-    log_in(&mut packets, &greeting, config, password, false)
+    answered(&mut packets, &greeting, config, password, false)
 }
 
 fn greeting<C: Read + Write>(packets: &mut Packets<'_, C>) -> Result<Greeting, Failure> {
@@ -87,17 +93,29 @@ fn greeting<C: Read + Write>(packets: &mut Packets<'_, C>) -> Result<Greeting, F
     }
 }
 
-fn log_in<C: Read + Write>(
+/// A server that refuses nobody in particular takes connections.
+fn answered<C: Read + Write>(
     packets: &mut Packets<'_, C>,
     greeting: &Greeting,
     config: &Config,
     password: Option<&str>,
     is_secret: bool,
 ) -> Result<Verdict, Failure> {
-    let verdict = Verdict::healthy().with("version", quote(&greeting.version));
-    let Some(user) = &config.user else {
-        return Ok(verdict);
-    };
+    let verdict = || Verdict::healthy().with("version", quote(&greeting.version));
+    match log_in(packets, greeting, config, password, is_secret) {
+        Err(Failure::Errored(_)) if config.user.is_none() => Ok(verdict()),
+        logged_in => logged_in.map(|()| verdict()),
+    }
+}
+
+fn log_in<C: Read + Write>(
+    packets: &mut Packets<'_, C>,
+    greeting: &Greeting,
+    config: &Config,
+    password: Option<&str>,
+    is_secret: bool,
+) -> Result<(), Failure> {
+    let user = config.user.as_deref().unwrap_or(NOBODY);
     let password = password.unwrap_or_default();
     let (mut method, mut salt) = (greeting.method.clone(), greeting.salt.clone());
     let login = Login {
@@ -116,7 +134,7 @@ fn log_in<C: Read + Write>(
                 packets.begin(&[PING])?;
                 let packet = packets.next()?;
                 return match packet.first() {
-                    Some(&OK) => Ok(verdict),
+                    Some(&OK) => Ok(()),
                     Some(&ERROR) => Err(refusal(packets, &packet, None)),
                     _ => Err(packets.server.broken("does not answer PING")),
                 };
@@ -163,6 +181,10 @@ fn refusal<C: Read + Write>(packets: &Packets<'_, C>, packet: &[u8], user: Optio
     };
     let reason = quote(&String::from_utf8_lossy(reason));
     match user {
+        _ if ADDRESSES.contains(&code) => Failure::Errored(format!(
+            "{} takes no connections from here: {reason} (error {code})",
+            packets.server.peer()
+        )),
         Some(user) if REFUSALS.contains(&code) => {
             Failure::Errored(format!("{} lets `{user}` not in: {reason}", packets.server.peer()))
         }
@@ -196,11 +218,23 @@ mod tests {
     }
 
     #[test]
-    fn a_greeting_is_enough() {
+    fn a_server_that_asks_who_is_there_takes_connections() {
         let expected = || Verdict::healthy().with("version", "11.4.2-MariaDB");
-        assert_eq!(told(&[hello("mysql_native_password")], json!({})), Ok(expected()));
+        let refused = packet(b"\xff\x15\x04#28000Access denied");
+        let hello = || hello("mysql_native_password");
+        assert_eq!(told(&[hello(), refused.clone()], json!({})), Ok(expected()));
+        let odd = packet(b"\xfeclient_ed25519\0salt\0");
+        assert_eq!(told(&[hello(), odd], json!({})), Ok(expected()));
         let short = packet(b"\x0a11.4.2-MariaDB\0\x01\0\0\0salt");
-        assert_eq!(told(&[short], json!({})), Ok(expected()));
+        assert_eq!(told(&[short, refused], json!({})), Ok(expected()));
+        assert!(matches!(told(&[hello()], json!({})), Err(Failure::Unhealthy(_))));
+        for code in [b"\xff\x69\x04Host is blocked", b"\xff\x6a\x04Host not allow."] {
+            let blocked = told(&[packet(code)], json!({})).expect_err("not from here");
+            assert!(
+                matches!(&blocked, Failure::Errored(text) if text.contains("from here")),
+                "{blocked}"
+            );
+        }
         let full = packet(b"\xff\x10\x04Too many connections");
         let message = "peer takes no connections: Too many connections (error 1040)";
         assert_eq!(told(&[full], json!({})), Err(Failure::Unhealthy(message.to_owned())));
