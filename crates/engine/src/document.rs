@@ -50,6 +50,16 @@ impl Check {
     }
 }
 
+/// A whole number without a point, as people write it: those that a float holds exactly.
+fn shown(number: f64) -> Value {
+    const MOST: f64 = (1_u64 << f64::MANTISSA_DIGITS) as f64;
+    if number.fract() == 0.0 && number.abs() <= MOST {
+        (number as i64).into()
+    } else {
+        number.into()
+    }
+}
+
 impl Outcome {
     /// What came of a run of this check. What `hostCalls` has beside the total are the uses of grants that succeeded.
     pub fn document(&self, check: Check) -> Value {
@@ -87,7 +97,7 @@ impl Outcome {
         let fields = self.fields.iter().map(|field| {
             let value = match &field.value {
                 FieldValue::Text(text) => text.as_str().into(),
-                FieldValue::Number(number) => (*number).into(),
+                FieldValue::Number(number) => shown(*number),
                 FieldValue::Flag(flag) => (*flag).into(),
             };
             (field.name.clone(), value)

@@ -130,9 +130,10 @@ pub(crate) fn shown(detail: &str) -> String {
     cut(detail.to_owned(), MAX_DETAIL)
 }
 
-/// The lines of a manifest that grant something.
+/// The lines of a manifest that grant something, as one: events and histories are shown in tables, which have no room for
+/// more.
 pub(crate) fn lines_that_grant(line: &str) -> String {
-    format!("to grant it, add to the handler:\nwasm:\n  allow:\n    {line}")
+    format!("to grant it, add to the handler: wasm: {{ allow: {{ {line} }} }}")
 }
 
 #[cfg(test)]

@@ -75,12 +75,21 @@ pub fn build_text(file: &Path, output: Option<&Path>) -> Result<Built, Error> {
     let component = wat::parse_file(file).map_err(|error| Error::Text {
         reason: error.to_string(),
     })?;
+    if !is_component(&component) {
+        let reason = format!("{} is the text of a core module, and no component", file.display());
+        return Err(Error::Text { reason });
+    }
     let target = output.map_or_else(|| file.with_extension("wasm"), Path::to_owned);
     replace(&target, &component)?;
     Ok(Built {
         component: target,
         size: component.len() as u64,
     })
+}
+
+/// By its layer, which stands behind the version (component model, binary format).
+fn is_component(binary: &[u8]) -> bool {
+    binary.get(6..8) == Some(&[1, 0])
 }
 
 fn component(project: &Project, plan: &Plan) -> Result<Vec<u8>, Error> {

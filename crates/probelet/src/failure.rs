@@ -47,12 +47,12 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
             eprintln!("{} {}", style::error_label(), located(fault));
         }
     } else {
-        eprintln!("{} {}", style::error_label(), in_one_line(error));
+        eprintln!("{} {}", style::error_label(), told(error));
     }
     ExitCode::FAILURE
 }
 
-fn in_one_line(error: &anyhow::Error) -> String {
+fn told(error: &anyhow::Error) -> String {
     let text = match error.downcast_ref::<ClientError>() {
         Some(ClientError::Connect { socket, error }) => match error.kind() {
             io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => format!(
@@ -69,7 +69,8 @@ fn in_one_line(error: &anyhow::Error) -> String {
         },
         _ => with_causes(error),
     };
-    text.replace('\n', "; ")
+    // The lines below may be ones to copy.
+    text.trim_end().replace('\n', "\n  ")
 }
 
 /// An error and its causes, but for those that it has told of itself.
@@ -102,7 +103,7 @@ mod tests {
             socket: PathBuf::from("/s/probelet.sock"),
             error: kind.into(),
         };
-        in_one_line(&anyhow::Error::new(error))
+        told(&anyhow::Error::new(error))
     }
 
     #[test]
@@ -115,9 +116,9 @@ mod tests {
         let forbidden = unreachable(io::ErrorKind::PermissionDenied);
         assert!(forbidden.contains("owner") && forbidden.contains("sudo"), "{forbidden}");
         let causes = anyhow::anyhow!("no such\nfile").context("cannot read");
-        assert_eq!(in_one_line(&causes), "cannot read: no such; file");
-        let told = causes.context("a.yaml: cannot read: no such\nfile");
-        assert_eq!(in_one_line(&told), "a.yaml: cannot read: no such; file");
+        assert_eq!(told(&causes), "cannot read: no such\n  file");
+        let repeated = causes.context("a.yaml: cannot read: no such\nfile");
+        assert_eq!(told(&repeated), "a.yaml: cannot read: no such\n  file");
     }
 
     #[test]

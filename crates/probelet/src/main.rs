@@ -82,9 +82,9 @@ fn log_to_stderr(verbose: u8) {
         2 => "debug",
         _ => "trace",
     };
-    // Other crates' details drown our own.
+    // Other crates' details drown our own; this one warns of each answer that nobody waits for any more.
     let default = if verbose < 3 {
-        format!("warn,probelet={level}")
+        format!("warn,netlink_proto=error,probelet={level}")
     } else {
         level.to_owned()
     };
@@ -92,5 +92,6 @@ fn log_to_stderr(verbose: u8) {
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        .with_ansi(output::style::is_coloured())
         .init();
 }

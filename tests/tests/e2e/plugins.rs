@@ -179,8 +179,8 @@ fn what_is_not_granted_is_refused_with_the_lines_that_grant_it_and_the_audit_fin
     let run = run_with(&namespace, "refused", "errored", "needs ");
     let message = run["message"].as_str().unwrap_or_default();
     // The plugin can do more than it is asked to, and none of it is linked before it is granted.
-    assert!(message.contains("wasm:\n  allow:\n    exec: true"), "{message}");
-    event(&namespace, "refused", "Unhealthy", "allow:");
+    assert!(message.contains("wasm: { allow: { exec: true } }"), "{message}");
+    event(&namespace, "refused", "Unhealthy", "allow: { exec: true }");
 
     let everything = "exec: [[cat]], stats: true, logs: true, files: [/etc]";
     start(

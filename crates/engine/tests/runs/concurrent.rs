@@ -125,7 +125,7 @@ async fn http_reaches_the_pod_and_nothing_else() {
     assert!(
         outcome
             .message
-            .ends_with("wasm:\n  allow:\n    network: [\"192.0.2.1:80\"]"),
+            .ends_with("wasm: { allow: { network: [\"192.0.2.1:80\"] } }"),
         "{outcome:?}"
     );
     assert_eq!((outcome.grants[0].granted, outcome.grants[0].refused), (0, 1));
@@ -154,7 +154,7 @@ async fn without_the_grant_the_network_is_not_there() {
     assert!(
         outcome
             .message
-            .ends_with("wasm:\n  allow:\n    network: [\"HOST:PORT\"]"),
+            .ends_with("wasm: { allow: { network: [\"HOST:PORT\"] } }"),
         "{outcome:?}"
     );
 }

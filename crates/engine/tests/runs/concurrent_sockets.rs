@@ -149,7 +149,7 @@ async fn what_is_not_granted_is_refused_with_the_lines_that_grant_it() {
         outcome.message.starts_with("ErrorCode::AccessDenied: ")
             && outcome
                 .message
-                .ends_with("wasm:\n  allow:\n    network: [\"192.0.2.1:80\"]"),
+                .ends_with("wasm: { allow: { network: [\"192.0.2.1:80\"] } }"),
         "{outcome:?}"
     );
     let grant = &outcome.grants[0];
@@ -177,7 +177,7 @@ async fn a_name_that_is_not_granted_is_not_looked_up() {
     assert!(
         outcome
             .message
-            .ends_with("wasm:\n  allow:\n    network: [\"example.org\"]"),
+            .ends_with("wasm: { allow: { network: [\"example.org\"] } }"),
         "{outcome:?}"
     );
 }

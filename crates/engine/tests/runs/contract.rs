@@ -142,8 +142,8 @@ async fn a_near_miss_is_refused_with_the_lines_that_grant_it() {
         let (outcome, container) = exec(&["redis-cli", "ping"], prefixes).await;
         // The plugin calls the container unhealthy; after a refusal that is not believed.
         assert_eq!(outcome.verdict, Verdict::Errored, "{prefixes:?}");
-        let lines = "the command [\"redis-cli\",\"ping\"] is not granted; to grant it, add to the handler:\n\
-                     wasm:\n  allow:\n    exec: [[\"redis-cli\",\"ping\"]]";
+        let lines = "the command [\"redis-cli\",\"ping\"] is not granted; to grant it, add to the handler: \
+                     wasm: { allow: { exec: [[\"redis-cli\",\"ping\"]] } }";
         assert!(outcome.message.ends_with(lines), "{outcome:?}");
         assert!(container.commands.lock().expect("not poisoned").is_empty());
         let refused = GrantUse {
@@ -292,8 +292,8 @@ async fn a_file_that_cannot_be_looked_at_says_why() {
         assert_eq!(at("/device").await, "Failure: Error::WrongKind");
         assert_eq!(at("/stopped").await, "Failure: Error::NotRunning");
         assert_eq!(at("/broken").await, "Failure: Error::Host(\"input/output error\")");
-        let lines = "the path /elsewhere is not granted; to grant it, add to the handler:\n\
-                     wasm:\n  allow:\n    files: [\"/elsewhere\"]";
+        let lines = "the path /elsewhere is not granted; to grant it, add to the handler: \
+                     wasm: { allow: { files: [\"/elsewhere\"] } }";
         let refused = at("/elsewhere").await;
         assert!(
             refused.starts_with("Errored: ") && refused.ends_with(lines),
@@ -333,7 +333,8 @@ async fn a_missing_grant_names_its_line() {
         };
         let outcome = curious().await.run(request).await;
         assert_eq!(outcome.verdict, Verdict::Errored);
-        let lines = format!("which it is not granted; to grant it, add to the handler:\nwasm:\n  allow:\n    {line}");
+        let lines =
+            format!("which it is not granted; to grant it, add to the handler: wasm: {{ allow: {{ {line} }} }}");
         assert!(outcome.message.ends_with(&lines), "{outcome:?}");
         assert_eq!(
             (outcome.grants.len(), outcome.grants[0].grant, outcome.grants[0].refused),

@@ -191,7 +191,7 @@ async fn without_the_grant_it_is_not_linked_and_the_error_names_the_lines() {
     assert_eq!(
         said(&outcome),
         "Errored: the plugin `exec` needs commands in the container (probelet:plugin/container-exec), which it is not \
-         granted; to grant it, add to the handler:\nwasm:\n  allow:\n    exec: true"
+         granted; to grant it, add to the handler: wasm: { allow: { exec: true } }"
     );
 }
 

@@ -107,10 +107,14 @@ pub(crate) fn wait(entry: &PodEntry, options: &RecordOptions) -> Result<oneshot:
     let role = role.ok_or_else(|| {
         let names: Vec<_> = there.iter().map(|role| role.name()).collect();
         let message = format!(
-            "container {} has no check \"{}\"; it has: {}",
+            "container {} has no check \"{}\"; it has {}",
             container.name,
             options.kind,
-            names.join(", ")
+            if names.is_empty() {
+                "none".to_owned()
+            } else {
+                names.join(", ")
+            }
         );
         RequestError::Invalid(vec![Diagnostic::error("kind", message)])
     })?;

@@ -6,7 +6,7 @@ use probelet_histogram::Histogram;
 use probelet_plugin_tools::{Bench, PERCENTILES};
 use serde_json::{Map, Value, json};
 
-use super::{component::load, handler::Handler};
+use super::{component::load, handler::Handler, outcome::is_good};
 use crate::{
     arguments::PluginBench,
     output::{
@@ -26,6 +26,7 @@ pub(super) async fn run(command: &PluginBench, state_dir: &Path) -> anyhow::Resu
     let limits = handler.request().limits;
     let mut bench = Bench::default();
     let mut outcomes: BTreeMap<&str, u64> = BTreeMap::new();
+    let mut last = None;
     let progress = ProgressLine::new(format!("running {}", command.component));
     for done in 0..command.runs {
         progress.tell(|| format!("{done} of {} runs", command.runs));
@@ -34,12 +35,17 @@ pub(super) async fn run(command: &PluginBench, state_dir: &Path) -> anyhow::Resu
         let outcome = loaded.plugin.run(request).await;
         *outcomes.entry(check.outcome_name(outcome.verdict)).or_default() += 1;
         bench.record(&outcome);
+        last = Some(outcome.message);
     }
     drop(progress);
     if bench.reached(&limits) {
         style::warn(
             "a run has come up to its limits, so that what it would need is not known: raise them with --limits",
         );
+    }
+    if !outcomes.keys().any(|outcome| is_good(outcome)) {
+        let last = last.unwrap_or_default();
+        style::warn(&format!("no run was well, and one that is may need more: {last}"));
     }
     match command.output {
         Some(format) => print_document(&document(&bench, &outcomes), format),

@@ -31,6 +31,11 @@ pub(super) fn text(document: &Value) -> String {
     printable(&text)
 }
 
+/// Whether a run that ended with this word was well.
+pub(super) fn is_good(outcome: &str) -> bool {
+    matches!(outcome, "healthy" | "degraded" | "succeeded")
+}
+
 /// A text of several lines, the others below the first.
 fn in_lines(text: &str) -> String {
     text.trim_end().replace('\t', " ").replace('\n', "\n\t")

@@ -46,7 +46,7 @@ async fn case(command: &PluginRecord, client: &Client) -> anyhow::Result<String>
         None => answer.await?,
         Some(timeout) => {
             let answer = tokio::time::timeout(timeout, answer).await;
-            answer.with_context(|| format!("there was no such run within {timeout:?}"))??
+            answer.map_err(|_| anyhow::anyhow!("there was no such run within {timeout:?}"))??
         }
     };
     let case = document["case"].as_str().map(str::to_owned);

@@ -4,18 +4,19 @@ use std::{path::Path, process::ExitCode};
 
 use http::Method;
 use probelet_api::client::{self, Client};
+use probelet_engine::Verdict;
 use probelet_node::handle::CheckRequest;
 use serde_json::Value;
 
 use super::{
     component::{absolute, load},
     handler::{Handler, document},
-    outcome::text,
+    outcome::{is_good, text},
 };
 use crate::{
     arguments::{DataFormat, PluginRun},
     commands::what::pod_name,
-    output::{documents::print_document, print},
+    output::{documents::print_document, print, style},
 };
 
 /// Runs a component once.
@@ -28,6 +29,9 @@ pub(super) async fn run(command: &PluginRun, state_dir: &Path, client: &Client) 
     let request = handler.request();
     let check = request.check;
     let outcome = loaded.plugin.run(request).await;
+    if outcome.verdict == Verdict::Errored && command.handler.against.is_none() {
+        style::warn("there is no pod: --against HOST:PORT gives it an address and a port, --pod POD a container");
+    }
     show(&outcome.document(check), command.output)
 }
 
@@ -53,6 +57,6 @@ pub(super) fn show(document: &Value, format: Option<DataFormat>) -> anyhow::Resu
         Some(format) => print_document(document, format)?,
         None => print(&text(document))?,
     }
-    let is_good = matches!(document["outcome"].as_str(), Some("healthy" | "degraded" | "succeeded"));
+    let is_good = document["outcome"].as_str().is_some_and(is_good);
     Ok(if is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
