@@ -5,7 +5,10 @@
 
 use std::{fmt::Display, time::Duration};
 
-use jsonschema::{PatternOptions, error::ValidationError};
+use jsonschema::{
+    PatternOptions,
+    error::{ValidationError, ValidationErrorKind},
+};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -112,11 +115,48 @@ fn faults(task: &Task) -> Result<Vec<ConfigFault>, String> {
     // A pattern is the plugin's as well: this kind is matched in one go, whatever it is.
     let options = jsonschema::options().with_pattern_options(PatternOptions::regex());
     let validator = options.build(&task.schema).map_err(|error| error.to_string())?;
-    let faults = validator.iter_errors(&task.config).take(MAX_FAULTS).map(fault);
-    Ok(faults.collect())
+    let faults = validator.iter_errors(&task.config).take(MAX_FAULTS);
+    Ok(faults.map(|error| fault(&task.schema, &error)).collect())
 }
 
-fn fault(error: ValidationError<'_>) -> ConfigFault {
+fn fault(schema: &Value, error: &ValidationError<'_>) -> ConfigFault {
+    let mut path = path_of(error);
+    let unknown = match error.kind() {
+        ValidationErrorKind::AdditionalProperties { unexpected } => unexpected.first(),
+        _ => None,
+    };
+    let message = match unknown {
+        Some(unknown) => {
+            path.push_str(&format!(".{unknown}"));
+            match fields_beside(schema, error.schema_path().as_str()).as_slice() {
+                [] => "there is no such field".to_owned(),
+                known => format!("there is no such field; there are {}", known.join(", ")),
+            }
+        }
+        None => error.to_string(),
+    };
+    ConfigFault { path, message }
+}
+
+/// The fields that the schema of an object knows, from the place of one of its keywords. It may lead through references
+/// within the schema; where it leads out there are none.
+fn fields_beside(schema: &Value, keyword: &str) -> Vec<String> {
+    let object = keyword.rsplit_once('/').map_or("", |(object, _)| object);
+    let mut parts = object.split('/').skip(1);
+    let found = parts.try_fold(schema, |at, part| match at {
+        Value::Object(fields) if part == "$ref" => {
+            let target = fields.get(part)?.as_str()?.strip_prefix('#')?;
+            schema.pointer(target)
+        }
+        Value::Object(fields) => fields.get(&part.replace("~1", "/").replace("~0", "~")),
+        Value::Array(items) => items.get(part.parse::<usize>().ok()?),
+        _ => None,
+    });
+    let fields = found.and_then(|object| object.get("properties")?.as_object());
+    fields.into_iter().flat_map(|fields| fields.keys().cloned()).collect()
+}
+
+fn path_of(error: &ValidationError<'_>) -> String {
     let mut path = String::new();
     for part in error.instance_path().as_str().split('/').skip(1) {
         let part = part.replace("~1", "/").replace("~0", "~");
@@ -126,10 +166,7 @@ fn fault(error: ValidationError<'_>) -> ConfigFault {
             path.push_str(&format!(".{part}"));
         }
     }
-    ConfigFault {
-        path,
-        message: error.to_string(),
-    }
+    path
 }
 
 #[cfg(test)]
@@ -153,6 +190,19 @@ mod tests {
         let faults = check(json!({"port": 70_000, "hosts": ["db", 7]})).await;
         let paths: Vec<_> = faults.iter().map(|fault| fault.path.as_str()).collect();
         assert_eq!(paths, [".port", ".hosts[1]"]);
+        let hidden = json!({
+            "$defs": {"part": {"properties": {"name": {}, "port": {}}, "additionalProperties": false}},
+            "properties": {"parts": {"items": {"$ref": "#/$defs/part"}}},
+        });
+        let faults = super::check(None, &hidden, &json!({"parts": [{"prot": 1}]}))
+            .await
+            .expect("it can be checked");
+        assert_eq!(faults[0].path, ".parts[0].prot");
+        assert_eq!(faults[0].message, "there is no such field; there are name, port");
+        assert_eq!(
+            fields_beside(&json!({"$ref": "https://a/b"}), "/$ref/additionalProperties"),
+            [""; 0]
+        );
         let missing = check(json!({})).await;
         assert_eq!(missing[0].path, "");
         assert!(missing[0].message.contains("port"), "{missing:?}");

@@ -10,6 +10,10 @@ use crate::{
     names,
 };
 
+/// What fields have to be, in the words of messages.
+const WHOLE_NUMBER: &str = "a whole number";
+const TRUTH: &str = "true or false";
+
 /// Faults kept of one document; more would help nobody.
 const MAX_DIAGNOSTICS: usize = 100;
 
@@ -118,8 +122,14 @@ impl<'a> Object<'a> {
         let value = self.get(name)?;
         let found = read(value);
         if found.is_none() {
-            self.report
-                .error(&self.at(name), format!("expected {wanted}, found {}", describe(value)));
+            let bare = value.as_str().and_then(|text| serde_json::from_str(text).ok());
+            let help = match bare {
+                Some(Value::Number(_)) if wanted == WHOLE_NUMBER => "; take it out of its quotes",
+                Some(Value::Bool(_)) if wanted == TRUTH => "; take it out of its quotes",
+                _ => "",
+            };
+            let message = format!("expected {wanted}, found {}{help}", describe(value));
+            self.report.error(&self.at(name), message);
         }
         found
     }
@@ -145,12 +155,12 @@ impl<'a> Object<'a> {
     }
 
     pub(crate) fn switch(&self, name: &str) -> Option<bool> {
-        self.typed(name, "true or false", Value::as_bool)
+        self.typed(name, TRUTH, Value::as_bool)
     }
 
     /// A whole number from `least` to `most`.
     pub(crate) fn number(&self, name: &str, least: i64, most: i64) -> Option<i64> {
-        let number = self.typed(name, "a whole number", Value::as_i64)?;
+        let number = self.typed(name, WHOLE_NUMBER, Value::as_i64)?;
         if (least..=most).contains(&number) {
             return Some(number);
         }

@@ -61,6 +61,8 @@ pub fn read(text: &str, file: &str) -> Result<Vec<Document>, Vec<Diagnostic>> {
     if text.len() > MAX_BYTES {
         return Err(fault(format!("the file is larger than {} KiB", MAX_BYTES / 1024), None));
     }
+    // Some editors mark a file as UTF-8 in this way.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let indexes = index(text).map_err(|(message, position)| fault(message, Some(position)))?;
     let mut documents = Vec::new();
     let mut indexes = indexes.into_iter();
@@ -106,8 +108,13 @@ fn index(text: &str) -> Result<Vec<Positions>, Fault> {
     let mut indexer = Indexer::default();
     for event in Parser::new_from_str(text) {
         let (event, span) = event.map_err(|error| {
+            let help = if error.info().contains("tab") {
+                "; indent with spaces"
+            } else {
+                ""
+            };
             (
-                error.info().to_owned(),
+                format!("{}{help}", error.info()),
                 (error.marker().line(), error.marker().col() + 1),
             )
         })?;

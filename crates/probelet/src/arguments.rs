@@ -287,7 +287,7 @@ pub(crate) struct Exec {
     #[command(flatten)]
     pub(crate) namespace: Namespace,
 
-    /// The container, if the pod has more than one
+    /// The container [default: the first, and it is told if there are others]
     #[arg(short, long, value_name = "NAME")]
     pub(crate) container: Option<String>,
 
@@ -313,7 +313,7 @@ pub(crate) struct Logs {
     #[command(flatten)]
     pub(crate) namespace: Namespace,
 
-    /// The container, if the pod has more than one
+    /// The container [default: the first, and it is told if there are others]
     #[arg(short, long, value_name = "NAME")]
     pub(crate) container: Option<String>,
 

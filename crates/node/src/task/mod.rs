@@ -291,7 +291,10 @@ impl PodTask {
                 instance,
                 signal,
             } => self.signal(container, instance, signal),
-            Action::RecordEvent(event) => self.events.record(now.wall, &event),
+            Action::RecordEvent(event) => {
+                tracing::info!(pod = %self.entry.key, "{}: {}", event.reason, event.message);
+                self.events.record(now.wall, &event);
+            }
             Action::PublishStatus(status) => drop(self.publish(&status)),
             Action::Forget => self.forget(now),
         }

@@ -18,7 +18,7 @@ use tokio::{
     signal::unix::{Signal, SignalKind, signal},
 };
 
-use super::what::pod_name;
+use super::what::{pod_name, tell_default_container};
 use crate::arguments::Exec;
 
 /// What is read of the input at once, and so the longest message.
@@ -26,7 +26,9 @@ const PIECE: usize = 32 * 1024;
 
 /// Runs a command, and ends as it ends.
 pub(crate) async fn run(command: Exec, client: &Client) -> anyhow::Result<ExitCode> {
-    let mut target = client::pod(&command.namespace.namespace, pod_name(&command.pod)?)
+    let (namespace, pod) = (&command.namespace.namespace, pod_name(&command.pod)?);
+    tell_default_container(client, namespace, pod, command.container.as_deref()).await;
+    let mut target = client::pod(namespace, pod)
         .below("exec")
         .with_some("container", command.container.as_deref())
         .with("stdout", "true")

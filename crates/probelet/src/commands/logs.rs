@@ -5,12 +5,14 @@ use std::io::{Write, stdout};
 use futures::StreamExt;
 use probelet_api::client::{self, Client};
 
-use super::what::pod_name;
+use super::what::{pod_name, tell_default_container};
 use crate::arguments::Logs;
 
 /// Prints a container's log as it comes.
 pub(crate) async fn run(command: Logs, client: &Client) -> anyhow::Result<()> {
-    let mut target = client::pod(&command.namespace.namespace, pod_name(&command.pod)?)
+    let (namespace, pod) = (&command.namespace.namespace, pod_name(&command.pod)?);
+    tell_default_container(client, namespace, pod, command.container.as_deref()).await;
+    let mut target = client::pod(namespace, pod)
         .below("log")
         .with_some("container", command.container.as_deref())
         .with_some("tailLines", u64::try_from(command.tail).ok());

@@ -1,7 +1,9 @@
 //! What a command is about, in kubectl's forms: `pods`, `pod NAME…`, `pod/NAME…`.
 
 use anyhow::bail;
+use probelet_api::client::{self, Client, OBJECTS};
 use probelet_node::handle::Collection;
+use serde_json::Value;
 
 /// Objects of one kind.
 #[derive(Debug, PartialEq, Eq)]
@@ -62,6 +64,34 @@ pub(super) fn pod_name(word: &str) -> anyhow::Result<&str> {
     }
 }
 
+/// Tells which container is meant where none is named and there are several, as kubectl does.
+pub(super) async fn tell_default_container(client: &Client, namespace: &str, pod: &str, named: Option<&str>) {
+    if named.is_some() {
+        return;
+    }
+    // What is wrong with the pod, the command itself is told.
+    let pod = client.get::<Value>(&client::pod(namespace, pod), OBJECTS).await;
+    if let Some(text) = pod.ok().and_then(|pod| default_container(&pod)) {
+        eprintln!("{text}");
+    }
+}
+
+/// Nothing if there is no choice.
+fn default_container(pod: &Value) -> Option<String> {
+    let names = |field: &str, suffix: &str| {
+        let containers = pod["spec"][field].as_array();
+        let names = containers
+            .into_iter()
+            .flatten()
+            .filter_map(|container| container["name"].as_str());
+        names.map(|name| format!("{name}{suffix}")).collect::<Vec<_>>()
+    };
+    let containers = names("containers", "");
+    let first = containers.first()?.clone();
+    let all = [containers, names("initContainers", " (init)")].concat();
+    (all.len() > 1).then(|| format!("Defaulted container \"{first}\" out of: {}", all.join(", ")))
+}
+
 fn collection(kind: &str) -> anyhow::Result<Collection> {
     match kind.to_lowercase().as_str() {
         "pods" | "pod" | "po" => Ok(Collection::Pods),
@@ -72,6 +102,8 @@ fn collection(kind: &str) -> anyhow::Result<Collection> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn parse(line: &str) -> anyhow::Result<What> {
@@ -90,6 +122,15 @@ mod tests {
             assert_eq!(parse(line).unwrap(), What { collection, names }, "{line}");
         }
         assert_eq!(pod_name("pod/a").unwrap(), "a");
+    }
+
+    #[test]
+    fn a_choice_of_containers_is_told() {
+        let pod = |containers: Value, init: Value| json!({"spec": {"containers": containers, "initContainers": init}});
+        let two = pod(json!([{"name": "web"}, {"name": "log"}]), json!([{"name": "setup"}]));
+        let text = "Defaulted container \"web\" out of: web, log, setup (init)";
+        assert_eq!(default_container(&two).as_deref(), Some(text));
+        assert_eq!(default_container(&pod(json!([{"name": "web"}]), Value::Null)), None);
     }
 
     #[test]

@@ -46,6 +46,7 @@ pub(crate) fn pod(document: &Value, events: &[Value], now: Timestamp) -> serde_j
     }
     let statuses = status.container_statuses.as_deref().unwrap_or_default();
     text.containers("Containers", &spec.containers, statuses, document);
+    text.readiness_gates(&spec, &status);
     text.conditions(&status);
     text.volumes(spec.volumes.as_deref().unwrap_or_default());
     text.field(0, "QoS Class", status.qos_class.as_deref().unwrap_or("<unset>"));
@@ -368,6 +369,22 @@ impl Text {
         self.line(1, "Type\tStatus");
         for condition in conditions {
             self.line(1, format!("{} \t{} ", condition.type_, condition.status));
+        }
+    }
+
+    fn readiness_gates(&mut self, spec: &PodSpec, status: &PodStatus) {
+        let gates = spec.readiness_gates.as_deref().unwrap_or_default();
+        if gates.is_empty() {
+            return;
+        }
+        self.line(0, "Readiness Gates:");
+        self.line(1, "Type\tStatus");
+        for gate in gates {
+            let name = &gate.condition_type;
+            let mut conditions = status.conditions.iter().flatten();
+            let condition = conditions.find(|condition| condition.type_ == *name);
+            let status = condition.map_or("<none>", |condition| &condition.status);
+            self.line(1, format!("{name} \t{status} "));
         }
     }
 

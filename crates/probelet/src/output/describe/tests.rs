@@ -32,6 +32,7 @@ fn document() -> Value {
                 {"name": "second", "image": "nothing\u{1b}[2J:1",
                  "livenessProbe": {"wasm": {"component": "/p/ping.wasm"}, "periodMilliseconds": 250}, "ports": [{"containerPort": 80, "hostPort": 8080}]},
             ],
+            "readinessGates": [{"conditionType": "example.com/warm"}, {"conditionType": "Initialized"}],
             "volumes": [
                 {"name": "host", "hostPath": {"path": "/tmp", "type": "Directory"}},
                 {"name": "scratch", "emptyDir": {"medium": "Memory", "sizeLimit": "1Mi"}},
