@@ -144,7 +144,7 @@ mod tests {
         };
         let document = outcome.document(Check::Probe(ProbeKind::Liveness));
         assert_eq!(document["outcome"], "degraded");
-        assert_eq!(document["fields"], json!({"lag": 2.0}));
+        assert_eq!(document["fields"], json!({"lag": 2}));
         assert_eq!(document["usage"]["wallMicroseconds"], 2000);
         assert_eq!(document["usage"]["hostCalls"], json!({"network": 3, "total": 9}));
         let hook = Check::Hook(HookReason::Start);

@@ -92,7 +92,7 @@ async fn an_address_that_is_not_granted_is_errored_and_names_the_way_out() {
     assert!(
         outcome
             .message
-            .contains(&format!("allow:\n    network: [\"127.0.0.1:{port}\"]")),
+            .contains(&format!("allow: {{ network: [\"127.0.0.1:{port}\"] }}")),
         "{outcome:?}"
     );
 }
