@@ -207,7 +207,7 @@ fn a_page_is_what_it_should_be_and_so_is_its_certificate() {
         run_with("http-assert", &config, &address, &[], &trusting)
     };
     let fields = assert(json!({})).is("healthy", "");
-    assert_eq!((&fields["status"], &fields["days-left"]), (&json!(200.0), &json!(20.0)));
+    assert_eq!((&fields["status"], &fields["days-left"]), (&json!(200), &json!(20)));
     assert(json!({ "warnDays": 30 })).is("degraded", "the certificate expires in 20 days");
     assert(json!({ "failDays": 30 })).is("unhealthy", "the certificate expires in 20 days, fewer than 30");
 }
