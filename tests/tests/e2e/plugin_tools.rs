@@ -151,9 +151,16 @@ fn hostile_cases_and_components_do_no_harm() {
         ),
         (&bomb, &["case.yaml:"]),
         (&"[".repeat(100_000), &["case.yaml:"]),
-        ("component: /dev/zero\nexpect: {}\n", &["/dev/zero", "no regular file"]),
-        ("component: builtin:nothing\nexpect: {}\n", &["builtin:nothing"]),
-        ("expect: {}\n", &["names no component", "--component"]),
+        (
+            "component: /dev/zero\nexpect: {outcome: healthy}\n",
+            &["/dev/zero", "no regular file"],
+        ),
+        (
+            "component: builtin:nothing\nexpect: {outcome: healthy}\n",
+            &["builtin:nothing"],
+        ),
+        ("expect: {outcome: healthy}\n", &["names no component", "--component"]),
+        ("component: builtin:exec\n", &["expect: Required value"]),
     ] {
         write(text);
         run().failure(1, parts);
