@@ -13,6 +13,7 @@ use crate::{
     Ended, Report,
     clockwork::{Plan, World},
     record::{ProbeLine, Recorder},
+    replay::{Guess, Life, nearest},
     script::{Behaviour, Moment},
 };
 
@@ -22,6 +23,9 @@ const KILLED: i32 = 137;
 /// A container in the simulation.
 pub(crate) struct Application<'a> {
     pub(crate) behaviour: &'a Behaviour,
+    /// Its recorded lives, if it lives again: each of its own goes as the one that began next to it.
+    lives: &'a [Life],
+    life: Option<&'a Life>,
     /// How long its hooks take if the script says nothing: what a `sleep` handler says, else no time.
     pub(crate) post_start: Duration,
     pub(crate) pre_stop: Duration,
@@ -39,6 +43,8 @@ impl<'a> Application<'a> {
         let (instance, started, bad) = (None, Duration::ZERO, [false; 3]);
         Self {
             behaviour,
+            lives: &[],
+            life: None,
             post_start,
             pre_stop,
             stop_signal: "SIGTERM",
@@ -52,6 +58,28 @@ impl<'a> Application<'a> {
     pub(crate) fn with_stop_signal(self, signal: Option<&'a str>) -> Self {
         let stop_signal = signal.unwrap_or(self.stop_signal);
         Self { stop_signal, ..self }
+    }
+
+    /// The same that lives again as recorded.
+    pub(crate) fn with_lives(self, lives: &'a [Life]) -> Self {
+        Self { lives, ..self }
+    }
+
+    /// A new life begins, with the look for its image.
+    fn begins(&mut self, now: Duration) {
+        if let Some(life) = nearest(self.lives, now) {
+            (self.life, self.behaviour) = (Some(life), &life.behaviour);
+        }
+    }
+
+    /// How long a hook that begins now takes (`None` is for ever), and what it comes to.
+    fn hook(&self, reason: HookReason, now: Duration) -> (Option<Duration>, Result<(), String>) {
+        let usual = if reason == HookReason::Start {
+            self.post_start
+        } else {
+            self.pre_stop
+        };
+        self.behaviour.hook(reason, self.moment(now, 0), usual)
     }
 
     fn moment(&self, now: Duration, attempt: u64) -> Moment {
@@ -87,6 +115,8 @@ pub(crate) struct PodWorld<'a> {
     asked: Vec<(ActionId, Asked)>,
     finished: Option<Finished>,
     over: bool,
+    /// From when on what containers do is only guessed from a record.
+    pub(crate) guesses: Vec<Guess>,
     /// How many probes have run.
     pub(crate) probe_runs: u64,
 }
@@ -100,25 +130,28 @@ impl<'a> PodWorld<'a> {
             asked: Vec::new(),
             finished: None,
             over: false,
+            guesses: Vec::new(),
             probe_runs: 0,
         }
     }
 
     /// Takes over a pod in the middle of its life.
-    pub(crate) fn adopt(&mut self, state: &State, now: Duration) {
+    pub(crate) fn adopt(&mut self, plan: &mut Plan, state: &State) {
+        let now = plan.now;
+        for application in &mut self.applications {
+            application.begins(now);
+        }
         for (container, instance) in state.instances() {
             let application = &mut self.applications[container.0];
             (application.instance, application.started) = (Some(instance), now);
+            self.plan_end(plan, container, instance);
             self.recorder.adopted(container, instance);
         }
         for (id, request) in state.outstanding() {
-            let asked = match request {
-                Request::StartContainer { container, instance } => Asked::Start(container, instance),
-                Request::RunProbe { container, kind, .. } => Asked::Probe(container, kind),
-                Request::RunHook { container, reason, .. } => Asked::Hook(container, reason),
-                _ => continue,
-            };
-            self.asked.push((id, asked));
+            if let Request::RunHook { container, reason, .. } = request {
+                self.recorder.hook_runs(now, container, reason);
+            }
+            self.expect(plan, id, request);
         }
         if state.instances().next().is_some() {
             self.recorder.status(now, state, &state.status());
@@ -154,7 +187,19 @@ impl<'a> PodWorld<'a> {
     fn started(&mut self, plan: &mut Plan, container: ContainerIndex, instance: u32) {
         let application = &mut self.applications[container.0];
         (application.instance, application.started, application.bad) = (Some(instance), plan.now, [false; 3]);
-        match application.behaviour.end(instance, plan.now) {
+        self.plan_end(plan, container, instance);
+        let application = &self.applications[container.0];
+        // A wake that the machine does not need: it makes the world look whether the application is still well.
+        let now = plan.now;
+        for edge in application.behaviour.edges(now).filter(|edge| *edge > now) {
+            plan.at(edge, Event::Wake);
+        }
+        self.recorder.started(plan.now, container, instance);
+    }
+
+    /// When an instance that begins now ends by itself.
+    fn plan_end(&self, plan: &mut Plan, container: ContainerIndex, instance: u32) {
+        match self.applications[container.0].behaviour.end(instance, plan.now) {
             Some((time, rule)) => plan.at(time, exit(container, instance, rule.code, rule.out_of_memory)),
             // An init container that is well does its work and ends (B4.1).
             None if self.config.containers[container.0].kind == ContainerKind::Init => {
@@ -162,12 +207,25 @@ impl<'a> PodWorld<'a> {
             }
             None => {}
         }
-        // A wake that the machine does not need: it makes the world look whether the application is still well.
-        let now = plan.now;
-        for edge in application.behaviour.edges(now).filter(|edge| *edge > now) {
-            plan.at(edge, Event::Wake);
+    }
+
+    /// Notes who lives longer than its recorded life: what it does from then on is a guess.
+    fn guess(&mut self, now: Duration) {
+        for (container, application) in self.applications.iter().enumerate() {
+            if let (Some(instance), Some(life)) = (application.instance, application.life)
+                && let Some(at) = life.outlived(application.started, now)
+                && !self.recorder.is_stopping(ContainerIndex(container))
+            {
+                Guess::note(
+                    &mut self.guesses,
+                    Guess::Longer {
+                        container,
+                        instance,
+                        at,
+                    },
+                );
+            }
         }
-        self.recorder.started(plan.now, container, instance);
     }
 
     /// Looks whether the applications are well; where nothing is said of their probes they always are.
@@ -181,6 +239,33 @@ impl<'a> PodWorld<'a> {
     }
 
     fn request(&mut self, plan: &mut Plan, action: ActionId, request: Request) {
+        let now = plan.now;
+        match &request {
+            Request::EnsureImage { container } => {
+                let application = &mut self.applications[container.0];
+                application.begins(now);
+                if application.life.is_some_and(|life| life.is_far_from(now)) {
+                    let container = container.0;
+                    Guess::note(&mut self.guesses, Guess::OtherTimes { container, at: now });
+                }
+            }
+            Request::RunProbe { .. } => self.probe_runs += 1,
+            Request::RunHook {
+                container,
+                reason,
+                timeout,
+                ..
+            } => {
+                let (takes, _) = self.applications[container.0].hook(*reason, now);
+                self.recorder.hook_begins(now, *container, *reason, *timeout, takes);
+            }
+            _ => {}
+        }
+        self.expect(plan, action, request);
+    }
+
+    /// Plans the reply to a request.
+    fn expect(&mut self, plan: &mut Plan, action: ActionId, request: Request) {
         let now = plan.now;
         match request {
             Request::CreateSandbox => plan.after(Duration::ZERO, Event::SandboxReady { action }),
@@ -198,8 +283,8 @@ impl<'a> PodWorld<'a> {
                 self.asked.push((action, Asked::Start(container, instance)));
                 let fails = application.behaviour.start_fails.iter().any(|when| when.holds(at));
                 if fails {
-                    let message = "the container's process cannot be started".to_owned();
-                    let error = StartError::Run;
+                    let usual = || (StartError::Run, "the container's process cannot be started".to_owned());
+                    let (error, message) = application.behaviour.start_error.clone().unwrap_or_else(usual);
                     plan.after(takes, Event::ContainerStartFailed { action, error, message });
                 } else {
                     plan.after(takes, Event::ContainerStarted { action });
@@ -212,7 +297,6 @@ impl<'a> PodWorld<'a> {
                 timeout,
                 ..
             } => {
-                self.probe_runs += 1;
                 let application = &self.applications[container.0];
                 let (takes, outcome) = application
                     .behaviour
@@ -220,20 +304,8 @@ impl<'a> PodWorld<'a> {
                 self.asked.push((action, Asked::Probe(container, kind)));
                 plan.after(takes, Event::ProbeFinished { action, outcome });
             }
-            Request::RunHook {
-                container,
-                reason,
-                timeout,
-                ..
-            } => {
-                let application = &self.applications[container.0];
-                let usual = if reason == HookReason::Start {
-                    application.post_start
-                } else {
-                    application.pre_stop
-                };
-                let (takes, result) = application.behaviour.hook(reason, application.moment(now, 0), usual);
-                self.recorder.hook_begins(now, container, reason, timeout, takes);
+            Request::RunHook { container, reason, .. } => {
+                let (takes, result) = self.applications[container.0].hook(reason, now);
                 self.asked.push((action, Asked::Hook(container, reason)));
                 if let Some(takes) = takes {
                     plan.after(takes, Event::HookFinished { action, result });
@@ -344,6 +416,7 @@ impl World for PodWorld<'_> {
             }
         }
         self.look(plan.now);
+        self.guess(plan.now);
     }
 
     fn act(&mut self, plan: &mut Plan, state: &State, action: Action) {
@@ -386,12 +459,9 @@ fn image(action: ActionId, behaviour: &Behaviour, now: Duration, config: &Contai
         attempt: 0,
     };
     if behaviour.image_missing.iter().any(|when| when.holds(at)) {
-        let message = format!("the image {} cannot be had", config.image);
-        Event::ImageFailed {
-            action,
-            error: ImageError::Pull,
-            message,
-        }
+        let usual = || (ImageError::Pull, format!("the image {} cannot be had", config.image));
+        let (error, message) = behaviour.image_error.clone().unwrap_or_else(usual);
+        Event::ImageFailed { action, error, message }
     } else {
         let message = format!("Container image \"{}\" already present on machine", config.image);
         Event::ImageReady { action, message }

@@ -310,6 +310,20 @@ impl Recorder {
         self.cause = entry.filter(|_| line.changed);
     }
 
+    /// Whether a container is being ended.
+    pub(crate) fn is_stopping(&self, container: ContainerIndex) -> bool {
+        self.containers[container.0].stopping
+    }
+
+    /// A hook ran already when the record begins.
+    pub(crate) fn hook_runs(&mut self, now: Duration, container: ContainerIndex, reason: HookReason) {
+        let name = hook_name(reason);
+        self.line(now, container, EntryKind::Hook, format!("{name} runs already"));
+        if reason != HookReason::Start {
+            self.change(now, container, |known| known.stopping = true);
+        }
+    }
+
     pub(crate) fn hook_begins(
         &mut self,
         now: Duration,

@@ -1,9 +1,10 @@
-use probelet_lifecycle::config::PodConfig;
-use probelet_manifest::{Pod, parse_yaml};
-use probelet_pod_config::pod_config;
+use std::fs;
+
+use probelet_lifecycle::{action::Action, journal::Told};
+use probelet_manifest::parse_yaml;
 
 use super::*;
-use crate::{Entry, EntryKind, clockwork, clockwork::moment, planned, read_script, simulate};
+use crate::{Entry, EntryKind, Script, applications, clockwork::moment, planned, read_script, simulate};
 
 /// The world of a script that writes down what it tells.
 struct Noting<'a>(PodWorld<'a>, Vec<Told>);
@@ -48,28 +49,25 @@ const PROBES: &str = "    readinessProbe: { tcpSocket: { port: 80 }, periodSecon
 
 /// What an agent would have recorded of a life by this script, and the state at its end.
 fn journal(pod: &Pod, script: &str) -> (Journal, State) {
-    let pods = [pod.clone()];
-    let script = read_script(script, "s", &pods).unwrap();
+    let script = read_script(script, "s", std::slice::from_ref(pod)).unwrap();
+    journal_of(pod, &script, TIME)
+}
+
+fn journal_of(pod: &Pod, script: &Script, time: Duration) -> (Journal, State) {
     let config: PodConfig = pod_config(pod, "uid");
-    let names = config.containers.iter().map(|container| &container.name);
-    let applications = names.map(|name| Application::new(script.behaviour(name), Duration::ZERO, Duration::ZERO));
-    let world = PodWorld::new(&config, applications.collect(), Recorder::new(&config));
-    let mut state = State::new(config.clone(), moment(Duration::ZERO));
-    let (mut plan, mut world) = (planned(&script), Noting(world, Vec::new()));
-    clockwork::run(&mut state, &mut plan, &mut world, TIME, 100_000);
-    let (since, first) = (
-        moment(Duration::ZERO),
-        State::new(config.clone(), moment(Duration::ZERO)),
-    );
-    (
-        Journal {
-            since,
-            until: moment(TIME),
-            state: first,
-            told: world.1,
-        },
-        state,
-    )
+    let applications = applications(pod, script).collect();
+    let world = PodWorld::new(&config, applications, Recorder::new(&config));
+    let first = State::new(config.clone(), moment(Duration::ZERO));
+    let mut state = first.clone();
+    let (mut plan, mut world) = (planned(script), Noting(world, Vec::new()));
+    clockwork::run(&mut state, &mut plan, &mut world, time, 1_000_000);
+    let journal = Journal {
+        since: moment(Duration::ZERO),
+        until: moment(time),
+        state: first,
+        told: world.1,
+    };
+    (journal, state)
 }
 
 const BAD_DAYS: [&str; 6] = [
@@ -142,15 +140,27 @@ fn told(entries: Vec<Entry>) -> Vec<(Duration, String)> {
     entries.map(|entry| (entry.at, entry.text)).collect()
 }
 
+/// Lives on by the record alone from many of its points on: each time the same must come of it.
 fn brings_about_the_same(pod: &Pod, journal: &Journal, script: &str) {
     let before = replay(journal).report;
-    let again = simulate(pod, &script_of(journal), TIME);
-    assert_eq!(
-        (again.pod.ready, again.restarts()),
-        (before.pod.ready, before.restarts()),
-        "{script}"
-    );
-    assert_eq!(told(again.entries), told(recorded(before)), "{script}");
+    let (restarts, ready, lived) = (before.restarts(), before.pod.ready, before.pod.lived);
+    let before = told(before.entries);
+    let count = journal.told.len();
+    for parts in (1..count).step_by(count / 12 + 1) {
+        let again = lived_otherwise(journal, pod_config(pod, "uid"), Some(parts)).unwrap();
+        assert!(
+            again.guesses.is_empty(),
+            "{script} from {parts} on: {:?}",
+            again.guesses
+        );
+        let report = again.report;
+        assert_eq!(
+            (report.restarts(), report.pod.ready, report.pod.lived),
+            (restarts, ready, lived),
+            "{script}"
+        );
+        assert_eq!(told(report.entries), before, "{script} from {parts} on");
+    }
 }
 
 /// A pod with all that begins before its application, and a gate.
@@ -190,11 +200,149 @@ fn a_script_made_from_a_record_brings_about_the_same() {
     }
 }
 
+/// Every scenario's pod, script and time, but no more of it than half an hour.
+fn scenarios() -> Vec<(String, Pod, Script, Duration)> {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/scenarios");
+    let folders = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let scenarios = folders.filter(|path| path.is_dir()).map(|path| {
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        let read = |file| fs::read_to_string(path.join(file)).unwrap();
+        let pods = parse_yaml(&read("pod.yaml"), &name).unwrap();
+        let script = read_script(&read("script.yaml"), &name, &pods).unwrap();
+        let time = script.watch.unwrap_or(TIME).min(Duration::from_secs(1800));
+        (name, pods.into_iter().next().unwrap(), script, time)
+    });
+    scenarios.collect()
+}
+
 #[test]
-fn other_numbers_bring_about_something_else() {
-    let (journal, _) = journal(&pod(PROBES), BAD_DAYS[0]);
-    let patient = pod(&PROBES.replace("periodSeconds: 10", "periodSeconds: 10, failureThreshold: 8"));
-    let recorded = replay(&journal).report;
-    let otherwise = simulate(&patient, &script_of(&journal), TIME);
-    assert_eq!((recorded.restarts(), otherwise.restarts()), (2, 0));
+fn the_present_numbers_give_the_present_life() {
+    let scenarios = scenarios();
+    assert!(scenarios.len() >= 20);
+    for (name, pod, script, time) in scenarios {
+        let (journal, _) = journal_of(&pod, &script, time);
+        let was = replay(&journal);
+        let again = otherwise(&journal, &pod).unwrap();
+        assert_eq!((again.parted, &again.guesses[..]), (None, &[][..]), "{name}");
+        assert_eq!(again.report.entries, was.report.entries, "{name}");
+        assert_eq!(
+            (again.report.pod, again.report.containers),
+            (was.report.pod, was.report.containers),
+            "{name}"
+        );
+        brings_about_the_same(&pod, &journal, &name);
+    }
+}
+
+#[test]
+fn a_late_agent_is_late_again() {
+    let pod = pod(PROBES);
+    // A life whose first instance starts some milliseconds after what the machine has planned, as real ones do.
+    for delay in ["3ms", "40ms", "700ms"] {
+        let script = format!("- takes {delay} to start\n- liveness fails from 3m to 4m\n- image takes 7ms to pull");
+        let (journal, _) = journal(&pod, &script);
+        let again = otherwise(&journal, &pod).unwrap();
+        assert_eq!(again.report.entries, replay(&journal).report.entries);
+        brings_about_the_same(&pod, &journal, &script);
+    }
+}
+
+#[test]
+fn a_record_from_the_middle_is_lived_on_with_other_numbers() {
+    let was = pod(PROBES);
+    let (mut whole, _) = journal(&was, BAD_DAYS[0]);
+    let at = whole
+        .told
+        .iter()
+        .position(|told| told.now.boot.0 > Duration::from_secs(150))
+        .unwrap();
+    let rest = whole.told.split_off(at);
+    let (since, until) = (rest[0].now, whole.until);
+    let state = whole.replay(|_, _, _| {});
+    let journal = Journal {
+        since,
+        until,
+        state,
+        told: rest,
+    };
+    assert_eq!(
+        otherwise(&journal, &was).unwrap().report.entries,
+        replay(&journal).report.entries
+    );
+    let hasty = pod(&PROBES.replace("periodSeconds: 10", "periodSeconds: 10, failureThreshold: 1"));
+    let hasty = otherwise(&journal, &hasty).unwrap();
+    let first = hasty
+        .report
+        .entries
+        .iter()
+        .find(|entry| entry.kind == EntryKind::Signal)
+        .unwrap();
+    assert_eq!(
+        since.boot.0 + first.at,
+        Duration::from_secs(180),
+        "the first failure kills"
+    );
+    assert!(hasty.parted.is_some());
+}
+
+#[test]
+fn one_that_fails_for_good_is_not_saved_by_patience() {
+    let probe = |failures| {
+        pod(&format!(
+            "    livenessProbe: {{ tcpSocket: {{ port: 80 }}, periodSeconds: 2, failureThreshold: {failures} }}\n"
+        ))
+    };
+    let (journal, _) = journal(&probe(2), "- liveness fails after 5s");
+    let was = replay(&journal).report;
+    let first = was
+        .entries
+        .iter()
+        .find(|entry| entry.kind == EntryKind::Signal)
+        .unwrap();
+    assert_eq!(first.at, Duration::from_secs(8));
+    let otherwise = otherwise(&journal, &probe(6)).unwrap();
+    let killed = otherwise
+        .report
+        .entries
+        .iter()
+        .find(|entry| entry.kind == EntryKind::Signal)
+        .unwrap();
+    assert_eq!(killed.at, Duration::from_secs(16), "by the sixth failure");
+    // What really would have happened.
+    let script = read_script("- liveness fails after 5s", "s", &[probe(6)]).unwrap();
+    assert_eq!(
+        otherwise.report.restarts(),
+        simulate(&probe(6), &script, TIME).restarts()
+    );
+    assert_eq!(otherwise.parted, Some(first.at));
+    let guess = "from 0:00:08 on, app's first instance lives longer than it did; its last answers are taken to hold";
+    assert_eq!(otherwise.guesses[0], guess);
+}
+
+#[test]
+fn what_is_decided_sooner_needs_no_guess() {
+    let (journal, _) = journal(&pod(PROBES), "- readiness fails from 2m to 3m");
+    let hasty = pod(&PROBES.replace("periodSeconds: 5 }", "periodSeconds: 5, failureThreshold: 1 }"));
+    let (was, hasty) = (replay(&journal).report, otherwise(&journal, &hasty).unwrap());
+    assert_eq!(hasty.report.pod.unready, was.pod.unready + Duration::from_secs(10));
+    assert_eq!(hasty.parted, Some(Duration::from_secs(120)));
+    assert!(hasty.guesses.is_empty(), "{:?}", hasty.guesses);
+}
+
+#[test]
+fn images_that_cannot_be_had_and_starts_that_fail_go_on_so() {
+    let was = pod(PROBES);
+    for script in [
+        "- image is missing until 5m",
+        "- start fails from 2s\n- image takes 2s to pull",
+    ] {
+        let (journal, _) = journal(&was, script);
+        brings_about_the_same(&was, &journal, script);
+    }
+}
+
+#[test]
+fn other_containers_are_refused() {
+    let (journal, _) = journal(&pod(PROBES), "");
+    assert!(otherwise(&journal, &pod("")).unwrap_err().contains("only numbers"));
 }

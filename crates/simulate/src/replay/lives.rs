@@ -1,0 +1,329 @@
+//! The lives of containers in a record: what each did, by its age.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use probelet_lifecycle::{
+    action::{Action, ActionId, HookReason, ProbeKind, Request, StopSignal},
+    config::{ContainerIndex, ContainerKind},
+    event::{Event, Exit, ProbeOutcome, Verdict},
+    journal::{Journal, Told},
+};
+
+use crate::{
+    clockwork::replies_to,
+    script::{Behaviour, EndRule, EndTime, HookEffect, HookRule, ProbeEffect, ProbeRule, When},
+};
+
+/// Runs that take less are as good as instant: people would not notice.
+const NOTABLE: Duration = Duration::from_millis(100);
+
+/// A life that begins within this time of a recorded one is that one: an agent's timers are late by some milliseconds,
+/// and what follows sums them up.
+const NEAR: Duration = Duration::from_secs(1);
+
+/// One life of a container, from the look for its image to its end; a try to start it that fails is one too.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Life {
+    /// When its image was looked for, or the record began.
+    began: Duration,
+    /// When it started.
+    started: Option<Duration>,
+    /// How old it was when it was asked to stop or ended. `None` if it lived on when the record ended.
+    until: Option<Duration>,
+    /// What it did by its age, each time and the last one for good.
+    pub(crate) behaviour: Behaviour,
+}
+
+impl Life {
+    /// Since when one that started at `started` does what the recorded one did not live to do; `None` if it does not.
+    pub(crate) fn outlived(&self, started: Duration, now: Duration) -> Option<Duration> {
+        let until = started.saturating_add(self.until?);
+        (now > until.saturating_add(NOTABLE)).then_some(until)
+    }
+
+    /// Whether a life that begins now is another than this one.
+    pub(crate) fn is_far_from(&self, now: Duration) -> bool {
+        self.began.abs_diff(now) > NEAR
+    }
+
+    fn age(&self, now: Duration) -> Duration {
+        now.saturating_sub(self.started.unwrap_or(now))
+    }
+
+    fn stops(&mut self, now: Duration) {
+        let age = self.age(now);
+        self.until.get_or_insert(age);
+    }
+}
+
+/// The life that began next to this time: one that is lived again begins some milliseconds beside it, and one that never
+/// was so goes best as its neighbour did.
+pub(crate) fn nearest(lives: &[Life], time: Duration) -> Option<&Life> {
+    lives.iter().min_by_key(|life| life.began.abs_diff(time))
+}
+
+/// The lives of each container, in the order of the configuration.
+pub(super) fn lives(journal: &Journal) -> Vec<Vec<Life>> {
+    let origin = journal.since.boot.0;
+    let mut reader = Reader {
+        asked: BTreeMap::new(),
+        containers: journal.config().containers.iter().map(|_| Known::default()).collect(),
+    };
+    for (container, _) in journal.state.instances() {
+        reader.containers[container.0].lives.push(Life {
+            began: origin,
+            started: Some(origin),
+            ..Life::default()
+        });
+    }
+    for (id, request) in journal.state.outstanding() {
+        if let Request::EnsureImage { container } | Request::StartContainer { container, .. } = request {
+            reader.begins(container, origin);
+        }
+        reader.asked.insert(id, (origin, request));
+    }
+    journal.replay(|told, _, actions| reader.told(told, &actions));
+    reader.finish(journal)
+}
+
+/// When a run began by the age of its container, how long it took, and what it found.
+type Run = (Duration, Duration, ProbeOutcome);
+
+#[derive(Default)]
+struct Known {
+    lives: Vec<Life>,
+    /// Since when the present life has been told to stop.
+    stopping: Option<Duration>,
+    /// What the probes of the present life found.
+    runs: BTreeMap<ProbeKind, Vec<Run>>,
+}
+
+impl Known {
+    fn life(&mut self) -> Option<&mut Life> {
+        self.lives.last_mut()
+    }
+
+    /// Makes rules of what the present life's probes found: each answer holds from the middle between its run and the
+    /// one before, for a run that is a little early or late still gets its own.
+    fn conclude(&mut self) {
+        let runs = std::mem::take(&mut self.runs);
+        let Some(life) = self.lives.last_mut() else { return };
+        for (kind, runs) in runs {
+            let answer = |run: &Run| (run.2.clone(), Some(run.1).filter(|takes| *takes >= NOTABLE));
+            let from = |at: usize| match at.checked_sub(1) {
+                None => Duration::ZERO,
+                Some(before) => (runs[before].0 + runs[at].0) / 2,
+            };
+            let mut at = 0;
+            // What is the same in a row is one rule.
+            for row in runs.chunk_by(|one, other| answer(one) == answer(other)) {
+                let next = at + row.len();
+                let when = When::Age(from(at), (next < runs.len()).then(|| from(next)));
+                let (outcome, takes) = answer(&row[0]);
+                let mut rule = |effect| {
+                    let kind = Some(kind);
+                    life.behaviour.probes.push(ProbeRule { kind, when, effect });
+                };
+                if outcome.verdict != Verdict::Success || !outcome.message.is_empty() {
+                    rule(ProbeEffect::Outcome(outcome.verdict, outcome.message));
+                }
+                if let Some(takes) = takes {
+                    rule(ProbeEffect::Takes(takes));
+                }
+                at = next;
+            }
+        }
+    }
+}
+
+struct Reader {
+    asked: BTreeMap<ActionId, (Duration, Request)>,
+    containers: Vec<Known>,
+}
+
+impl Reader {
+    fn begins(&mut self, container: ContainerIndex, began: Duration) {
+        let known = &mut self.containers[container.0];
+        known.conclude();
+        known.lives.push(Life {
+            began,
+            ..Life::default()
+        });
+    }
+
+    fn told(&mut self, told: &Told, actions: &[Action]) {
+        let now = told.now.boot.0;
+        if let Event::ContainerExited { container, exit, .. } = &told.event {
+            self.exited(*container, exit, now);
+        }
+        if let Some((since, request)) = replies_to(&told.event).and_then(|action| self.asked.remove(&action)) {
+            self.replied(&told.event, since, now, &request);
+        }
+        for action in actions {
+            match action {
+                Action::Request { id, request } => {
+                    match request {
+                        Request::EnsureImage { container } => self.begins(*container, now),
+                        Request::RunHook { container, reason, .. } if *reason != HookReason::Start => {
+                            if let Some(life) = self.containers[container.0].life() {
+                                life.stops(now);
+                            }
+                        }
+                        _ => {}
+                    }
+                    self.asked.insert(*id, (now, request.clone()));
+                }
+                Action::Signal { container, signal, .. } => {
+                    let known = &mut self.containers[container.0];
+                    if *signal == StopSignal::Stop {
+                        known.stopping.get_or_insert(now);
+                    }
+                    if let Some(life) = known.life() {
+                        life.stops(now);
+                    }
+                }
+                // How long a hook would have taken, nobody knows; the next one is cut off too.
+                Action::Cancel { id } => {
+                    if let Some((_, request)) = self.asked.remove(id) {
+                        self.hook(&request, HookEffect::Hangs);
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn replied(&mut self, event: &Event, since: Duration, now: Duration, request: &Request) {
+        let container = match request {
+            Request::EnsureImage { container }
+            | Request::StartContainer { container, .. }
+            | Request::RunProbe { container, .. }
+            | Request::RunHook { container, .. } => *container,
+            Request::CreateSandbox | Request::RemoveSandbox => return,
+        };
+        let takes = now.saturating_sub(since);
+        let known = &mut self.containers[container.0];
+        let Some(life) = known.lives.last_mut() else { return };
+        let behaviour = &mut life.behaviour;
+        match event {
+            Event::ImageReady { .. } => behaviour.image_takes = takes,
+            Event::ImageFailed { error, message, .. } => {
+                behaviour.image_takes = takes;
+                behaviour.image_missing.push(When::Always);
+                behaviour.image_error = Some((*error, message.clone()));
+            }
+            Event::ContainerStarted { .. } => {
+                behaviour.start_takes = takes;
+                life.started = Some(now);
+            }
+            Event::ContainerStartFailed { error, message, .. } => {
+                behaviour.start_takes = takes;
+                behaviour.start_fails.push(When::Always);
+                behaviour.start_error = Some((*error, message.clone()));
+            }
+            Event::ProbeFinished { outcome, .. } => {
+                let age = life.age(since);
+                if let Request::RunProbe { kind, .. } = request {
+                    known.runs.entry(*kind).or_default().push((age, takes, outcome.clone()));
+                }
+            }
+            Event::HookFinished { result, .. } => {
+                self.hook(request, HookEffect::Takes(takes));
+                if let Err(message) = result {
+                    self.hook(request, HookEffect::Fails(message.clone()));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn hook(&mut self, request: &Request, effect: HookEffect) {
+        let Request::RunHook { container, reason, .. } = request else {
+            return;
+        };
+        if let Some(life) = self.containers[container.0].life() {
+            life.behaviour.hooks.push(HookRule {
+                post_start: *reason == HookReason::Start,
+                when: When::Always,
+                effect,
+            });
+        }
+    }
+
+    fn exited(&mut self, container: ContainerIndex, exit: &Exit, now: Duration) {
+        let known = &mut self.containers[container.0];
+        let stopping = known.stopping.take();
+        let Some(life) = known.life() else { return };
+        match stopping {
+            Some(since) if exit.code != 137 => {
+                (life.behaviour.stop.takes, life.behaviour.stop.code) = (now.saturating_sub(since), exit.code);
+            }
+            Some(_) => life.behaviour.stop.ignored = true,
+            None if life.until.is_none() => life.behaviour.ends.push(EndRule {
+                time: EndTime::Age(life.age(now)),
+                code: exit.code,
+                out_of_memory: exit.oom_killed,
+                until: None,
+                times: None,
+            }),
+            None => {}
+        }
+        life.stops(now);
+    }
+
+    fn finish(mut self, journal: &Journal) -> Vec<Vec<Life>> {
+        for (_, request) in std::mem::take(&mut self.asked).into_values() {
+            self.hook(&request, HookEffect::Hangs);
+        }
+        let kinds = journal.config().containers.iter().map(|container| container.kind);
+        let lives = self.containers.into_iter().zip(kinds).map(|(mut known, kind)| {
+            known.conclude();
+            complete(&mut known.lives, kind);
+            known.lives
+        });
+        lives.collect()
+    }
+}
+
+/// Gives each life what is known of others only: how it would have stopped.
+fn complete(lives: &mut [Life], kind: ContainerKind) {
+    let stop = lives.iter().rev().map(|life| life.behaviour.stop);
+    let stop = stop
+        .into_iter()
+        .find(|stop| *stop != Default::default())
+        .unwrap_or_default();
+    let is_pre_stop = |rule: &&HookRule| !rule.post_start;
+    let of_stop = |life: &Life| {
+        life.behaviour
+            .hooks
+            .iter()
+            .filter(is_pre_stop)
+            .cloned()
+            .collect::<Vec<_>>()
+    };
+    let hooks = lives
+        .iter()
+        .rev()
+        .map(of_stop)
+        .find(|hooks| !hooks.is_empty())
+        .unwrap_or_default();
+    for life in lives {
+        let stopped = life.until.is_some() && life.behaviour.ends.is_empty();
+        if !stopped {
+            life.behaviour.stop = stop;
+        }
+        if of_stop(life).is_empty() {
+            life.behaviour.hooks.extend(hooks.iter().cloned());
+        }
+        // An init container whose end is not recorded goes on, where one that nothing is said of ends at once.
+        if kind == ContainerKind::Init && life.behaviour.ends.is_empty() {
+            life.behaviour.ends.push(EndRule {
+                time: EndTime::Clock(Duration::MAX),
+                code: 0,
+                out_of_memory: false,
+                until: None,
+                times: None,
+            });
+        }
+    }
+}
