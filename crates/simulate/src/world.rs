@@ -155,6 +155,8 @@ impl<'a> PodWorld<'a> {
         }
         if state.instances().next().is_some() {
             self.recorder.status(now, state, &state.status());
+        } else {
+            self.recorder.shown = Some(state.status());
         }
     }
 
@@ -176,6 +178,7 @@ impl<'a> PodWorld<'a> {
             pod_lane: recorder.pod_lane,
             lanes: recorder.lanes,
             marks: recorder.marks,
+            shown: recorder.shown,
         }
     }
 

@@ -8,7 +8,7 @@ use probelet_lifecycle::{
     action::{HookReason, PodEvent, ProbeKind, Severity},
     config::{ContainerIndex, PodConfig, ProbeConfig},
     event::{Exit, ProbeOutcome, Verdict},
-    status::ConditionStatus,
+    status::{ConditionStatus, PodStatus},
 };
 
 use crate::{
@@ -100,6 +100,8 @@ pub(crate) struct Recorder {
     pub(crate) pod_lane: Lane,
     pub(crate) lanes: Vec<Lane>,
     pub(crate) marks: Vec<(Duration, usize, char)>,
+    /// What was shown of the pod at last.
+    pub(crate) shown: Option<PodStatus>,
 }
 
 impl Recorder {
@@ -132,6 +134,7 @@ impl Recorder {
             pod_lane: Lane::default(),
             lanes: vec![Lane::default(); count],
             marks: Vec::new(),
+            shown: None,
         }
     }
 

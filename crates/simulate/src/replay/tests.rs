@@ -4,7 +4,7 @@ use probelet_lifecycle::{action::Action, journal::Told};
 use probelet_manifest::parse_yaml;
 
 use super::*;
-use crate::{Entry, EntryKind, Script, applications, clockwork::moment, planned, read_script, simulate};
+use crate::{Entry, EntryKind, Script, applications, clockwork::moment, planned, read_script, simulate, why};
 
 /// The world of a script that writes down what it tells.
 struct Noting<'a>(PodWorld<'a>, Vec<Told>);
@@ -250,21 +250,9 @@ fn a_late_agent_is_late_again() {
 #[test]
 fn a_record_from_the_middle_is_lived_on_with_other_numbers() {
     let was = pod(PROBES);
-    let (mut whole, _) = journal(&was, BAD_DAYS[0]);
-    let at = whole
-        .told
-        .iter()
-        .position(|told| told.now.boot.0 > Duration::from_secs(150))
-        .unwrap();
-    let rest = whole.told.split_off(at);
-    let (since, until) = (rest[0].now, whole.until);
-    let state = whole.replay(|_, _, _| {});
-    let journal = Journal {
-        since,
-        until,
-        state,
-        told: rest,
-    };
+    let (whole, _) = journal(&was, BAD_DAYS[0]);
+    let journal = rest(whole, Duration::from_secs(151));
+    let since = journal.since;
     assert_eq!(
         otherwise(&journal, &was).unwrap().report.entries,
         replay(&journal).report.entries
@@ -345,4 +333,47 @@ fn images_that_cannot_be_had_and_starts_that_fail_go_on_so() {
 fn other_containers_are_refused() {
     let (journal, _) = journal(&pod(PROBES), "");
     assert!(otherwise(&journal, &pod("")).unwrap_err().contains("only numbers"));
+}
+
+/// The record of the rest of a life, from the first thing on that was told at this time or later.
+fn rest(mut whole: Journal, from: Duration) -> Journal {
+    let at = whole
+        .told
+        .iter()
+        .position(|told| told.now.boot.0 >= from)
+        .unwrap_or(whole.told.len());
+    let told = whole.told.split_off(at);
+    let state = whole.replay(|_, _, _| {});
+    let since = told.first().map_or(whole.until, |told| told.now);
+    Journal {
+        since,
+        state,
+        told,
+        ..whole
+    }
+}
+
+#[test]
+fn a_record_from_the_middle_explains_what_goes_on_in_it() {
+    let hook = pod("    lifecycle: { postStart: { exec: { command: [x] } } }\n");
+    for (pod, script, what) in [
+        (
+            &pod(PROBES),
+            "- image is missing",
+            "app is not running: ImagePullBackOff",
+        ),
+        (
+            &hook,
+            "- postStart takes 1h",
+            "app is not ready: its postStart hook is still running",
+        ),
+    ] {
+        let (whole, _) = journal_of(pod, &read_script(script, "s", std::slice::from_ref(pod)).unwrap(), TIME);
+        for from in [Duration::ZERO, Duration::from_secs(60)] {
+            let report = replay(&rest(whole.clone(), from)).report;
+            let found = why(&report, None, None).unwrap();
+            assert!(found.what.starts_with(what), "{}", found.what);
+            assert!(from > Duration::ZERO || !found.causes.is_empty());
+        }
+    }
 }
