@@ -30,6 +30,7 @@ pub mod script;
 mod svg;
 mod text;
 mod timeline;
+mod vain;
 mod why;
 mod world;
 
