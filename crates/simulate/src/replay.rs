@@ -189,4 +189,6 @@ fn milliseconds(time: Duration) -> i64 {
 }
 
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod tests;

@@ -1,5 +1,7 @@
 //! The world of a simulation: a pod's containers behave as a script says.
 
+mod application;
+
 use std::time::Duration;
 
 use probelet_lifecycle::{
@@ -9,87 +11,17 @@ use probelet_lifecycle::{
     event::{Event, Exit, ImageError, ProbeOutcome, StartError, Verdict},
 };
 
+pub(crate) use self::application::Application;
 use crate::{
     Ended, Report,
     clockwork::{Plan, World},
     record::{ProbeLine, Recorder},
-    replay::{Guess, Life, nearest},
+    replay::Guess,
     script::{Behaviour, Moment},
 };
 
 /// The exit code of SIGKILL.
 const KILLED: i32 = 137;
-
-/// A container in the simulation.
-pub(crate) struct Application<'a> {
-    pub(crate) behaviour: &'a Behaviour,
-    /// Its recorded lives, if it lives again: each of its own goes as the one that began next to it.
-    lives: &'a [Life],
-    life: Option<&'a Life>,
-    /// How long its hooks take if the script says nothing: what a `sleep` handler says, else no time.
-    pub(crate) post_start: Duration,
-    pub(crate) pre_stop: Duration,
-    /// The signal that asks it to stop.
-    stop_signal: &'a str,
-    /// The instance that runs.
-    instance: Option<u32>,
-    started: Duration,
-    /// Which probes' last runs were not good.
-    bad: [bool; 3],
-}
-
-impl<'a> Application<'a> {
-    pub(crate) fn new(behaviour: &'a Behaviour, post_start: Duration, pre_stop: Duration) -> Self {
-        let (instance, started, bad) = (None, Duration::ZERO, [false; 3]);
-        Self {
-            behaviour,
-            lives: &[],
-            life: None,
-            post_start,
-            pre_stop,
-            stop_signal: "SIGTERM",
-            instance,
-            started,
-            bad,
-        }
-    }
-
-    /// The same with another stop signal, if the manifest has one (B3.1).
-    pub(crate) fn with_stop_signal(self, signal: Option<&'a str>) -> Self {
-        let stop_signal = signal.unwrap_or(self.stop_signal);
-        Self { stop_signal, ..self }
-    }
-
-    /// The same that lives again as recorded.
-    pub(crate) fn with_lives(self, lives: &'a [Life]) -> Self {
-        Self { lives, ..self }
-    }
-
-    /// A new life begins, with the look for its image.
-    fn begins(&mut self, now: Duration) {
-        if let Some(life) = nearest(self.lives, now) {
-            (self.life, self.behaviour) = (Some(life), &life.behaviour);
-        }
-    }
-
-    /// How long a hook that begins now takes (`None` is for ever), and what it comes to.
-    fn hook(&self, reason: HookReason, now: Duration) -> (Option<Duration>, Result<(), String>) {
-        let usual = if reason == HookReason::Start {
-            self.post_start
-        } else {
-            self.pre_stop
-        };
-        self.behaviour.hook(reason, self.moment(now, 0), usual)
-    }
-
-    fn moment(&self, now: Duration, attempt: u64) -> Moment {
-        Moment {
-            now,
-            started: self.started,
-            attempt,
-        }
-    }
-}
 
 /// What has been asked for and is not answered.
 #[derive(Clone, Copy)]
@@ -190,11 +122,14 @@ impl<'a> PodWorld<'a> {
     fn started(&mut self, plan: &mut Plan, container: ContainerIndex, instance: u32) {
         let application = &mut self.applications[container.0];
         (application.instance, application.started, application.bad) = (Some(instance), plan.now, [false; 3]);
+        application.stops_since = None;
         self.plan_end(plan, container, instance);
         let application = &self.applications[container.0];
         // A wake that the machine does not need: it makes the world look whether the application is still well.
         let now = plan.now;
-        for edge in application.behaviour.edges(now).filter(|edge| *edge > now) {
+        let edges = application.behaviour.edges(now);
+        // Whether it could have worked, a record does not tell.
+        for edge in edges.filter(|edge| *edge > now && application.life.is_none()) {
             plan.at(edge, Event::Wake);
         }
         self.recorder.started(plan.now, container, instance);
@@ -234,7 +169,8 @@ impl<'a> PodWorld<'a> {
     /// Looks whether the applications are well; where nothing is said of their probes they always are.
     fn look(&mut self, now: Duration) {
         for (at, application) in self.applications.iter().enumerate() {
-            if application.instance.is_some() && !application.behaviour.probes.is_empty() {
+            let is_told = application.life.is_none() && !application.behaviour.probes.is_empty();
+            if application.instance.is_some() && is_told {
                 let works = application.behaviour.could_work(application.moment(now, 0));
                 self.recorder.works(now, ContainerIndex(at), works);
             }
@@ -326,11 +262,17 @@ impl<'a> PodWorld<'a> {
                 let left = state.kill_due(container).map(|due| due.0.saturating_sub(plan.now));
                 self.recorder
                     .stop_signal(plan.now, container, application.stop_signal, left);
+                self.applications[container.0].stops_since = Some(plan.now);
                 if !stop.ignored {
                     plan.after(stop.takes, exit(container, instance, stop.code, false));
                 }
             }
             StopSignal::Kill => {
+                let doubt = application.life.zip(application.stops_since);
+                if let Some(at) = doubt.and_then(|(life, since)| life.outlives_kill(since, plan.now)) {
+                    let container = container.0;
+                    Guess::note(&mut self.guesses, Guess::Patience { container, at });
+                }
                 self.recorder.kill(plan.now, container);
                 plan.after(Duration::ZERO, exit(container, instance, KILLED, false));
             }

@@ -15,6 +15,8 @@ pub(crate) enum Guess {
         instance: u32,
         at: Duration,
     },
+    /// An instance is given more time to stop than the recorded one, which was killed.
+    Patience { container: usize, at: Duration },
     /// It starts, or is tried to, when it was not.
     OtherTimes { container: usize, at: Duration },
 }
@@ -22,13 +24,15 @@ pub(crate) enum Guess {
 impl Guess {
     fn container(self) -> usize {
         match self {
-            Self::Longer { container, .. } | Self::OtherTimes { container, .. } => container,
+            Self::Longer { container, .. } | Self::Patience { container, .. } | Self::OtherTimes { container, .. } => {
+                container
+            }
         }
     }
 
     fn at(self) -> Duration {
         match self {
-            Self::Longer { at, .. } | Self::OtherTimes { at, .. } => at,
+            Self::Longer { at, .. } | Self::Patience { at, .. } | Self::OtherTimes { at, .. } => at,
         }
     }
 
@@ -56,6 +60,9 @@ impl Guess {
             }
             Self::Longer { instance, .. } => format!(
                 "from {from} on, {name} lives longer than it did after restart {instance}; its last answers are taken to hold"
+            ),
+            Self::Patience { .. } => format!(
+                "from {from} on, {name} has more time to stop than when it was killed; it is taken not to stop by itself"
             ),
             Self::OtherTimes { .. } => format!(
                 "from {from} on, {name} is started at other times than it was; it is taken to do by its age what it did when \

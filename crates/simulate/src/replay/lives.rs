@@ -11,7 +11,7 @@ use probelet_lifecycle::{
 
 use crate::{
     clockwork::replies_to,
-    script::{Behaviour, EndRule, EndTime, HookEffect, HookRule, ProbeEffect, ProbeRule, When},
+    script::{Behaviour, EndRule, EndTime, HookEffect, HookRule, ProbeEffect, ProbeRule, Stop, When},
 };
 
 /// Runs that take less are as good as instant: people would not notice.
@@ -30,6 +30,12 @@ pub(crate) struct Life {
     started: Option<Duration>,
     /// How old it was when it was asked to stop or ended. `None` if it lived on when the record ended.
     until: Option<Duration>,
+    /// Whether the stop signal ended it, or SIGKILL after that.
+    has_stopped: bool,
+    /// For how long it had been told to stop when the record ended, or it ended by something else.
+    stops_for: Option<Duration>,
+    /// How long after the stop signal SIGKILL ended it.
+    killed_after: Option<Duration>,
     /// What it did by its age, each time and the last one for good.
     pub(crate) behaviour: Behaviour,
 }
@@ -44,6 +50,12 @@ impl Life {
     /// Whether a life that begins now is another than this one.
     pub(crate) fn is_far_from(&self, now: Duration) -> bool {
         self.began.abs_diff(now) > NEAR
+    }
+
+    /// Since when nobody knows whether one that was told to stop then would have done so, had it not been killed.
+    pub(crate) fn outlives_kill(&self, since: Duration, now: Duration) -> Option<Duration> {
+        let killed = since.saturating_add(self.killed_after?);
+        (now > killed.saturating_add(NOTABLE)).then_some(killed)
     }
 
     fn age(&self, now: Duration) -> Duration {
@@ -94,6 +106,8 @@ struct Known {
     lives: Vec<Life>,
     /// Since when the present life has been told to stop.
     stopping: Option<Duration>,
+    /// Whether it was sent SIGKILL.
+    killed: bool,
     /// What the probes of the present life found.
     runs: BTreeMap<ProbeKind, Vec<Run>>,
 }
@@ -175,8 +189,9 @@ impl Reader {
                 }
                 Action::Signal { container, signal, .. } => {
                     let known = &mut self.containers[container.0];
-                    if *signal == StopSignal::Stop {
-                        known.stopping.get_or_insert(now);
+                    match signal {
+                        StopSignal::Stop => known.stopping = known.stopping.or(Some(now)),
+                        StopSignal::Kill => known.killed = true,
                     }
                     if let Some(life) = known.life() {
                         life.stops(now);
@@ -252,21 +267,28 @@ impl Reader {
 
     fn exited(&mut self, container: ContainerIndex, exit: &Exit, now: Duration) {
         let known = &mut self.containers[container.0];
-        let stopping = known.stopping.take();
+        let (stopping, killed) = (known.stopping.take(), std::mem::take(&mut known.killed));
         let Some(life) = known.life() else { return };
-        match stopping {
-            Some(since) if exit.code != 137 => {
-                (life.behaviour.stop.takes, life.behaviour.stop.code) = (now.saturating_sub(since), exit.code);
+        let stops_for = stopping.map(|since| now.saturating_sub(since));
+        match stops_for {
+            _ if exit.oom_killed || stops_for.is_none() && !killed => {
+                life.stops_for = stops_for;
+                life.behaviour.ends.push(EndRule {
+                    time: EndTime::Age(life.age(now)),
+                    code: exit.code,
+                    out_of_memory: exit.oom_killed,
+                    until: None,
+                    times: None,
+                });
             }
-            Some(_) => life.behaviour.stop.ignored = true,
-            None if life.until.is_none() => life.behaviour.ends.push(EndRule {
-                time: EndTime::Age(life.age(now)),
-                code: exit.code,
-                out_of_memory: exit.oom_killed,
-                until: None,
-                times: None,
-            }),
-            None => {}
+            Some(takes) if !killed => {
+                life.has_stopped = true;
+                (life.behaviour.stop.takes, life.behaviour.stop.code) = (takes, exit.code);
+            }
+            _ => {
+                (life.has_stopped, life.behaviour.stop.ignored) = (true, true);
+                life.killed_after = stops_for;
+            }
         }
         life.stops(now);
     }
@@ -278,6 +300,9 @@ impl Reader {
         let kinds = journal.config().containers.iter().map(|container| container.kind);
         let lives = self.containers.into_iter().zip(kinds).map(|(mut known, kind)| {
             known.conclude();
+            if let (Some(since), Some(life)) = (known.stopping, known.lives.last_mut()) {
+                life.stops_for = Some(journal.until.boot.0.saturating_sub(since));
+            }
             complete(&mut known.lives, kind);
             known.lives
         });
@@ -308,9 +333,11 @@ fn complete(lives: &mut [Life], kind: ContainerKind) {
         .find(|hooks| !hooks.is_empty())
         .unwrap_or_default();
     for life in lives {
-        let stopped = life.until.is_some() && life.behaviour.ends.is_empty();
-        if !stopped {
-            life.behaviour.stop = stop;
+        if !life.has_stopped {
+            // Whatever the others did, it had not stopped by then.
+            let is_longer = |time: Duration| stop.ignored || stop.takes > time;
+            let ignored = stop.ignored || life.stops_for.is_some_and(|time| !is_longer(time));
+            life.behaviour.stop = Stop { ignored, ..stop };
         }
         if of_stop(life).is_empty() {
             life.behaviour.hooks.extend(hooks.iter().cloned());

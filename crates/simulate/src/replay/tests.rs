@@ -53,7 +53,7 @@ fn journal(pod: &Pod, script: &str) -> (Journal, State) {
     journal_of(pod, &script, TIME)
 }
 
-fn journal_of(pod: &Pod, script: &Script, time: Duration) -> (Journal, State) {
+pub(super) fn journal_of(pod: &Pod, script: &Script, time: Duration) -> (Journal, State) {
     let config: PodConfig = pod_config(pod, "uid");
     let applications = applications(pod, script).collect();
     let world = PodWorld::new(&config, applications, Recorder::new(&config));
@@ -135,7 +135,7 @@ fn a_record_can_begin_in_the_middle_and_at_any_time_since_boot() {
 }
 
 /// All but single probe runs: one that ends in the instant in which its container is killed counts or not.
-fn told(entries: Vec<Entry>) -> Vec<(Duration, String)> {
+pub(super) fn told(entries: Vec<Entry>) -> Vec<(Duration, String)> {
     let entries = entries.into_iter().filter(|entry| entry.kind != EntryKind::Probe);
     entries.map(|entry| (entry.at, entry.text)).collect()
 }
@@ -375,5 +375,34 @@ fn a_record_from_the_middle_explains_what_goes_on_in_it() {
             assert!(found.what.starts_with(what), "{}", found.what);
             assert!(from > Duration::ZERO || !found.causes.is_empty());
         }
+    }
+}
+
+#[test]
+fn more_time_to_stop_is_a_guess_and_less_is_none() {
+    let probe = |grace| {
+        pod(&format!(
+            "    livenessProbe: {{ tcpSocket: {{ port: 80 }}, periodSeconds: 2, failureThreshold: 1, \
+             terminationGracePeriodSeconds: {grace} }}\n"
+        ))
+    };
+    let (journal, _) = journal(&probe(5), "- liveness fails at 10s until restart\n- hangs on SIGTERM");
+    let longer = otherwise(&journal, &probe(9)).unwrap();
+    let guess = "from 0:00:15 on, app has more time to stop than when it was killed; it is taken not to stop by itself";
+    assert_eq!(longer.guesses[0], guess);
+    let shorter = otherwise(&journal, &probe(4)).unwrap();
+    assert!(
+        shorter.guesses.iter().all(|guess| !guess.contains("more time to stop")),
+        "{:?}",
+        shorter.guesses
+    );
+    for (otherwise, end) in [(longer, 19), (shorter, 14)] {
+        let exit = otherwise
+            .report
+            .entries
+            .iter()
+            .find(|entry| entry.kind == EntryKind::Exit)
+            .unwrap();
+        assert_eq!(exit.at, Duration::from_secs(end));
     }
 }
