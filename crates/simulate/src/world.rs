@@ -188,7 +188,25 @@ impl<'a> PodWorld<'a> {
                     Guess::note(&mut self.guesses, Guess::OtherTimes { container, at: now });
                 }
             }
-            Request::RunProbe { .. } => self.probe_runs += 1,
+            Request::RunProbe {
+                container,
+                kind,
+                attempt,
+                timeout,
+                ..
+            } => {
+                self.probe_runs += 1;
+                let application = &self.applications[container.0];
+                if let Some(life) = application.life {
+                    let (takes, _) = application
+                        .behaviour
+                        .probe(*kind, application.moment(now, *attempt), *timeout);
+                    if let Some(before) = life.was_cut_off(*kind, takes, *timeout) {
+                        let (container, at) = (container.0, now + before);
+                        Guess::note(&mut self.guesses, Guess::Answer { container, at });
+                    }
+                }
+            }
             Request::RunHook {
                 container,
                 reason,

@@ -17,6 +17,8 @@ pub(crate) enum Guess {
     },
     /// An instance is given more time to stop than the recorded one, which was killed.
     Patience { container: usize, at: Duration },
+    /// A probe has more time to answer than when it was cut off.
+    Answer { container: usize, at: Duration },
     /// It starts, or is tried to, when it was not.
     OtherTimes { container: usize, at: Duration },
 }
@@ -24,15 +26,19 @@ pub(crate) enum Guess {
 impl Guess {
     fn container(self) -> usize {
         match self {
-            Self::Longer { container, .. } | Self::Patience { container, .. } | Self::OtherTimes { container, .. } => {
-                container
-            }
+            Self::Longer { container, .. }
+            | Self::Patience { container, .. }
+            | Self::Answer { container, .. }
+            | Self::OtherTimes { container, .. } => container,
         }
     }
 
     fn at(self) -> Duration {
         match self {
-            Self::Longer { at, .. } | Self::Patience { at, .. } | Self::OtherTimes { at, .. } => at,
+            Self::Longer { at, .. }
+            | Self::Patience { at, .. }
+            | Self::Answer { at, .. }
+            | Self::OtherTimes { at, .. } => at,
         }
     }
 
@@ -63,6 +69,10 @@ impl Guess {
             ),
             Self::Patience { .. } => format!(
                 "from {from} on, {name} has more time to stop than when it was killed; it is taken not to stop by itself"
+            ),
+            Self::Answer { .. } => format!(
+                "from {from} on, a probe of {name} has more time to answer than when it was cut off; it is taken to fail all \
+                 the same"
             ),
             Self::OtherTimes { .. } => format!(
                 "from {from} on, {name} is started at other times than it was; it is taken to do by its age what it did when \

@@ -36,6 +36,8 @@ pub(crate) struct Life {
     stops_for: Option<Duration>,
     /// How long after the stop signal SIGKILL ended it.
     killed_after: Option<Duration>,
+    /// After how long runs of probes were cut off.
+    cut_off: BTreeMap<ProbeKind, Duration>,
     /// What it did by its age, each time and the last one for good.
     pub(crate) behaviour: Behaviour,
 }
@@ -56,6 +58,12 @@ impl Life {
     pub(crate) fn outlives_kill(&self, since: Duration, now: Duration) -> Option<Duration> {
         let killed = since.saturating_add(self.killed_after?);
         (now > killed.saturating_add(NOTABLE)).then_some(killed)
+    }
+
+    /// After how long a run that takes so long was cut off, if it may take longer now: nobody knows what it would have found.
+    pub(crate) fn was_cut_off(&self, kind: ProbeKind, takes: Duration, timeout: Duration) -> Option<Duration> {
+        let before = *self.cut_off.get(&kind)?;
+        (takes >= before && timeout > before).then_some(before)
     }
 
     fn age(&self, now: Duration) -> Duration {
@@ -238,7 +246,10 @@ impl Reader {
             }
             Event::ProbeFinished { outcome, .. } => {
                 let age = life.age(since);
-                if let Request::RunProbe { kind, .. } = request {
+                if let Request::RunProbe { kind, timeout, .. } = request {
+                    if takes >= *timeout && matches!(outcome.verdict, Verdict::Failure | Verdict::Errored) {
+                        life.cut_off.insert(*kind, *timeout);
+                    }
                     known.runs.entry(*kind).or_default().push((age, takes, outcome.clone()));
                 }
             }

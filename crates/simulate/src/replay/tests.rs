@@ -406,3 +406,24 @@ fn more_time_to_stop_is_a_guess_and_less_is_none() {
         assert_eq!(exit.at, Duration::from_secs(end));
     }
 }
+
+#[test]
+fn more_time_to_answer_is_a_guess_and_less_is_none() {
+    let probe = |timeout| {
+        pod(&format!(
+            "    readinessProbe: {{ tcpSocket: {{ port: 80 }}, periodSeconds: 5, timeoutSeconds: {timeout} }}\n"
+        ))
+    };
+    let (journal, _) = journal(
+        &probe(2),
+        "- readiness hangs from 60s to 120s\n- readiness takes 1500ms from 3m to 4m",
+    );
+    let longer = otherwise(&journal, &probe(4)).unwrap();
+    let guess = "from 0:01:02 on, a probe of app has more time to answer than when it was cut off; it is taken to fail all \
+                 the same";
+    assert_eq!(longer.guesses, [guess]);
+    assert_eq!(longer.report.pod.unready, replay(&journal).report.pod.unready);
+    let shorter = otherwise(&journal, &probe(1)).unwrap();
+    assert!(shorter.guesses.is_empty(), "{:?}", shorter.guesses);
+    assert!(shorter.report.pod.unready > longer.report.pod.unready);
+}
