@@ -183,7 +183,10 @@ impl<'a> PodWorld<'a> {
             Request::EnsureImage { container } => {
                 let application = &mut self.applications[container.0];
                 application.begins(now);
-                if application.life.is_some_and(|life| life.is_far_from(now)) {
+                if application.is_unknown() {
+                    let container = container.0;
+                    Guess::note(&mut self.guesses, Guess::Never { container, at: now });
+                } else if application.life.is_some_and(|life| life.is_far_from(now)) {
                     let container = container.0;
                     Guess::note(&mut self.guesses, Guess::OtherTimes { container, at: now });
                 }

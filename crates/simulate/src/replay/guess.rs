@@ -19,6 +19,8 @@ pub(crate) enum Guess {
     Patience { container: usize, at: Duration },
     /// A probe has more time to answer than when it was cut off.
     Answer { container: usize, at: Duration },
+    /// It is started, and never was.
+    Never { container: usize, at: Duration },
     /// It starts, or is tried to, when it was not.
     OtherTimes { container: usize, at: Duration },
 }
@@ -29,6 +31,7 @@ impl Guess {
             Self::Longer { container, .. }
             | Self::Patience { container, .. }
             | Self::Answer { container, .. }
+            | Self::Never { container, .. }
             | Self::OtherTimes { container, .. } => container,
         }
     }
@@ -38,6 +41,7 @@ impl Guess {
             Self::Longer { at, .. }
             | Self::Patience { at, .. }
             | Self::Answer { at, .. }
+            | Self::Never { at, .. }
             | Self::OtherTimes { at, .. } => at,
         }
     }
@@ -74,6 +78,7 @@ impl Guess {
                 "from {from} on, a probe of {name} has more time to answer than when it was cut off; it is taken to fail all \
                  the same"
             ),
+            Self::Never { .. } => format!("from {from} on, {name} runs, which it never did; it is taken to be well"),
             Self::OtherTimes { .. } => format!(
                 "from {from} on, {name} is started at other times than it was; it is taken to do by its age what it did when \
                  it was started next to them"

@@ -306,7 +306,17 @@ impl Reader {
 
     fn finish(mut self, journal: &Journal) -> Vec<Vec<Life>> {
         for (_, request) in std::mem::take(&mut self.asked).into_values() {
+            // What was not answered when the record ended takes longer than that.
             self.hook(&request, HookEffect::Hangs);
+            if let Request::EnsureImage { container } | Request::StartContainer { container, .. } = request
+                && let Some(life) = self.containers[container.0].life()
+            {
+                let behaviour = &mut life.behaviour;
+                match request {
+                    Request::EnsureImage { .. } => behaviour.image_takes = Duration::MAX,
+                    _ => behaviour.start_takes = Duration::MAX,
+                }
+            }
         }
         let kinds = journal.config().containers.iter().map(|container| container.kind);
         let lives = self.containers.into_iter().zip(kinds).map(|(mut known, kind)| {

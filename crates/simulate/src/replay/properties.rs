@@ -9,7 +9,7 @@ use super::{
 use crate::read_script;
 
 /// Lines with times that fall beside those of probes: what happens in one instant has no order to be kept.
-const LINES: [&str; 14] = [
+const LINES: [&str; 15] = [
     "liveness fails from 101s to 157s",
     "liveness fails at 63s until restart",
     "readiness fails from 55s to 131s saying no",
@@ -23,6 +23,7 @@ const LINES: [&str; 14] = [
     "takes 7s to stop",
     "hangs on SIGTERM",
     "takes 2s to start",
+    "image takes 13s to pull",
     "liveness takes 300ms",
 ];
 

@@ -427,3 +427,21 @@ fn more_time_to_answer_is_a_guess_and_less_is_none() {
     assert!(shorter.guesses.is_empty(), "{:?}", shorter.guesses);
     assert!(shorter.report.pod.unready > longer.report.pod.unready);
 }
+
+#[test]
+fn what_never_ran_is_taken_to_be_well() {
+    let pod = |delay| {
+        let text = format!(
+            "apiVersion: v1\nkind: Pod\nmetadata: {{ name: web }}\nspec:\n  initContainers:\n  - {{ name: proxy, image: x, \
+             restartPolicy: Always, startupProbe: {{ tcpSocket: {{ port: 80 }}, initialDelaySeconds: {delay} }} }}\n  \
+             containers:\n  - {{ name: app, image: x }}\n"
+        );
+        parse_yaml(&text, "pod.yaml").unwrap().remove(0)
+    };
+    let (was, hasty) = (pod(1000), pod(10));
+    let (journal, _) = journal(&was, "");
+    let hasty = otherwise(&journal, &hasty).unwrap();
+    let guess = "from 0:00:10 on, app runs, which it never did; it is taken to be well";
+    assert_eq!(hasty.guesses, [guess]);
+    brings_about_the_same(&was, &journal, "");
+}

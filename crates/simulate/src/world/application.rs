@@ -13,7 +13,7 @@ use crate::{
 pub(crate) struct Application<'a> {
     pub(crate) behaviour: &'a Behaviour,
     /// Its recorded lives, if it lives again: each of its own goes as the one that began next to it.
-    lives: &'a [Life],
+    lives: Option<&'a [Life]>,
     /// The one that it goes by.
     pub(super) life: Option<&'a Life>,
     /// How long its hooks take if the script says nothing: what a `sleep` handler says, else no time.
@@ -35,7 +35,7 @@ impl<'a> Application<'a> {
         let (instance, started, bad) = (None, Duration::ZERO, [false; 3]);
         Self {
             behaviour,
-            lives: &[],
+            lives: None,
             life: None,
             post_start,
             pre_stop,
@@ -55,14 +55,22 @@ impl<'a> Application<'a> {
 
     /// The same that lives again as recorded.
     pub(crate) fn with_lives(self, lives: &'a [Life]) -> Self {
-        Self { lives, ..self }
+        Self {
+            lives: Some(lives),
+            ..self
+        }
     }
 
     /// A new life begins, with the look for its image.
     pub(super) fn begins(&mut self, now: Duration) {
-        if let Some(life) = nearest(self.lives, now) {
+        if let Some(life) = nearest(self.lives.unwrap_or_default(), now) {
             (self.life, self.behaviour) = (Some(life), &life.behaviour);
         }
+    }
+
+    /// Whether it lives again, and no life of it is recorded.
+    pub(super) fn is_unknown(&self) -> bool {
+        self.lives.is_some_and(<[Life]>::is_empty)
     }
 
     /// How long a hook that begins now takes (`None` is for ever), and what it comes to.
