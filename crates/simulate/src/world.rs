@@ -127,9 +127,7 @@ impl<'a> PodWorld<'a> {
         let application = &self.applications[container.0];
         // A wake that the machine does not need: it makes the world look whether the application is still well.
         let now = plan.now;
-        let edges = application.behaviour.edges(now);
-        // Whether it could have worked, a record does not tell.
-        for edge in edges.filter(|edge| *edge > now && application.life.is_none()) {
+        for edge in application.behaviour.edges(now).filter(|edge| *edge > now) {
             plan.at(edge, Event::Wake);
         }
         self.recorder.started(plan.now, container, instance);
@@ -169,8 +167,7 @@ impl<'a> PodWorld<'a> {
     /// Looks whether the applications are well; where nothing is said of their probes they always are.
     fn look(&mut self, now: Duration) {
         for (at, application) in self.applications.iter().enumerate() {
-            let is_told = application.life.is_none() && !application.behaviour.probes.is_empty();
-            if application.instance.is_some() && is_told {
+            if application.instance.is_some() && !application.behaviour.probes.is_empty() {
                 let works = application.behaviour.could_work(application.moment(now, 0));
                 self.recorder.works(now, ContainerIndex(at), works);
             }
@@ -201,9 +198,7 @@ impl<'a> PodWorld<'a> {
                 self.probe_runs += 1;
                 let application = &self.applications[container.0];
                 if let Some(life) = application.life {
-                    let (takes, _) = application
-                        .behaviour
-                        .probe(*kind, application.moment(now, *attempt), *timeout);
+                    let (takes, _) = application.probe(*kind, now, *attempt, *timeout);
                     if let Some(before) = life.was_cut_off(*kind, takes, *timeout) {
                         let (container, at) = (container.0, now + before);
                         Guess::note(&mut self.guesses, Guess::Answer { container, at });
@@ -258,9 +253,7 @@ impl<'a> PodWorld<'a> {
                 ..
             } => {
                 let application = &self.applications[container.0];
-                let (takes, outcome) = application
-                    .behaviour
-                    .probe(kind, application.moment(now, attempt), timeout);
+                let (takes, outcome) = application.probe(kind, now, attempt, timeout);
                 self.asked.push((action, Asked::Probe(container, kind)));
                 plan.after(takes, Event::ProbeFinished { action, outcome });
             }

@@ -11,7 +11,8 @@ use probelet_lifecycle::{
 
 use crate::{
     clockwork::replies_to,
-    script::{Behaviour, EndRule, EndTime, HookEffect, HookRule, ProbeEffect, ProbeRule, Stop, When},
+    duration,
+    script::{Behaviour, EndRule, EndTime, HookEffect, HookRule, Stop, When},
 };
 
 /// Runs that take less are as good as instant: people would not notice.
@@ -38,11 +39,40 @@ pub(crate) struct Life {
     killed_after: Option<Duration>,
     /// After how long runs of probes were cut off.
     cut_off: BTreeMap<ProbeKind, Duration>,
-    /// What it did by its age, each time and the last one for good.
+    /// What its probes found by its age, in that order; the last answer is for good.
+    answers: BTreeMap<ProbeKind, Vec<Answer>>,
+    /// What else it did.
     pub(crate) behaviour: Behaviour,
 }
 
+/// What a probe found.
+#[derive(Clone, Debug)]
+struct Answer {
+    /// From which age of the container on it is the answer; the first one is so from its start.
+    from: Duration,
+    takes: Duration,
+    outcome: ProbeOutcome,
+}
+
 impl Life {
+    /// How long a probe's run at this age takes, and what it comes to, if it may take `timeout`. Where none ever came to
+    /// its end, all is well.
+    pub(crate) fn probe(&self, kind: ProbeKind, age: Duration, timeout: Duration) -> (Duration, ProbeOutcome) {
+        let answers = self.answers.get(&kind).map(Vec::as_slice).unwrap_or_default();
+        let at = answers.partition_point(|answer| answer.from <= age);
+        let Some(Answer { takes, outcome, .. }) = at.checked_sub(1).and_then(|at| answers.get(at)) else {
+            let (verdict, message) = (Verdict::Success, String::new());
+            return (Duration::ZERO, ProbeOutcome { verdict, message });
+        };
+        let has_failed = matches!(outcome.verdict, Verdict::Failure | Verdict::Errored);
+        if *takes < timeout || has_failed {
+            return ((*takes).min(timeout), outcome.clone());
+        }
+        let message = format!("no answer within {}", duration::text(timeout));
+        let verdict = Verdict::Failure;
+        (timeout, ProbeOutcome { verdict, message })
+    }
+
     /// Since when one that started at `started` does what the recorded one did not live to do; `None` if it does not.
     pub(crate) fn outlived(&self, started: Duration, now: Duration) -> Option<Duration> {
         let until = started.saturating_add(self.until?);
@@ -125,35 +155,22 @@ impl Known {
         self.lives.last_mut()
     }
 
-    /// Makes rules of what the present life's probes found: each answer holds from the middle between its run and the
+    /// Makes answers of what the present life's probes found: each answer holds from the middle between its run and the
     /// one before, for a run that is a little early or late still gets its own.
     fn conclude(&mut self) {
         let runs = std::mem::take(&mut self.runs);
         let Some(life) = self.lives.last_mut() else { return };
         for (kind, runs) in runs {
-            let answer = |run: &Run| (run.2.clone(), Some(run.1).filter(|takes| *takes >= NOTABLE));
-            let from = |at: usize| match at.checked_sub(1) {
-                None => Duration::ZERO,
-                Some(before) => (runs[before].0 + runs[at].0) / 2,
-            };
-            let mut at = 0;
-            // What is the same in a row is one rule.
-            for row in runs.chunk_by(|one, other| answer(one) == answer(other)) {
-                let next = at + row.len();
-                let when = When::Age(from(at), (next < runs.len()).then(|| from(next)));
-                let (outcome, takes) = answer(&row[0]);
-                let mut rule = |effect| {
-                    let kind = Some(kind);
-                    life.behaviour.probes.push(ProbeRule { kind, when, effect });
-                };
-                if outcome.verdict != Verdict::Success || !outcome.message.is_empty() {
-                    rule(ProbeEffect::Outcome(outcome.verdict, outcome.message));
-                }
-                if let Some(takes) = takes {
-                    rule(ProbeEffect::Takes(takes));
-                }
-                at = next;
-            }
+            let mut before = Duration::ZERO;
+            let answers = runs.into_iter().enumerate().map(|(at, (age, takes, outcome))| {
+                let from = if at == 0 { Duration::ZERO } else { (before + age) / 2 };
+                before = age;
+                Answer { from, takes, outcome }
+            });
+            let mut answers: Vec<_> = answers.collect();
+            let is_notable = |answer: &Answer| Some(answer.takes).filter(|takes| *takes >= NOTABLE);
+            answers.dedup_by(|one, other| (is_notable(one), &one.outcome) == (is_notable(other), &other.outcome));
+            life.answers.insert(kind, answers);
         }
     }
 }

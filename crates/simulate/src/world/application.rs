@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use probelet_lifecycle::action::HookReason;
+use probelet_lifecycle::{
+    action::{HookReason, ProbeKind},
+    event::ProbeOutcome,
+};
 
 use crate::{
     replay::{Life, nearest},
@@ -71,6 +74,20 @@ impl<'a> Application<'a> {
     /// Whether it lives again, and no life of it is recorded.
     pub(super) fn is_unknown(&self) -> bool {
         self.lives.is_some_and(<[Life]>::is_empty)
+    }
+
+    /// How long a probe's run that begins now takes, and what it comes to, if it may take `timeout`.
+    pub(super) fn probe(
+        &self,
+        kind: ProbeKind,
+        now: Duration,
+        attempt: u64,
+        timeout: Duration,
+    ) -> (Duration, ProbeOutcome) {
+        match self.life {
+            Some(life) => life.probe(kind, now.saturating_sub(self.started), timeout),
+            None => self.behaviour.probe(kind, self.moment(now, attempt), timeout),
+        }
     }
 
     /// How long a hook that begins now takes (`None` is for ever), and what it comes to.
