@@ -151,3 +151,39 @@ fn a_pod_that_is_well_needs_no_explanation() {
         .run(&["why", "well"])
         .failure(FAILED, &["nothing is to be explained"]);
 }
+
+#[test]
+fn what_has_failed_and_what_lacks_a_gate_is_explained() {
+    let namespace = namespace("why-broken");
+    namespace
+        .apply(&busybox("failed", &script("exit 3"), "  restartPolicy: Never"))
+        .success();
+    namespace
+        .watch("failed")
+        .until("it has failed", PATIENCE, |pod| pod["status"]["phase"] == "Failed");
+    let text = namespace.run(&["why", "failed"]).success();
+    assert!(text.starts_with("main has failed: Error, with 3, because\n"), "{text}");
+    assert!(text.contains("ends with 3 by itself"), "{text}");
+
+    let gate = "  readinessGates: [{ conditionType: example.com/warm }]";
+    namespace.start(&busybox("gated", &script(WAIT), gate), "gated");
+    let text = namespace.run(&["why", "gated"]).success();
+    let reason = "corresponding condition of pod readiness gate \"example.com/warm\" does not exist.";
+    assert!(
+        text.starts_with("the pod is not ready: ReadinessGatesNotReady: "),
+        "{text}"
+    );
+    assert!(text.contains(reason), "{text}");
+
+    // Nothing is asked of a registry for what is not there.
+    let container = "    imagePullPolicy: Never";
+    let missing = busybox("missing", container, "").replace("busybox:latest", "missing:latest");
+    namespace.apply(&missing).success();
+    namespace
+        .watch("missing")
+        .until("its image is missing", PATIENCE, |pod| {
+            pod["status"]["containerStatuses"][0]["state"]["waiting"]["reason"] == "ErrImageNeverPull"
+        });
+    let text = namespace.run(&["why", "missing"]).success();
+    assert!(text.starts_with("main is not running: ErrImageNeverPull: "), "{text}");
+}
