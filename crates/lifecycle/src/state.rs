@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, de::Error};
 use crate::{
     action::{ActionId, HookReason, ProbeKind, Request},
     back_off::BackOff,
-    config::{ContainerIndex, PodConfig},
+    config::{ContainerConfig, ContainerIndex, PodConfig},
     container::{Container, Stage},
     derive,
     probe::ProbeResult,
@@ -126,6 +126,23 @@ impl State {
             unpublished: true,
             published: None,
         }
+    }
+
+    /// The same state with other numbers, to see what would come of them: all that follows goes by them. `None` if that
+    /// configuration has other containers, or they have other kinds of probes: what has begun could not go on.
+    #[must_use]
+    pub fn with_config(mut self, config: PodConfig) -> Option<Self> {
+        let alike = |one: &ContainerConfig, other: &ContainerConfig| {
+            let probes =
+                |config: &ContainerConfig| [&config.startup, &config.liveness, &config.readiness].map(Option::is_some);
+            (&one.name, one.kind, probes(one)) == (&other.name, other.kind, probes(other))
+        };
+        let (own, others) = (&self.config.containers, &config.containers);
+        let fits = own.len() == others.len() && own.iter().zip(others).all(|(one, other)| alike(one, other));
+        fits.then(|| {
+            self.config = config;
+            self
+        })
     }
 
     /// Whether a stored state can be read, by its field `version`. Reading one that cannot be fails too, but a

@@ -35,6 +35,8 @@ pub(crate) trait World {
 pub(crate) struct Plan {
     /// Since the beginning.
     pub(crate) now: Duration,
+    /// By how many milliseconds the wall clock is ahead of the time since the beginning.
+    pub(crate) wall_ahead: i64,
     at_once: VecDeque<Event>,
     later: BTreeMap<(Duration, u64), Event>,
     serial: u64,
@@ -56,14 +58,17 @@ impl Plan {
         self.later.insert((time.max(self.now), self.serial), event);
     }
 
-    /// A run is stopped, and its reply never comes.
+    /// What was asked for is answered already, or never will be: its planned reply does not come.
     pub(crate) fn cancel(&mut self, id: ActionId) {
-        let is_its_end = |event: &Event| match event {
-            Event::ProbeFinished { action, .. } | Event::HookFinished { action, .. } => *action == id,
-            _ => false,
-        };
-        self.at_once.retain(|event| !is_its_end(event));
-        self.later.retain(|_, event| !is_its_end(event));
+        self.at_once.retain(|event| replies_to(event) != Some(id));
+        self.later.retain(|_, event| replies_to(event) != Some(id));
+    }
+
+    /// What time it is, on both clocks.
+    fn moment(&self) -> Now {
+        let Now { boot, wall } = moment(self.now);
+        let wall = WallTime(wall.0.saturating_add(self.wall_ahead));
+        Now { boot, wall }
     }
 
     /// The next thing that is due until then, and its time.
@@ -107,8 +112,19 @@ pub(crate) fn run(
     until: Duration,
     max_steps: u64,
 ) -> Ended {
-    let mut actions = Vec::new();
     plan.at_once.push_front(Event::Begin);
+    go_on(state, plan, world, until, max_steps)
+}
+
+/// Lives on until then, a life that has begun.
+pub(crate) fn go_on(
+    state: &mut State,
+    plan: &mut Plan,
+    world: &mut impl World,
+    until: Duration,
+    max_steps: u64,
+) -> Ended {
+    let mut actions = Vec::new();
     for _ in 0..max_steps {
         let Some(event) = plan.next(state.next_wake(), until) else {
             let quiet = plan.is_empty() && state.next_wake().is_none();
@@ -117,7 +133,7 @@ pub(crate) fn run(
         if !world.happens(plan, state, &event) {
             continue;
         }
-        step(state, moment(plan.now), event, &mut actions);
+        step(state, plan.moment(), event, &mut actions);
         world.taken(plan, state);
         for action in actions.drain(..) {
             world.act(plan, state, action);
@@ -127,6 +143,22 @@ pub(crate) fn run(
         }
     }
     Ended::TooMuch
+}
+
+/// Which request an event is the reply to.
+pub(crate) fn replies_to(event: &Event) -> Option<ActionId> {
+    match event {
+        Event::SandboxReady { action }
+        | Event::SandboxFailed { action, .. }
+        | Event::SandboxRemoved { action }
+        | Event::ImageReady { action, .. }
+        | Event::ImageFailed { action, .. }
+        | Event::ContainerStarted { action }
+        | Event::ContainerStartFailed { action, .. }
+        | Event::ProbeFinished { action, .. }
+        | Event::HookFinished { action, .. } => Some(*action),
+        _ => None,
+    }
 }
 
 /// A time since the beginning, on both clocks.

@@ -30,6 +30,7 @@ pub mod script;
 mod svg;
 mod text;
 mod timeline;
+mod vain;
 mod why;
 mod world;
 
@@ -43,7 +44,7 @@ pub use clockwork::Ended;
 pub use json::to_json;
 pub use phrases::{CONTAINER_PHRASES, POD_PHRASES};
 pub use read::read_script;
-pub use replay::{Replay, replay, script_of};
+pub use replay::{Otherwise, Replay, otherwise, replay};
 pub use report::{ContainerTotals, CountedEvent, Entry, EntryKind, PodTotals, Report};
 pub use script::Script;
 pub use svg::to_svg;
@@ -77,14 +78,9 @@ pub fn simulate(pod: &Pod, script: &Script, time: Duration) -> Report {
 fn simulate_within(pod: &Pod, script: &Script, time: Duration, max_steps: u64) -> Report {
     let time = time.min(LONGEST_TIME);
     let config = pod_config(pod, pod.metadata.uid.as_deref().unwrap_or(UID));
-    let applications = pod.spec.all_containers().map(|container| {
-        let (post_start, pre_stop) = (hook_time(&container.post_start), hook_time(&container.pre_stop));
-        let application = Application::new(script.behaviour(&container.name), post_start, pre_stop);
-        application.with_stop_signal(container.stop_signal.as_deref())
-    });
     let mut plan = planned(script);
     let mut state = State::new(config.clone(), moment(Duration::ZERO));
-    let mut world = PodWorld::new(&config, applications.collect(), Recorder::new(&config));
+    let mut world = PodWorld::new(&config, applications(pod, script).collect(), Recorder::new(&config));
     let ended = clockwork::run(&mut state, &mut plan, &mut world, time, max_steps);
     // Where nothing more can happen, all stays as it is; but a pod that has ended has no time any more.
     let simulated = match ended {
@@ -93,6 +89,15 @@ fn simulate_within(pod: &Pod, script: &Script, time: Duration, max_steps: u64) -
         Ended::Time | Ended::Quiet => time,
     };
     world.report(simulated, ended)
+}
+
+/// The pod's applications, that do what a script says.
+fn applications<'a>(pod: &'a Pod, script: &'a Script) -> impl Iterator<Item = Application<'a>> {
+    pod.spec.all_containers().map(|container| {
+        let (post_start, pre_stop) = (hook_time(&container.post_start), hook_time(&container.pre_stop));
+        let application = Application::new(script.behaviour(&container.name), post_start, pre_stop);
+        application.with_stop_signal(container.stop_signal.as_deref())
+    })
 }
 
 /// What is done to the pod, and told to its machine.

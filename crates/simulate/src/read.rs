@@ -6,6 +6,7 @@ use serde_json::Value;
 use crate::{
     phrases::{CONTAINER_PHRASES, Misread, POD_PHRASES, container_line, pod_line},
     script::{Behaviour, Script},
+    vain::{missing_in_containers, missing_in_pods},
 };
 
 /// Under this name stands what is done to the pod; a container may have it too, for their phrases differ.
@@ -86,6 +87,12 @@ impl Reader<'_> {
             format!("{path}.{name}")
         };
         let names = self.names();
+        if name.contains(char::is_whitespace) {
+            let message = format!("`{name}: …` has a colon in it, so that YAML takes it for a name");
+            let rest = lines.as_str().unwrap_or("…");
+            let help = format!("a line with a colon in it stands in quotation marks: \"{name}: {rest}\"");
+            return self.fault(&path, message, Some(help));
+        }
         if name != POD && !names.contains(&name) {
             let message = format!("there is no container \"{name}\" in the manifest");
             let help = format!("there is {}, and {POD} for what is done to the pod", names.join(", "));
@@ -146,8 +153,12 @@ impl Reader<'_> {
             }
             return;
         }
-        let result = match pod_line(line, &mut self.script) {
-            Ok(true) if name.is_none_or(|name| name == POD) => Ok(()),
+        let mut said = Script::default();
+        let result = match pod_line(line, &mut said) {
+            Ok(true) if name.is_none_or(|name| name == POD) => match missing_in_pods(self.pods, &said) {
+                None => pod_line(line, &mut self.script).map(drop),
+                Some(missing) => Err(Misread::Fault(missing)),
+            },
             Ok(true) => Err(Misread::Fault(format!(
                 "this happens to the pod: write it under `{POD}:`"
             ))),
@@ -170,13 +181,11 @@ impl Reader<'_> {
                     "this is about a container: write it under the container's name".to_owned(),
                 ))
             }
-            Some(name) => container_line(line, self.script.containers.entry(name.to_owned()).or_default()),
+            Some(name) => self.line_of(line, &[name]),
             None if self.pods.iter().all(|pod| pod.spec.all_containers().count() == 1) => {
                 let names: Vec<_> = names.into_iter().map(str::to_owned).collect();
-                let containers = &mut self.script.containers;
-                names
-                    .into_iter()
-                    .try_for_each(|name| container_line(line, containers.entry(name).or_default()))
+                let names: Vec<_> = names.iter().map(String::as_str).collect();
+                self.line_of(line, &names)
             }
             None => {
                 container_line(line, &mut Behaviour::default())?;
@@ -186,6 +195,19 @@ impl Reader<'_> {
                 )))
             }
         }
+    }
+
+    /// Reads a line about the containers of these names.
+    fn line_of(&mut self, line: &str, names: &[&str]) -> Result<(), Misread> {
+        let mut said = Behaviour::default();
+        container_line(line, &mut said)?;
+        if let Some(missing) = missing_in_containers(self.pods, names, &said) {
+            return Err(Misread::Fault(missing));
+        }
+        let containers = &mut self.script.containers;
+        names
+            .iter()
+            .try_for_each(|name| container_line(line, containers.entry((*name).to_owned()).or_default()))
     }
 
     fn fault(&mut self, path: &str, message: String, help: Option<String>) {
@@ -286,6 +308,44 @@ mod tests {
         ));
         insta::assert_snapshot!(faults("- crashes at 5m\n- delete now\n", &["app", "log"]));
         insta::assert_snapshot!(faults("crashes at 5m\nhangs about\n", &["app"]));
+    }
+
+    #[test]
+    fn lines_that_can_have_no_effect_are_refused() {
+        insta::assert_snapshot!(faults(
+            "app:\n- liveness fails from 5m to 6m\n- startup fails for 3s\n- postStart fails\n- preStop hangs\n\
+             - readiness warns\n- probes fail every 3rd run\n- crashes at 5m\n- readiness fails from 1m to 2m\n- hangs\n\
+             pod: [condition x is true at 1m, hold from 1m]\n",
+            &["app", "log"]
+        ));
+        insta::assert_snapshot!(faults("crashes at 5m\n\nliveness fails\n", &["app"]));
+        let text = "apiVersion: v1\nkind: Pod\nmetadata: { name: p }\nspec:\n  readinessGates: [{ conditionType: warm }]\n  \
+                    containers:\n  - name: app\n    image: x\n    livenessProbe: { tcpSocket: { port: 1 } }\n    \
+                    lifecycle: { preStop: { sleep: { seconds: 1 } } }\n";
+        let pods = parse_yaml(text, "pod.yaml").unwrap();
+        for (line, part) in [
+            ("liveness warns every 3rd run", None),
+            ("probes fail every 3rd run", None),
+            ("preStop hangs", None),
+            ("condition warm is true at 1m", None),
+            ("hold from 1m", None),
+            ("postStart hangs", Some("app has no postStart hook")),
+            ("condition cold is true at 1m", Some("there is warm")),
+        ] {
+            let read = read_script(line, "s.yaml", &pods);
+            match part {
+                None => assert!(read.is_ok(), "{line}: {read:?}"),
+                Some(part) => assert!(read.unwrap_err()[0].message.contains(part), "{line}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_colon_that_makes_a_name_of_a_line_is_told() {
+        insta::assert_snapshot!(faults(
+            "- readiness fails from 5m to 6m saying: foo\n- crashes at 5m\n",
+            &["app"]
+        ));
     }
 
     #[test]

@@ -1,25 +1,31 @@
 //! A recorded life again: what happened, and what would have happened with other numbers.
 
-use std::{collections::BTreeMap, time::Duration};
+mod guess;
+mod lives;
+
+use std::time::Duration;
 
 use probelet_lifecycle::{
     State,
-    action::{Action, ActionId, HookReason, ProbeKind, Request, StopSignal},
-    config::{ContainerIndex, ContainerKind},
-    event::{Event, ProbeOutcome, Verdict},
-    journal::{Journal, Told, digest},
+    config::PodConfig,
+    event::Event,
+    journal::{Journal, digest},
+    step,
 };
+use probelet_manifest::Pod;
+use probelet_pod_config::pod_config;
 
+pub(crate) use self::{
+    guess::Guess,
+    lives::{Life, nearest},
+};
 use crate::{
-    Ended, Report,
-    clockwork::{Plan, World},
+    Ended, MAX_STEPS, Report,
+    clockwork::{self, Plan, World, replies_to},
     record::Recorder,
-    script::{Behaviour, EndRule, EndTime, HookEffect, HookRule, ProbeEffect, ProbeRule, Script, When},
+    script::Behaviour,
     world::{Application, PodWorld},
 };
-
-/// Runs that take less are as good as instant: a script tells what people would notice.
-const NOTABLE: Duration = Duration::from_millis(100);
 
 /// A recorded part of a life, lived again.
 #[derive(Clone, Debug)]
@@ -34,206 +40,155 @@ pub struct Replay {
     pub differs: Option<usize>,
 }
 
+/// A recorded part of a life with other numbers.
+#[derive(Clone, Debug)]
+pub struct Otherwise {
+    /// What would have happened; times count from the beginning of the part.
+    pub report: Report,
+    /// From when on it would not have gone as it did; `None` if all would have been the same.
+    pub parted: Option<Duration>,
+    /// From where on which part of it is a guess, each a sentence, in the order of time.
+    pub guesses: Vec<String>,
+}
+
 /// What happened in a recorded part of a pod's life, by the machine that is told the same again.
 pub fn replay(journal: &Journal) -> Replay {
-    let (config, origin) = (journal.config(), journal.since.boot.0);
+    let again = live_again(journal, journal.config(), journal.state.clone(), None);
+    Replay {
+        report: again.report,
+        state: again.state,
+        told: journal.told.len(),
+        differs: again.differs,
+    }
+}
+
+/// What would have happened in a recorded part of a life, had the pod been this one.
+///
+/// As long as the machine asks for the same as it did, it is told what was recorded, at the same times. From there on each
+/// container does at each age what it did then; one that lives longer than it did goes on as it was at last, and one that
+/// starts at another time goes as the life that began next to that.
+///
+/// # Errors
+/// If the pod has other containers or other probes than the recorded one: the record tells nothing of them.
+pub fn otherwise(journal: &Journal, pod: &Pod) -> Result<Otherwise, String> {
+    let config = pod_config(pod, &journal.config().uid);
+    lived_otherwise(journal, config, None)
+}
+
+/// The same, that parts from the record before the `parts`-th thing told at the latest.
+fn lived_otherwise(journal: &Journal, config: PodConfig, parts: Option<usize>) -> Result<Otherwise, String> {
+    let state = journal.state.clone().with_config(config.clone()).ok_or_else(|| {
+        "the record tells nothing of other containers or other probes than the pod had: only numbers can be changed"
+            .to_owned()
+    })?;
+    let again = live_again(journal, &config, state, parts);
+    Ok(Otherwise {
+        report: again.report,
+        parted: again.parted,
+        guesses: again.guesses,
+    })
+}
+
+struct Again {
+    report: Report,
+    state: State,
+    differs: Option<usize>,
+    parted: Option<Duration>,
+    guesses: Vec<String>,
+}
+
+fn live_again(journal: &Journal, config: &PodConfig, mut state: State, parts: Option<usize>) -> Again {
+    let (origin, until) = (journal.since.boot.0, journal.until.boot.0);
+    let lives = lives::lives(journal);
     let well = Behaviour::default();
-    let applications = config.containers.iter().map(|_| {
-        let application = Application::new(&well, Duration::ZERO, Duration::ZERO);
+    let applications = lives.iter().map(|lives| {
+        let application = Application::new(&well, Duration::ZERO, Duration::ZERO).with_lives(lives);
         // The machine is not told which it is: it may be the image's.
         application.with_stop_signal(Some("its stop signal"))
     });
     let mut world = PodWorld::new(config, applications.collect(), Recorder::since(config, origin));
-    world.adopt(&journal.state, origin);
-    // What the world plans is not what happened: nobody asks this plan for it.
     let mut plan = Plan::default();
-    let mut before = journal.state.clone();
-    let (mut told_so_far, mut differs) = (0, None);
-    let state = journal.replay(|told, state, actions| {
+    plan.now = origin;
+    world.adopt(&mut plan, &state);
+    // Two machines: the one that was, and the one that goes by other numbers.
+    let (mut recorded, mut before) = (journal.state.clone(), state.clone());
+    let (mut expected, mut actions) = (Vec::new(), Vec::new());
+    let (mut differs, mut parted, mut seen) = (None, None, 0);
+    for told in &journal.told {
+        if parts == Some(seen) || wakes_before(&state, &recorded, told.now.boot.0) {
+            parted = state
+                .next_wake()
+                .map_or(Some(told.now.boot.0), |wake| Some(wake.0.min(told.now.boot.0)));
+            break;
+        }
+        seen += 1;
         plan.now = told.now.boot.0;
-        told_so_far += 1;
-        if told.actions.is_some_and(|recorded| recorded != digest(&actions)) {
-            differs.get_or_insert(told_so_far);
+        plan.wall_ahead = told.now.wall.0.saturating_sub(milliseconds(plan.now));
+        if let Some(action) = replies_to(&told.event) {
+            plan.cancel(action);
         }
+        expected.clear();
+        actions.clear();
+        step(&mut recorded, told.now, told.event.clone(), &mut expected);
+        if told.actions.is_some_and(|recorded| recorded != digest(&expected)) {
+            differs.get_or_insert(seen);
+        }
+        step(&mut state, told.now, told.event.clone(), &mut actions);
         if world.happens(&mut plan, &before, &told.event) {
-            world.taken(&mut plan, state);
+            world.taken(&mut plan, &state);
         }
-        for action in actions {
-            world.act(&mut plan, state, action);
+        let same = actions == expected;
+        for action in actions.drain(..) {
+            world.act(&mut plan, &state, action);
         }
-        before.clone_from(state);
-    });
-    let mut report = world.report(journal.until.boot.0, Ended::Time);
+        before.clone_from(&state);
+        if !same {
+            parted = Some(plan.now);
+            break;
+        }
+    }
+    if parted.is_none() && wakes_before(&state, &recorded, until) {
+        parted = state.next_wake().map(|wake| wake.0);
+    }
+    let mut ended = Ended::Time;
+    if parted.is_some() {
+        for told in &journal.told[seen..] {
+            if let Event::Delete { .. } | Event::ConditionSet { .. } | Event::Hold { .. } = told.event {
+                plan.at(told.now.boot.0, told.event.clone());
+            }
+        }
+        ended = clockwork::go_on(&mut state, &mut plan, &mut world, until, MAX_STEPS);
+    }
+    let end = match ended {
+        Ended::TooMuch => plan.now,
+        Ended::Time | Ended::Quiet => until,
+    };
+    let guesses = guess::told(&world.guesses, config, origin);
+    let mut report = world.report(end, ended);
     report.shift(origin);
     // Whether an application could have worked, a record does not tell.
     (report.pod.unable, report.pod.idle) = (Duration::ZERO, Duration::ZERO);
-    Replay {
+    Again {
         report,
         state,
-        told: told_so_far,
         differs,
+        parted: parted.map(|parted| parted.saturating_sub(origin)),
+        guesses,
     }
 }
 
-/// A recorded part of a life as a script: at each time the application does what it did then. Where nobody asked a probe,
-/// its last answer holds.
-pub fn script_of(journal: &Journal) -> Script {
-    let mut reader = Reader {
-        origin: journal.since.boot.0,
-        asked: journal
-            .state
-            .outstanding()
-            .into_iter()
-            .map(|(id, request)| (id, (Duration::ZERO, request)))
-            .collect(),
-        stopping: BTreeMap::new(),
-        runs: BTreeMap::new(),
-        containers: vec![Behaviour::default(); journal.config().containers.len()],
-        script: Script::default(),
-    };
-    let state = journal.replay(|told, _, actions| reader.told(told, &actions));
-    reader.run_on(journal, &state);
-    reader.finish(journal)
+/// Whether a machine has to do something before this time that the recorded one had not: its agent was woken a little
+/// late, too, but for the same.
+fn wakes_before(state: &State, recorded: &State, time: Duration) -> bool {
+    let wake = state.next_wake();
+    wake != recorded.next_wake() && wake.is_some_and(|wake| wake.0 < time)
 }
 
-/// When a run began, how long it took, and what it found.
-type Run = (Duration, Duration, ProbeOutcome);
-
-struct Reader {
-    origin: Duration,
-    asked: BTreeMap<ActionId, (Duration, Request)>,
-    /// Since when containers have been told to stop.
-    stopping: BTreeMap<ContainerIndex, Duration>,
-    /// What the probes' runs found, from when on.
-    runs: BTreeMap<(ContainerIndex, ProbeKind), Vec<Run>>,
-    containers: Vec<Behaviour>,
-    script: Script,
+fn milliseconds(time: Duration) -> i64 {
+    i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
 }
 
-impl Reader {
-    fn told(&mut self, told: &Told, actions: &[Action]) {
-        let now = told.now.boot.0.saturating_sub(self.origin);
-        match &told.event {
-            Event::ProbeFinished { action, outcome } => {
-                if let Some((since, Request::RunProbe { container, kind, .. })) = self.asked.remove(action) {
-                    self.runs
-                        .entry((container, kind))
-                        .or_default()
-                        .push((since, now - since, outcome.clone()));
-                }
-            }
-            Event::HookFinished { action, result } => {
-                if let Some((since, Request::RunHook { container, reason, .. })) = self.asked.remove(action) {
-                    self.hook(container, reason, (since, now), result);
-                }
-            }
-            Event::ContainerStarted { action } => {
-                if let Some((since, Request::StartContainer { container, .. })) = self.asked.remove(action) {
-                    self.containers[container.0].start_takes = now - since;
-                }
-            }
-            Event::ContainerExited { container, exit, .. } => {
-                let behaviour = &mut self.containers[container.0];
-                match self.stopping.remove(container) {
-                    Some(since) if exit.code != 137 => {
-                        (behaviour.stop.takes, behaviour.stop.code) = (now - since, exit.code);
-                    }
-                    Some(_) => behaviour.stop.ignored = true,
-                    None => behaviour.ends.push(EndRule {
-                        time: EndTime::Clock(now),
-                        code: exit.code,
-                        out_of_memory: exit.oom_killed,
-                        until: None,
-                        times: None,
-                    }),
-                }
-            }
-            Event::Delete { grace_period } => self.script.deletions.push((now, *grace_period)),
-            Event::ConditionSet { .. } | Event::Hold { .. } => self.script.told.push((now, told.event.clone())),
-            _ => {}
-        }
-        for action in actions {
-            match action {
-                Action::Request { id, request } => drop(self.asked.insert(*id, (now, request.clone()))),
-                Action::Signal {
-                    container,
-                    signal: StopSignal::Stop,
-                    ..
-                } => {
-                    self.stopping.entry(*container).or_insert(now);
-                }
-                _ => {}
-            }
-        }
-    }
-
-    fn hook(
-        &mut self,
-        container: ContainerIndex,
-        reason: HookReason,
-        time: (Duration, Duration),
-        result: &Result<(), String>,
-    ) {
-        let (since, now) = time;
-        let rule = |effect| HookRule {
-            post_start: reason == HookReason::Start,
-            when: When::Clock(since, None),
-            effect,
-        };
-        let hooks = &mut self.containers[container.0].hooks;
-        hooks.push(rule(HookEffect::Takes(now - since)));
-        if let Err(message) = result {
-            hooks.push(HookRule {
-                when: When::Clock(since, Some(now.max(since + NOTABLE))),
-                ..rule(HookEffect::Fails(message.clone()))
-            });
-        }
-    }
-
-    /// An init container whose end is not recorded goes on, where a script that says nothing of it lets it end.
-    fn run_on(&mut self, journal: &Journal, state: &State) {
-        let kinds = &journal.config().containers;
-        let instances = state.instances().map(|(container, _)| container.0);
-        for container in instances.filter(|container| kinds[*container].kind == ContainerKind::Init) {
-            self.containers[container].ends.push(EndRule {
-                time: EndTime::Clock(Duration::MAX),
-                code: 0,
-                out_of_memory: false,
-                until: None,
-                times: None,
-            });
-        }
-    }
-
-    fn finish(mut self, journal: &Journal) -> Script {
-        for ((container, kind), runs) in self.runs {
-            let rules = &mut self.containers[container.0].probes;
-            for (at, (since, takes, outcome)) in runs.iter().enumerate() {
-                let until = runs.get(at + 1).map(|next| next.0);
-                // The first answer holds for the time before it, too.
-                let since = if at == 0 { Duration::ZERO } else { *since };
-                let rule = |effect| ProbeRule {
-                    kind: Some(kind),
-                    when: When::Clock(since, until),
-                    effect,
-                };
-                if outcome.verdict != Verdict::Success {
-                    rules.push(rule(ProbeEffect::Outcome(outcome.verdict, outcome.message.clone())));
-                }
-                if *takes >= NOTABLE {
-                    rules.push(rule(ProbeEffect::Takes(*takes)));
-                }
-            }
-        }
-        let names = journal
-            .config()
-            .containers
-            .iter()
-            .map(|container| container.name.clone());
-        self.script.containers = names.zip(self.containers).collect();
-        self.script
-    }
-}
-
+#[cfg(test)]
+mod properties;
 #[cfg(test)]
 mod tests;

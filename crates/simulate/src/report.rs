@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use probelet_lifecycle::status::PodStatus;
 use serde::{Serialize, Serializer};
 
 use crate::{
@@ -203,6 +204,8 @@ pub struct Report {
     pub(crate) lanes: Vec<Lane>,
     /// What charts mark: when, the lane (the pod's comes after those of the containers), and as what.
     pub(crate) marks: Vec<(Duration, usize, char)>,
+    /// What was shown of the pod at last, if anything was.
+    pub(crate) shown: Option<PodStatus>,
 }
 
 impl Report {

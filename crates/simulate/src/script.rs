@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use probelet_lifecycle::{
     action::{HookReason, ProbeKind},
-    event::{Event, ProbeOutcome, Verdict},
+    event::{Event, ImageError, ProbeOutcome, StartError, Verdict},
 };
 
 /// What happens to pods in a simulation. The empty one is an application that is well.
@@ -39,10 +39,14 @@ pub struct Behaviour {
     pub hooks: Vec<HookRule>,
     /// When its image cannot be had.
     pub image_missing: Vec<When>,
+    /// What is wrong with the image then, if a record tells.
+    pub image_error: Option<(ImageError, String)>,
     /// How long its image takes to come.
     pub image_takes: Duration,
     /// When it cannot be started.
     pub start_fails: Vec<When>,
+    /// What goes wrong then, if a record tells.
+    pub start_error: Option<(StartError, String)>,
     /// How long its start takes.
     pub start_takes: Duration,
     /// What it does about the stop signal.
@@ -185,8 +189,10 @@ impl Behaviour {
         ends: Vec::new(),
         hooks: Vec::new(),
         image_missing: Vec::new(),
+        image_error: None,
         image_takes: Duration::ZERO,
         start_fails: Vec::new(),
+        start_error: None,
         start_takes: Duration::ZERO,
         stop: Stop {
             ignored: false,

@@ -1,5 +1,7 @@
 //! The world of a simulation: a pod's containers behave as a script says.
 
+mod application;
+
 use std::time::Duration;
 
 use probelet_lifecycle::{
@@ -9,59 +11,17 @@ use probelet_lifecycle::{
     event::{Event, Exit, ImageError, ProbeOutcome, StartError, Verdict},
 };
 
+pub(crate) use self::application::Application;
 use crate::{
     Ended, Report,
     clockwork::{Plan, World},
     record::{ProbeLine, Recorder},
+    replay::Guess,
     script::{Behaviour, Moment},
 };
 
 /// The exit code of SIGKILL.
 const KILLED: i32 = 137;
-
-/// A container in the simulation.
-pub(crate) struct Application<'a> {
-    pub(crate) behaviour: &'a Behaviour,
-    /// How long its hooks take if the script says nothing: what a `sleep` handler says, else no time.
-    pub(crate) post_start: Duration,
-    pub(crate) pre_stop: Duration,
-    /// The signal that asks it to stop.
-    stop_signal: &'a str,
-    /// The instance that runs.
-    instance: Option<u32>,
-    started: Duration,
-    /// Which probes' last runs were not good.
-    bad: [bool; 3],
-}
-
-impl<'a> Application<'a> {
-    pub(crate) fn new(behaviour: &'a Behaviour, post_start: Duration, pre_stop: Duration) -> Self {
-        let (instance, started, bad) = (None, Duration::ZERO, [false; 3]);
-        Self {
-            behaviour,
-            post_start,
-            pre_stop,
-            stop_signal: "SIGTERM",
-            instance,
-            started,
-            bad,
-        }
-    }
-
-    /// The same with another stop signal, if the manifest has one (B3.1).
-    pub(crate) fn with_stop_signal(self, signal: Option<&'a str>) -> Self {
-        let stop_signal = signal.unwrap_or(self.stop_signal);
-        Self { stop_signal, ..self }
-    }
-
-    fn moment(&self, now: Duration, attempt: u64) -> Moment {
-        Moment {
-            now,
-            started: self.started,
-            attempt,
-        }
-    }
-}
 
 /// What has been asked for and is not answered.
 #[derive(Clone, Copy)]
@@ -87,6 +47,8 @@ pub(crate) struct PodWorld<'a> {
     asked: Vec<(ActionId, Asked)>,
     finished: Option<Finished>,
     over: bool,
+    /// From when on what containers do is only guessed from a record.
+    pub(crate) guesses: Vec<Guess>,
     /// How many probes have run.
     pub(crate) probe_runs: u64,
 }
@@ -100,28 +62,33 @@ impl<'a> PodWorld<'a> {
             asked: Vec::new(),
             finished: None,
             over: false,
+            guesses: Vec::new(),
             probe_runs: 0,
         }
     }
 
     /// Takes over a pod in the middle of its life.
-    pub(crate) fn adopt(&mut self, state: &State, now: Duration) {
+    pub(crate) fn adopt(&mut self, plan: &mut Plan, state: &State) {
+        let now = plan.now;
+        for application in &mut self.applications {
+            application.begins(now);
+        }
         for (container, instance) in state.instances() {
             let application = &mut self.applications[container.0];
             (application.instance, application.started) = (Some(instance), now);
+            self.plan_end(plan, container, instance);
             self.recorder.adopted(container, instance);
         }
         for (id, request) in state.outstanding() {
-            let asked = match request {
-                Request::StartContainer { container, instance } => Asked::Start(container, instance),
-                Request::RunProbe { container, kind, .. } => Asked::Probe(container, kind),
-                Request::RunHook { container, reason, .. } => Asked::Hook(container, reason),
-                _ => continue,
-            };
-            self.asked.push((id, asked));
+            if let Request::RunHook { container, reason, .. } = request {
+                self.recorder.hook_runs(now, container, reason);
+            }
+            self.expect(plan, id, request);
         }
         if state.instances().next().is_some() {
             self.recorder.status(now, state, &state.status());
+        } else {
+            self.recorder.shown = Some(state.status());
         }
     }
 
@@ -143,6 +110,7 @@ impl<'a> PodWorld<'a> {
             pod_lane: recorder.pod_lane,
             lanes: recorder.lanes,
             marks: recorder.marks,
+            shown: recorder.shown,
         }
     }
 
@@ -154,7 +122,20 @@ impl<'a> PodWorld<'a> {
     fn started(&mut self, plan: &mut Plan, container: ContainerIndex, instance: u32) {
         let application = &mut self.applications[container.0];
         (application.instance, application.started, application.bad) = (Some(instance), plan.now, [false; 3]);
-        match application.behaviour.end(instance, plan.now) {
+        application.stops_since = None;
+        self.plan_end(plan, container, instance);
+        let application = &self.applications[container.0];
+        // A wake that the machine does not need: it makes the world look whether the application is still well.
+        let now = plan.now;
+        for edge in application.behaviour.edges(now).filter(|edge| *edge > now) {
+            plan.at(edge, Event::Wake);
+        }
+        self.recorder.started(plan.now, container, instance);
+    }
+
+    /// When an instance that begins now ends by itself.
+    fn plan_end(&self, plan: &mut Plan, container: ContainerIndex, instance: u32) {
+        match self.applications[container.0].behaviour.end(instance, plan.now) {
             Some((time, rule)) => plan.at(time, exit(container, instance, rule.code, rule.out_of_memory)),
             // An init container that is well does its work and ends (B4.1).
             None if self.config.containers[container.0].kind == ContainerKind::Init => {
@@ -162,12 +143,25 @@ impl<'a> PodWorld<'a> {
             }
             None => {}
         }
-        // A wake that the machine does not need: it makes the world look whether the application is still well.
-        let now = plan.now;
-        for edge in application.behaviour.edges(now).filter(|edge| *edge > now) {
-            plan.at(edge, Event::Wake);
+    }
+
+    /// Notes who lives longer than its recorded life: what it does from then on is a guess.
+    fn guess(&mut self, now: Duration) {
+        for (container, application) in self.applications.iter().enumerate() {
+            if let (Some(instance), Some(life)) = (application.instance, application.life)
+                && let Some(at) = life.outlived(application.started, now)
+                && !self.recorder.is_stopping(ContainerIndex(container))
+            {
+                Guess::note(
+                    &mut self.guesses,
+                    Guess::Longer {
+                        container,
+                        instance,
+                        at,
+                    },
+                );
+            }
         }
-        self.recorder.started(plan.now, container, instance);
     }
 
     /// Looks whether the applications are well; where nothing is said of their probes they always are.
@@ -181,6 +175,52 @@ impl<'a> PodWorld<'a> {
     }
 
     fn request(&mut self, plan: &mut Plan, action: ActionId, request: Request) {
+        let now = plan.now;
+        match &request {
+            Request::EnsureImage { container } => {
+                let application = &mut self.applications[container.0];
+                application.begins(now);
+                if application.is_unknown() {
+                    let container = container.0;
+                    Guess::note(&mut self.guesses, Guess::Never { container, at: now });
+                } else if application.life.is_some_and(|life| life.is_far_from(now)) {
+                    let container = container.0;
+                    Guess::note(&mut self.guesses, Guess::OtherTimes { container, at: now });
+                }
+            }
+            Request::RunProbe {
+                container,
+                kind,
+                attempt,
+                timeout,
+                ..
+            } => {
+                self.probe_runs += 1;
+                let application = &self.applications[container.0];
+                if let Some(life) = application.life {
+                    let (takes, _) = application.probe(*kind, now, *attempt, *timeout);
+                    if let Some(before) = life.was_cut_off(*kind, takes, *timeout) {
+                        let (container, at) = (container.0, now + before);
+                        Guess::note(&mut self.guesses, Guess::Answer { container, at });
+                    }
+                }
+            }
+            Request::RunHook {
+                container,
+                reason,
+                timeout,
+                ..
+            } => {
+                let (takes, _) = self.applications[container.0].hook(*reason, now);
+                self.recorder.hook_begins(now, *container, *reason, *timeout, takes);
+            }
+            _ => {}
+        }
+        self.expect(plan, action, request);
+    }
+
+    /// Plans the reply to a request.
+    fn expect(&mut self, plan: &mut Plan, action: ActionId, request: Request) {
         let now = plan.now;
         match request {
             Request::CreateSandbox => plan.after(Duration::ZERO, Event::SandboxReady { action }),
@@ -198,8 +238,8 @@ impl<'a> PodWorld<'a> {
                 self.asked.push((action, Asked::Start(container, instance)));
                 let fails = application.behaviour.start_fails.iter().any(|when| when.holds(at));
                 if fails {
-                    let message = "the container's process cannot be started".to_owned();
-                    let error = StartError::Run;
+                    let usual = || (StartError::Run, "the container's process cannot be started".to_owned());
+                    let (error, message) = application.behaviour.start_error.clone().unwrap_or_else(usual);
                     plan.after(takes, Event::ContainerStartFailed { action, error, message });
                 } else {
                     plan.after(takes, Event::ContainerStarted { action });
@@ -212,28 +252,13 @@ impl<'a> PodWorld<'a> {
                 timeout,
                 ..
             } => {
-                self.probe_runs += 1;
                 let application = &self.applications[container.0];
-                let (takes, outcome) = application
-                    .behaviour
-                    .probe(kind, application.moment(now, attempt), timeout);
+                let (takes, outcome) = application.probe(kind, now, attempt, timeout);
                 self.asked.push((action, Asked::Probe(container, kind)));
                 plan.after(takes, Event::ProbeFinished { action, outcome });
             }
-            Request::RunHook {
-                container,
-                reason,
-                timeout,
-                ..
-            } => {
-                let application = &self.applications[container.0];
-                let usual = if reason == HookReason::Start {
-                    application.post_start
-                } else {
-                    application.pre_stop
-                };
-                let (takes, result) = application.behaviour.hook(reason, application.moment(now, 0), usual);
-                self.recorder.hook_begins(now, container, reason, timeout, takes);
+            Request::RunHook { container, reason, .. } => {
+                let (takes, result) = self.applications[container.0].hook(reason, now);
                 self.asked.push((action, Asked::Hook(container, reason)));
                 if let Some(takes) = takes {
                     plan.after(takes, Event::HookFinished { action, result });
@@ -251,11 +276,17 @@ impl<'a> PodWorld<'a> {
                 let left = state.kill_due(container).map(|due| due.0.saturating_sub(plan.now));
                 self.recorder
                     .stop_signal(plan.now, container, application.stop_signal, left);
+                self.applications[container.0].stops_since = Some(plan.now);
                 if !stop.ignored {
                     plan.after(stop.takes, exit(container, instance, stop.code, false));
                 }
             }
             StopSignal::Kill => {
+                let doubt = application.life.zip(application.stops_since);
+                if let Some(at) = doubt.and_then(|(life, since)| life.outlives_kill(since, plan.now)) {
+                    let container = container.0;
+                    Guess::note(&mut self.guesses, Guess::Patience { container, at });
+                }
                 self.recorder.kill(plan.now, container);
                 plan.after(Duration::ZERO, exit(container, instance, KILLED, false));
             }
@@ -344,6 +375,7 @@ impl World for PodWorld<'_> {
             }
         }
         self.look(plan.now);
+        self.guess(plan.now);
     }
 
     fn act(&mut self, plan: &mut Plan, state: &State, action: Action) {
@@ -386,12 +418,9 @@ fn image(action: ActionId, behaviour: &Behaviour, now: Duration, config: &Contai
         attempt: 0,
     };
     if behaviour.image_missing.iter().any(|when| when.holds(at)) {
-        let message = format!("the image {} cannot be had", config.image);
-        Event::ImageFailed {
-            action,
-            error: ImageError::Pull,
-            message,
-        }
+        let usual = || (ImageError::Pull, format!("the image {} cannot be had", config.image));
+        let (error, message) = behaviour.image_error.clone().unwrap_or_else(usual);
+        Event::ImageFailed { action, error, message }
     } else {
         let message = format!("Container image \"{}\" already present on machine", config.image);
         Event::ImageReady { action, message }

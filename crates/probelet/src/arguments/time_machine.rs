@@ -33,8 +33,8 @@ pub(crate) struct Why {
 
 /// Live a pod's recorded life again, in virtual time, as it was or with other numbers
 ///
-/// The pod itself is left alone. With --set it is told what would have happened instead, if the application had done at
-/// each time what it did then.
+/// The pod itself is left alone. With --set it is told what would have happened instead, if its containers had done at
+/// each age what they did then, and from where on that is a guess.
 #[derive(Debug, Args)]
 pub(crate) struct Replay {
     /// The pod

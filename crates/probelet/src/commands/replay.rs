@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, anyhow, bail, ensure};
 use probelet_api::client::{self, Client, OBJECTS};
 use probelet_lifecycle::journal::Journal;
 use probelet_manifest::{Pod, parse_json};
-use probelet_simulate::{Report, duration, replay, script_of, simulate};
+use probelet_simulate::{Otherwise, Report, duration, otherwise, replay};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -43,13 +43,11 @@ pub(crate) async fn run(command: &Replay, client: &Client) -> anyhow::Result<()>
         .get(&client::pod(namespace, pod_name(&command.pod)?), OBJECTS)
         .await?;
     let pod = changed(document, &command.set, command.container.as_deref())?;
-    let time = journal.until.boot.since(journal.since.boot);
-    let otherwise = simulate(&pod, &script_of(&journal), time);
-    if command.output != SimulationFormat::Text {
-        return show(&[otherwise], command.output);
+    let otherwise = otherwise(&journal, &pod).map_err(|fault| anyhow!("--set: {fault}"))?;
+    if command.output == SimulationFormat::Text {
+        print(&comparison(&again.report, &otherwise, &command.set))?;
     }
-    print(&comparison(&again.report, &otherwise, &command.set))?;
-    show(&[otherwise], SimulationFormat::Text)
+    show(std::slice::from_ref(&otherwise.report), command.output)
 }
 
 /// What the agent has recorded of a pod.
@@ -73,19 +71,29 @@ fn set(document: &mut Value, setting: &str, container: Option<&str>) -> anyhow::
         .split_once('=')
         .with_context(|| format!("--set {setting}: write FIELD=VALUE"))?;
     let path = path.strip_prefix("spec.").unwrap_or(path);
-    let mut lists = LISTS.iter().map(|list| path.strip_prefix(list)?.strip_prefix('.'));
-    let path = lists.find_map(|below| below).unwrap_or(path);
-    let fields: Vec<_> = path.split('.').collect();
-    let of_container = fields.len() > 1;
-    let mut place = if of_container {
-        chosen(document, container)?
-    } else {
-        &mut document["spec"]
+    let element = LISTS
+        .iter()
+        .find_map(|&list| Some((list, element(path.strip_prefix(list)?)?)));
+    let (number, path) = match element {
+        Some((list, (number, below))) => (number.map(|number| (list, number)), below),
+        None => (None, path),
     };
+    let fields: Vec<_> = path.split('.').collect();
     ensure!(
         fields.iter().all(|field| !field.is_empty()),
         "--set {setting}: {path:?} is no field"
     );
+    let of_container = element.is_some() || fields.len() > 1;
+    let mut place = match number {
+        Some(number) => numbered(document, number, container).with_context(|| format!("--set {setting}"))?,
+        None if of_container => chosen(document, container)?,
+        None => &mut document["spec"],
+    };
+    // What a probe would have found that nobody asked, no record tells.
+    if let Some(probe) = fields.first().filter(|field| field.ends_with("Probe")) {
+        let name = place["name"].as_str().unwrap_or("the pod");
+        ensure!(place[*probe].is_object(), "--set {setting}: {name} has no {probe}");
+    }
     for field in &fields {
         ensure!(
             place.is_object() || place.is_null(),
@@ -94,11 +102,43 @@ fn set(document: &mut Value, setting: &str, container: Option<&str>) -> anyhow::
         place = &mut place[*field];
     }
     ensure!(
-        !of_container || !place.is_null() || fields.len() == 2,
+        !of_container || !place.is_null() || fields.len() <= 2,
         "--set {setting}: the container has no such field"
     );
-    *place = serde_yaml::from_str(value).with_context(|| format!("--set {setting}: {value:?} is no value"))?;
+    let value: Value =
+        serde_yaml::from_str(value).with_context(|| format!("--set {setting}: {value:?} is no value"))?;
+    // A manifest may have one, for a second (A1.20); who asks what would have been means none.
+    let is_negative = value.as_i64().is_some_and(|number| number < 0);
+    ensure!(
+        !(is_negative && path.ends_with("Seconds")),
+        "--set {setting}: a time is not below zero"
+    );
+    *place = value;
     Ok(())
+}
+
+/// What follows the name of a list of containers in a path: the number of an element, if it is said, and the field.
+fn element(rest: &str) -> Option<(Option<usize>, &str)> {
+    if let Some(field) = rest.strip_prefix('.') {
+        return Some((None, field));
+    }
+    let (number, field) = rest.strip_prefix('[')?.split_once("].")?;
+    Some((Some(number.parse().ok()?), field))
+}
+
+/// The document of a container by its place in a list, which must be the one that is named, if one is.
+fn numbered<'a>(
+    document: &'a mut Value,
+    (list, number): (&str, usize),
+    name: Option<&str>,
+) -> anyhow::Result<&'a mut Value> {
+    let found = document["spec"][list].get_mut(number);
+    let found = found.with_context(|| format!("the pod has no {list}[{number}]"))?;
+    let own = found["name"].as_str().unwrap_or_default();
+    if let Some(name) = name.filter(|name| *name != own) {
+        bail!("{list}[{number}] is {own}, and --container says {name}");
+    }
+    Ok(found)
 }
 
 /// The lists of containers in a spec; one that is not named is the only one of the first.
@@ -129,19 +169,29 @@ fn chosen<'a>(document: &'a mut Value, name: Option<&str>) -> anyhow::Result<&'a
     Ok(&mut document["spec"][list][at])
 }
 
-fn comparison(recorded: &Report, otherwise: &Report, settings: &[String]) -> String {
+/// The recorded life beside the other one, and how far that is a guess.
+fn comparison(recorded: &Report, otherwise: &Otherwise, settings: &[String]) -> String {
     let row = |name: &str, report: &Report| {
         let unready = duration::text(whole_seconds(report.pod.unready));
         format!("  {name:10}  {:>8}  {unready:>12}\n", report.restarts_seen())
     };
+    let guesses = match otherwise.parted {
+        None => "All would have gone as it did.\n".to_owned(),
+        Some(_) => otherwise
+            .guesses
+            .iter()
+            .map(|guess| format!("A guess: {guess}.\n"))
+            .collect(),
+    };
+    let gap = if guesses.is_empty() { "" } else { "\n" };
     format!(
-        "With {}, had the application done at each time what it did then:\n\n  {:10}  {:>8}  {:>12}\n{}{}\n",
+        "With {}, had the containers done at each age what they did then:\n\n  {:10}  {:>8}  {:>12}\n{}{}\n{guesses}{gap}",
         settings.join(" and "),
         "",
         "RESTARTS",
         "NOT READY",
         row("as it was", recorded),
-        row("instead", otherwise),
+        row("instead", &otherwise.report),
     )
 }
 
@@ -183,6 +233,23 @@ mod tests {
     }
 
     #[test]
+    fn a_path_may_be_written_as_messages_and_explain_write_it() {
+        for setting in [
+            "spec.containers[0].livenessProbe.failureThreshold=5",
+            "containers[0].livenessProbe.failureThreshold=5",
+        ] {
+            for container in [None, Some("app")] {
+                let pod = pod(&[setting], container).unwrap();
+                let probe = pod.spec.containers[0].liveness_probe.as_ref().unwrap();
+                assert_eq!(probe.failure_threshold, 5, "{setting}");
+            }
+        }
+        let pod = pod(&["spec.containers.livenessProbe.periodSeconds=7"], Some("app")).unwrap();
+        let probe = pod.spec.containers[0].liveness_probe.as_ref().unwrap();
+        assert_eq!(probe.period, Duration::from_secs(7));
+    }
+
+    #[test]
     fn what_cannot_be_set_is_told() {
         for (setting, container, part) in [
             ("livenessProbe.failureThreshold", Some("app"), "FIELD=VALUE"),
@@ -194,6 +261,22 @@ mod tests {
             ),
             ("livenessProbe..x=5", Some("app"), "is no field"),
             ("name.x=5", Some("app"), "there is no field"),
+            (
+                "readinessProbe.failureThreshold=3",
+                Some("app"),
+                "app has no readinessProbe",
+            ),
+            (
+                "containers[2].livenessProbe.failureThreshold=3",
+                None,
+                "the pod has no containers[2]",
+            ),
+            (
+                "containers[0].livenessProbe.failureThreshold=3",
+                Some("log"),
+                "is app, and --container says log",
+            ),
+            ("terminationGracePeriodSeconds=-1", None, "below zero"),
         ] {
             let error = format!("{:#}", pod(&[setting], container).unwrap_err());
             assert!(error.contains(part), "{error}");

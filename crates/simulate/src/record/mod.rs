@@ -8,7 +8,7 @@ use probelet_lifecycle::{
     action::{HookReason, PodEvent, ProbeKind, Severity},
     config::{ContainerIndex, PodConfig, ProbeConfig},
     event::{Exit, ProbeOutcome, Verdict},
-    status::ConditionStatus,
+    status::{ConditionStatus, PodStatus},
 };
 
 use crate::{
@@ -100,6 +100,8 @@ pub(crate) struct Recorder {
     pub(crate) pod_lane: Lane,
     pub(crate) lanes: Vec<Lane>,
     pub(crate) marks: Vec<(Duration, usize, char)>,
+    /// What was shown of the pod at last.
+    pub(crate) shown: Option<PodStatus>,
 }
 
 impl Recorder {
@@ -132,6 +134,7 @@ impl Recorder {
             pod_lane: Lane::default(),
             lanes: vec![Lane::default(); count],
             marks: Vec::new(),
+            shown: None,
         }
     }
 
@@ -308,6 +311,20 @@ impl Recorder {
         let streak = threshold.map(|threshold| (line.streak, threshold));
         let entry = self.push(now, Some(line.container), EntryKind::Probe, text, streak);
         self.cause = entry.filter(|_| line.changed);
+    }
+
+    /// Whether a container is being ended.
+    pub(crate) fn is_stopping(&self, container: ContainerIndex) -> bool {
+        self.containers[container.0].stopping
+    }
+
+    /// A hook ran already when the record begins.
+    pub(crate) fn hook_runs(&mut self, now: Duration, container: ContainerIndex, reason: HookReason) {
+        let name = hook_name(reason);
+        self.line(now, container, EntryKind::Hook, format!("{name} runs already"));
+        if reason != HookReason::Start {
+            self.change(now, container, |known| known.stopping = true);
+        }
     }
 
     pub(crate) fn hook_begins(

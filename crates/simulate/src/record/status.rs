@@ -13,6 +13,7 @@ use crate::{duration::text, lane::Stage, report::EntryKind};
 
 impl Recorder {
     pub(crate) fn status(&mut self, now: Duration, state: &State, status: &PodStatus) {
+        self.shown = Some(status.clone());
         for (at, shown) in status.containers.iter().enumerate() {
             self.container_status(now, state, ContainerIndex(at), shown);
         }
