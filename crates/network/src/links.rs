@@ -14,7 +14,7 @@ use rtnetlink::{
 };
 use tokio::task::AbortHandle;
 
-use crate::{NetworkError, ipv6, network::Given};
+use crate::{NetworkError, ipv6, network::Given, owner::Found};
 
 /// A connection to the kernel, in the namespace of the thread that opened it.
 pub(crate) struct Links {
@@ -121,6 +121,46 @@ impl Links {
             }
         }
         Ok(None)
+    }
+
+    /// What is on the bridge of that name, if there is one.
+    pub(crate) async fn on_bridge(&self, name: &str) -> Result<Option<Found>, NetworkError> {
+        let Some(bridge) = self.find(name).await?.filter(is_bridge) else {
+            return Ok(None);
+        };
+        let index = bridge.header.index;
+        let mut found = Found {
+            ports: self.ports(index).await?,
+            ..Found::default()
+        };
+        let mut addresses = self.handle.address().get().execute();
+        while let Some(message) = addresses
+            .try_next()
+            .await
+            .map_err(NetworkError::netlink("list addresses"))?
+        {
+            if message.header.index != index {
+                continue;
+            }
+            let prefix = message.header.prefix_len;
+            found
+                .addresses
+                .extend(message.attributes.iter().filter_map(|attribute| match attribute {
+                    AddressAttribute::Address(address) => IpNet::new(*address, prefix).ok(),
+                    _ => None,
+                }));
+        }
+        Ok(Some(found))
+    }
+
+    /// The names of the interfaces that are connected to a bridge.
+    pub(crate) async fn ports(&self, bridge: u32) -> Result<Vec<String>, NetworkError> {
+        let all = self.handle.link().get().execute();
+        all.try_filter(|link| std::future::ready(controller(link) == Some(bridge)))
+            .map_ok(|link| self::name(&link))
+            .try_collect()
+            .await
+            .map_err(NetworkError::netlink("list interfaces"))
     }
 
     /// Has a bridge of that name, and gives its index.
@@ -271,6 +311,14 @@ fn is_bridge(link: &LinkMessage) -> bool {
             .iter()
             .any(|info| matches!(info, LinkInfo::Kind(InfoKind::Bridge))),
         _ => false,
+    })
+}
+
+/// The bridge that an interface is connected to.
+pub(crate) fn controller(link: &LinkMessage) -> Option<u32> {
+    link.attributes.iter().find_map(|attribute| match attribute {
+        LinkAttribute::Controller(index) => Some(*index),
+        _ => None,
     })
 }
 
