@@ -8,7 +8,7 @@ use rtnetlink::{
     Handle, LinkBridge, LinkUnspec, LinkVeth, RouteMessageBuilder, new_connection,
     packet_route::{
         address::{AddressAttribute, AddressHeaderFlags},
-        link::{InfoKind, LinkAttribute, LinkInfo, LinkMessage},
+        link::{InfoKind, LinkAttribute, LinkFlags, LinkInfo, LinkMessage},
         route::{RouteAddress, RouteAttribute},
     },
 };
@@ -208,7 +208,11 @@ impl Links {
             .setns_by_fd(namespace)
             .build();
         self.change(moved, "move an interface into the pod's namespace").await?;
-        let index = self.index(outside).await?;
+        self.join(bridge, self.index(outside).await?).await
+    }
+
+    /// Connects an interface to the bridge.
+    pub(crate) async fn join(&self, bridge: u32, index: u32) -> Result<(), NetworkError> {
         let joined = LinkUnspec::new_with_index(index).controller(bridge).up().build();
         self.change(joined, "connect an interface to the bridge").await
     }
@@ -314,8 +318,13 @@ fn is_bridge(link: &LinkMessage) -> bool {
     })
 }
 
+/// Whether an interface is connected to the bridge, and up.
+pub(crate) fn is_joined(link: &LinkMessage, bridge: u32) -> bool {
+    controller(link) == Some(bridge) && link.header.flags.contains(LinkFlags::Up)
+}
+
 /// The bridge that an interface is connected to.
-pub(crate) fn controller(link: &LinkMessage) -> Option<u32> {
+fn controller(link: &LinkMessage) -> Option<u32> {
     link.attributes.iter().find_map(|attribute| match attribute {
         LinkAttribute::Controller(index) => Some(*index),
         _ => None,

@@ -16,7 +16,7 @@ use tokio::sync::Mutex;
 
 use crate::{
     Ipv6Range, NamespaceHandle, NetworkError, addresses,
-    links::Links,
+    links::{self, Links},
     namespace::{Pins, is_pinned},
     owner::{Lock, Own},
     ranges::{Range, ipv6_range, join_ipv6, own_ranges},
@@ -116,7 +116,8 @@ impl Network {
         })))
     }
 
-    /// Makes a pod's namespaces and connects them, or finds them again as an earlier call made them.
+    /// Makes a pod's namespaces and connects them, or finds them again as an earlier call made them. If its interface was
+    /// removed meanwhile, or the bridge with what was connected to it, it is connected anew with the same addresses.
     ///
     /// # Errors
     ///
@@ -144,6 +145,8 @@ impl Network {
                 self.connect(pod_uid, &folder, &pins).await?;
             }
             write(&complete, "")?;
+        } else if !host_network && let Err(error) = self.heal(pod_uid, &folder, &pins).await {
+            tracing::error!(pod_uid, %error, "a pod is cut off from the network; delete it and apply it again");
         }
         let addresses = if host_network {
             host_addresses()
@@ -166,6 +169,11 @@ impl Network {
     pub async fn remove_pod(&self, pod_uid: &str) -> Result<(), NetworkError> {
         let _changing = self.0.changing.lock().await;
         self.remove(pod_uid).await
+    }
+
+    /// Whether a pod has namespaces here. No pin outlives the machine's end, so if there are none nothing of it runs.
+    pub fn has_namespaces(&self, pod_uid: &str) -> bool {
+        is_pinned(&Pins::in_folder(&self.folder(pod_uid)).ipc)
     }
 
     /// The uids of all pods that have something here.
@@ -207,6 +215,42 @@ impl Network {
                 gateway,
             });
         }
+        self.plug(pod_uid, pins, given).await
+    }
+
+    /// Connects a pod again that somebody has disconnected: by removing the bridge, mostly.
+    async fn heal(&self, pod_uid: &str, folder: &Path, pins: &Pins) -> Result<(), NetworkError> {
+        let Inner {
+            links, bridge, config, ..
+        } = &*self.0;
+        let interface = self.interface(pod_uid);
+        let found = links.find(&interface).await?;
+        if found.as_ref().is_some_and(|link| links::is_joined(link, *bridge)) {
+            return Ok(());
+        }
+        tracing::warn!(pod_uid, interface, bridge = %config.bridge, "a pod was cut off from the bridge and is connected again");
+        if let Some(link) = found {
+            return links.join(*bridge, link.header.index).await;
+        }
+        let given = recorded_addresses(folder)?.into_iter().filter_map(|address| {
+            let range = self.0.ranges.iter().find(|range| range.net.contains(&address));
+            if range.is_none() {
+                tracing::warn!(pod_uid, %address, "a pod's address is of none of the agent's ranges any more, and is lost");
+            }
+            let Range { net, gateway } = *range?;
+            Some(Given {
+                address,
+                prefix: net.prefix_len(),
+                gateway,
+            })
+        });
+        let given = given.collect();
+        self.plug(pod_uid, pins, given).await
+    }
+
+    /// Makes the pair of interfaces, and gives the inner one its addresses.
+    async fn plug(&self, pod_uid: &str, pins: &Pins, given: Vec<Given>) -> Result<(), NetworkError> {
+        let inner = &self.0;
         let namespace = fs::File::open(&pins.network).map_err(NetworkError::file(&pins.network))?;
         inner
             .links

@@ -294,6 +294,48 @@ async fn a_bridge_that_is_somebody_elses_is_refused_and_left_as_it_is() {
 }
 
 #[tokio::test]
+async fn a_pod_that_was_cut_off_is_connected_again_with_its_addresses() {
+    let (bridge, range) = ("pltesth", "10.211.30.0/24");
+    let mut fixture = fixture(bridge, range).await;
+    let one = fixture.network.create_pod("one", "one", false).await.unwrap();
+    let two = fixture.network.create_pod("two", "two", false).await.unwrap();
+    let ports = || {
+        let entries = fs::read_dir(format!("/sys/class/net/{bridge}/brif")).unwrap();
+        entries
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect::<BTreeSet<_>>()
+    };
+    let both = ports();
+    let remove_bridge = || ip(&["link", "delete", bridge]);
+    // The interface goes, and with it the one inside.
+    let remove_interfaces = || both.iter().for_each(|port| ip(&["link", "delete", port]));
+    let set_down = || both.iter().for_each(|port| ip(&["link", "set", port, "down"]));
+    for cut in [&remove_bridge as &dyn Fn(), &remove_interfaces, &set_down] {
+        cut();
+        fixture = fixture.reopened(bridge, range).await;
+        assert_eq!(fixture.network.create_pod("one", "one", false).await.unwrap(), one);
+        assert_eq!(fixture.network.create_pod("two", "two", false).await.unwrap(), two);
+        assert_eq!(ports(), both);
+        for address in &two.addresses {
+            let destination = SocketAddr::new(*address, 80);
+            for from_pod in [false, true] {
+                let server = serve_on(&two, destination, "two");
+                let connect = || TcpStream::connect(destination).unwrap();
+                assert_eq!(ask(if from_pod { enter(&one, connect) } else { connect() }), "two");
+                server.join().unwrap();
+            }
+        }
+        let routes = enter(&two, || fs::read_to_string("/proc/thread-self/net/route").unwrap());
+        let is_default = |line: &&str| line.split_whitespace().nth(1) == Some("00000000");
+        assert_eq!(routes.lines().filter(is_default).count(), 1, "{routes}");
+    }
+    for pod in ["one", "two"] {
+        fixture.network.remove_pod(pod).await.unwrap();
+    }
+    fixture.close(bridge).await;
+}
+
+#[tokio::test]
 async fn a_range_in_use_is_refused_and_its_user_named() {
     let fixture = fixture("pltest3", "10.211.13.0/24").await;
     for range in ["10.211.13.128/25", "10.211.13.0/24"] {
