@@ -49,7 +49,7 @@ use handle::{
     Changes, CheckRequest, CheckUsage, Collection, ConditionUpdate, Created, DeleteOptions, Document, ExecOptions,
     ExecSession, Listing, LogOptions, LogStream, PodKey, RecordOptions, RequestError, RunRecord, WatchError,
 };
-pub use hold::{BUDGET_WINDOW, PATIENCE_UNDER_PRESSURE, set_hold};
+pub use hold::{BUDGET_WINDOW, PATIENCE_UNDER_PRESSURE, held_since, set_hold};
 use inner::Inner;
 use pod::{Input, PodEntry};
 use probelet_lifecycle::journal::Journal;
@@ -226,6 +226,7 @@ impl Node {
             entry.measure(&mut metrics);
         }
         metrics.add_counters(&self.inner.counters());
+        metrics.add_hold(self.inner.hold.is_thrown());
         metrics.text()
     }
 
