@@ -187,6 +187,7 @@ impl PodTask {
                 if let Some((probe, verdict)) = probe {
                     self.previous.insert(probe, verdict);
                 }
+                result.log_failed_hook(&self.entry.key);
                 let (fallback, event) = (result.fallback(action), result.event(action));
                 result.keep(&self.entry.kept);
                 self.entry.record(result.record(clock::boot_time()));
