@@ -197,6 +197,19 @@ impl Agent {
         running.as_ref().expect("the agent runs").process.id()
     }
 
+    /// Waits until it has said this since it was started.
+    #[track_caller]
+    pub fn says(&self, text: &str) {
+        let running = lock(&self.running);
+        let log = &running.as_ref().expect("the agent runs").log;
+        let deadline = Instant::now() + PATIENCE;
+        while !log.text().contains(text) {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let line = log.lines.recv_timeout(left);
+            assert!(line.is_ok(), "the agent has not said `{text}`:\n{}", log.text());
+        }
+    }
+
     /// Whether it has been started and not killed.
     pub(crate) fn is_running(&self) -> bool {
         lock(&self.running).is_some()

@@ -46,6 +46,26 @@ pub enum NetworkError {
         /// Why not.
         reason: String,
     },
+    /// Another agent has the bridge.
+    #[error(
+        "another agent{} has the bridge {name}; stop it, or give this one a bridge and a range of its own with --bridge \
+         and --pod-cidr",
+        pid.map(|pid| format!(" (process {pid})")).unwrap_or_default()
+    )]
+    BridgeTaken {
+        /// The bridge.
+        name: String,
+        /// The other agent, if it said who it is.
+        pid: Option<u32>,
+    },
+    /// The bridge is there and somebody else's.
+    #[error("the bridge {name} is not this agent's: {reason}; or choose another name with --bridge")]
+    ForeignBridge {
+        /// The bridge.
+        name: String,
+        /// What says so, and what to do if it is wrong.
+        reason: String,
+    },
     /// The kernel refused a change of interfaces, addresses or routes.
     #[error("cannot {action}: {source}")]
     Netlink {

@@ -6,6 +6,7 @@
 //! - Every operation can be repeated, also after an earlier one was cut off in its middle.
 //! - A pod keeps its addresses as long as it lives; the records on disk say which addresses are taken. One of IPv4 comes
 //!   first; one of IPv6 follows where the machine can have it.
+//! - A bridge has one agent: a lock says whose it is, and one with foreign addresses or interfaces is nobody's.
 //! - A thread that enters a namespace comes back out of it, or the process ends.
 //!
 //! It does not do: routing or address translation to the outside (pods reach each other and the machine), port
@@ -17,6 +18,7 @@ mod ipv6;
 mod links;
 mod namespace;
 mod network;
+mod owner;
 mod ranges;
 
 pub use error::NetworkError;

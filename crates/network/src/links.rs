@@ -8,13 +8,13 @@ use rtnetlink::{
     Handle, LinkBridge, LinkUnspec, LinkVeth, RouteMessageBuilder, new_connection,
     packet_route::{
         address::{AddressAttribute, AddressHeaderFlags},
-        link::{InfoKind, LinkAttribute, LinkInfo, LinkMessage},
+        link::{InfoKind, LinkAttribute, LinkFlags, LinkInfo, LinkMessage},
         route::{RouteAddress, RouteAttribute},
     },
 };
 use tokio::task::AbortHandle;
 
-use crate::{NetworkError, ipv6, network::Given};
+use crate::{NetworkError, ipv6, network::Given, owner::Found};
 
 /// A connection to the kernel, in the namespace of the thread that opened it.
 pub(crate) struct Links {
@@ -123,6 +123,46 @@ impl Links {
         Ok(None)
     }
 
+    /// What is on the bridge of that name, if there is one.
+    pub(crate) async fn on_bridge(&self, name: &str) -> Result<Option<Found>, NetworkError> {
+        let Some(bridge) = self.find(name).await?.filter(is_bridge) else {
+            return Ok(None);
+        };
+        let index = bridge.header.index;
+        let mut found = Found {
+            ports: self.ports(index).await?,
+            ..Found::default()
+        };
+        let mut addresses = self.handle.address().get().execute();
+        while let Some(message) = addresses
+            .try_next()
+            .await
+            .map_err(NetworkError::netlink("list addresses"))?
+        {
+            if message.header.index != index {
+                continue;
+            }
+            let prefix = message.header.prefix_len;
+            found
+                .addresses
+                .extend(message.attributes.iter().filter_map(|attribute| match attribute {
+                    AddressAttribute::Address(address) => IpNet::new(*address, prefix).ok(),
+                    _ => None,
+                }));
+        }
+        Ok(Some(found))
+    }
+
+    /// The names of the interfaces that are connected to a bridge.
+    pub(crate) async fn ports(&self, bridge: u32) -> Result<Vec<String>, NetworkError> {
+        let all = self.handle.link().get().execute();
+        all.try_filter(|link| std::future::ready(controller(link) == Some(bridge)))
+            .map_ok(|link| self::name(&link))
+            .try_collect()
+            .await
+            .map_err(NetworkError::netlink("list interfaces"))
+    }
+
     /// Has a bridge of that name, and gives its index.
     pub(crate) async fn bridge(&self, name: &str) -> Result<u32, NetworkError> {
         let index = match self.find(name).await? {
@@ -168,7 +208,11 @@ impl Links {
             .setns_by_fd(namespace)
             .build();
         self.change(moved, "move an interface into the pod's namespace").await?;
-        let index = self.index(outside).await?;
+        self.join(bridge, self.index(outside).await?).await
+    }
+
+    /// Connects an interface to the bridge.
+    pub(crate) async fn join(&self, bridge: u32, index: u32) -> Result<(), NetworkError> {
         let joined = LinkUnspec::new_with_index(index).controller(bridge).up().build();
         self.change(joined, "connect an interface to the bridge").await
     }
@@ -271,6 +315,19 @@ fn is_bridge(link: &LinkMessage) -> bool {
             .iter()
             .any(|info| matches!(info, LinkInfo::Kind(InfoKind::Bridge))),
         _ => false,
+    })
+}
+
+/// Whether an interface is connected to the bridge, and up.
+pub(crate) fn is_joined(link: &LinkMessage, bridge: u32) -> bool {
+    controller(link) == Some(bridge) && link.header.flags.contains(LinkFlags::Up)
+}
+
+/// The bridge that an interface is connected to.
+fn controller(link: &LinkMessage) -> Option<u32> {
+    link.attributes.iter().find_map(|attribute| match attribute {
+        LinkAttribute::Controller(index) => Some(*index),
+        _ => None,
     })
 }
 

@@ -16,9 +16,10 @@ use tokio::sync::Mutex;
 
 use crate::{
     Ipv6Range, NamespaceHandle, NetworkError, addresses,
-    links::Links,
+    links::{self, Links},
     namespace::{Pins, is_pinned},
-    ranges::{Range, ipv6_range, join_ipv6},
+    owner::{Lock, Own},
+    ranges::{Range, ipv6_range, join_ipv6, own_ranges},
 };
 
 /// The longest name of an interface.
@@ -54,6 +55,8 @@ struct Inner {
     links: Links,
     /// Held while a pod's network is made or removed, so that no address is given twice.
     changing: Mutex<()>,
+    /// Held as long as the network is open: a second agent would give the same addresses again.
+    lock: Lock,
 }
 
 /// An address that a pod is given.
@@ -78,16 +81,19 @@ pub struct PodNetwork {
 }
 
 impl Network {
-    /// Has the bridge, with the first address of each range.
+    /// Has the bridge, with the first address of each range, and keeps other agents from it.
     ///
     /// # Errors
     ///
-    /// [`NetworkError::RangeInUse`] if another interface or route uses addresses of a range, [`NetworkError::NoIpv6`] if
+    /// [`NetworkError::BridgeTaken`] if another agent has it, [`NetworkError::ForeignBridge`] if there is one with addresses
+    /// or interfaces that are not this agent's, [`NetworkError::RangeInUse`] if another interface or route uses addresses of a range, [`NetworkError::NoIpv6`] if
     /// there can be none of a range of IPv6 that was given, and the like.
     pub async fn open(config: NetworkConfig) -> Result<Self, NetworkError> {
         check_name(&config.bridge)?;
+        let lock = Lock::take(&config.bridge)?;
         let links = Links::open()?;
         let first = Range::new(config.subnet.into())?;
+        check_own(&links, &config).await?;
         first.check_free(&links, &config.bridge).await?;
         let second = ipv6_range(&links, &config).await?;
         let builder = &mut fs::DirBuilder::new();
@@ -105,11 +111,13 @@ impl Network {
             bridge,
             links,
             changing: Mutex::new(()),
+            lock,
             config,
         })))
     }
 
-    /// Makes a pod's namespaces and connects them, or finds them again as an earlier call made them.
+    /// Makes a pod's namespaces and connects them, or finds them again as an earlier call made them. If its interface was
+    /// removed meanwhile, or the bridge with what was connected to it, it is connected anew with the same addresses.
     ///
     /// # Errors
     ///
@@ -137,6 +145,8 @@ impl Network {
                 self.connect(pod_uid, &folder, &pins).await?;
             }
             write(&complete, "")?;
+        } else if !host_network && let Err(error) = self.heal(pod_uid, &folder, &pins).await {
+            tracing::error!(pod_uid, %error, "a pod is cut off from the network; delete it and apply it again");
         }
         let addresses = if host_network {
             host_addresses()
@@ -161,30 +171,34 @@ impl Network {
         self.remove(pod_uid).await
     }
 
+    /// Whether a pod has namespaces here. No pin outlives the machine's end, so if there are none nothing of it runs.
+    pub fn has_namespaces(&self, pod_uid: &str) -> bool {
+        is_pinned(&Pins::in_folder(&self.folder(pod_uid)).ipc)
+    }
+
     /// The uids of all pods that have something here.
     ///
     /// # Errors
     ///
     /// Those of reading the folder.
     pub fn list(&self) -> Result<Vec<String>, NetworkError> {
-        let directory = &self.0.config.directory;
-        let entries = fs::read_dir(directory).map_err(NetworkError::file(directory))?;
-        let names = entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()));
-        names.collect::<io::Result<_>>().map_err(NetworkError::file(directory))
+        list(&self.0.config.directory)
     }
 
-    /// Removes the bridge, unless pods still use it.
+    /// Removes the bridge, unless pods still use it or something else is connected to it.
     ///
     /// # Errors
     ///
     /// The kernel's.
     pub async fn close(&self) -> Result<(), NetworkError> {
         let _changing = self.0.changing.lock().await;
-        if self.list()?.is_empty() {
-            self.0.links.remove(&self.0.config.bridge).await
-        } else {
-            Ok(())
+        let (links, bridge) = (&self.0.links, &self.0.config.bridge);
+        let found = links.on_bridge(bridge).await?;
+        if self.list()?.is_empty() && found.is_some_and(|found| found.ports.is_empty()) {
+            links.remove(bridge).await?;
+            self.0.lock.remove();
         }
+        Ok(())
     }
 
     async fn connect(&self, pod_uid: &str, folder: &Path, pins: &Pins) -> Result<(), NetworkError> {
@@ -201,6 +215,42 @@ impl Network {
                 gateway,
             });
         }
+        self.plug(pod_uid, pins, given).await
+    }
+
+    /// Connects a pod again that somebody has disconnected: by removing the bridge, mostly.
+    async fn heal(&self, pod_uid: &str, folder: &Path, pins: &Pins) -> Result<(), NetworkError> {
+        let Inner {
+            links, bridge, config, ..
+        } = &*self.0;
+        let interface = self.interface(pod_uid);
+        let found = links.find(&interface).await?;
+        if found.as_ref().is_some_and(|link| links::is_joined(link, *bridge)) {
+            return Ok(());
+        }
+        tracing::warn!(pod_uid, interface, bridge = %config.bridge, "a pod was cut off from the bridge and is connected again");
+        if let Some(link) = found {
+            return links.join(*bridge, link.header.index).await;
+        }
+        let given = recorded_addresses(folder)?.into_iter().filter_map(|address| {
+            let range = self.0.ranges.iter().find(|range| range.net.contains(&address));
+            if range.is_none() {
+                tracing::warn!(pod_uid, %address, "a pod's address is of none of the agent's ranges any more, and is lost");
+            }
+            let Range { net, gateway } = *range?;
+            Some(Given {
+                address,
+                prefix: net.prefix_len(),
+                gateway,
+            })
+        });
+        let given = given.collect();
+        self.plug(pod_uid, pins, given).await
+    }
+
+    /// Makes the pair of interfaces, and gives the inner one its addresses.
+    async fn plug(&self, pod_uid: &str, pins: &Pins, given: Vec<Given>) -> Result<(), NetworkError> {
+        let inner = &self.0;
         let namespace = fs::File::open(&pins.network).map_err(NetworkError::file(&pins.network))?;
         inner
             .links
@@ -225,12 +275,7 @@ impl Network {
 
     /// The addresses that pods have.
     fn taken(&self) -> Result<BTreeSet<IpAddr>, NetworkError> {
-        Ok(self
-            .list()?
-            .iter()
-            .filter_map(|pod_uid| recorded_addresses(&self.folder(pod_uid)).ok())
-            .flatten()
-            .collect())
+        Ok(addresses_of(&self.0.config.directory, &self.list()?))
     }
 
     fn folder(&self, pod_uid: &str) -> PathBuf {
@@ -239,13 +284,56 @@ impl Network {
 
     /// The name of a pod's interface on the machine: the same for the same pod, and unlike that of any other.
     fn interface(&self, pod_uid: &str) -> String {
-        let mut hash = Sha256::new();
-        hash.update(self.0.config.bridge.as_bytes());
-        hash.update([0]);
-        hash.update(pod_uid.as_bytes());
-        let digest: String = hash.finalize()[..6].iter().map(|byte| format!("{byte:02x}")).collect();
-        format!("pl{digest}h")
+        interface(&self.0.config.bridge, pod_uid)
     }
+}
+
+fn interface(bridge: &str, pod_uid: &str) -> String {
+    let mut hash = Sha256::new();
+    hash.update(bridge.as_bytes());
+    hash.update([0]);
+    hash.update(pod_uid.as_bytes());
+    let digest: String = hash.finalize()[..6].iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("pl{digest}h")
+}
+
+fn list(directory: &Path) -> Result<Vec<String>, NetworkError> {
+    let entries = fs::read_dir(directory).map_err(NetworkError::file(directory))?;
+    let names = entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()));
+    names.collect::<io::Result<_>>().map_err(NetworkError::file(directory))
+}
+
+/// That a bridge that is there already is this agent's, before anything of it is changed: what else is on it would lose
+/// its addresses or, at the end, the bridge.
+async fn check_own(links: &Links, config: &NetworkConfig) -> Result<(), NetworkError> {
+    let name = &config.bridge;
+    let Some(found) = links.on_bridge(name).await? else {
+        return Ok(());
+    };
+    let pods = match list(&config.directory) {
+        Err(NetworkError::File { source, .. }) if source.kind() == io::ErrorKind::NotFound => Vec::new(),
+        other => other?,
+    };
+    let own = Own {
+        gateways: own_ranges(config).filter_map(Range::address).collect(),
+        interfaces: pods.iter().map(|pod_uid| interface(name, pod_uid)).collect(),
+        pods: addresses_of(&config.directory, &pods),
+    };
+    match own.objection(name, &found) {
+        None => Ok(()),
+        Some(reason) => Err(NetworkError::ForeignBridge {
+            name: name.clone(),
+            reason,
+        }),
+    }
+}
+
+/// The addresses that are recorded for these pods.
+fn addresses_of(directory: &Path, pods: &[String]) -> BTreeSet<IpAddr> {
+    let recorded = pods
+        .iter()
+        .filter_map(|pod_uid| recorded_addresses(&directory.join(pod_uid)).ok());
+    recorded.flatten().collect()
 }
 
 fn check_name(name: &str) -> Result<(), NetworkError> {

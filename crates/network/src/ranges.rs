@@ -19,6 +19,11 @@ impl Range {
         Ok(Self { net, gateway })
     }
 
+    /// The bridge's address with the range's prefix.
+    pub(crate) fn address(self) -> Option<IpNet> {
+        IpNet::new(self.gateway, self.net.prefix_len()).ok()
+    }
+
     /// That nobody can have an address of it here.
     fn lacks_ipv6<T>(self, reason: &'static str) -> Result<T, NetworkError> {
         let range = self.net;
@@ -32,6 +37,18 @@ impl Range {
             None => Ok(()),
         }
     }
+}
+
+/// All ranges that a bridge can have from an agent with this configuration, or with this range of IPv4 at least: that of
+/// IPv6 that nobody chose is known as well if none is wanted now.
+pub(crate) fn own_ranges(config: &NetworkConfig) -> impl Iterator<Item = Range> {
+    let given = match config.subnet_ipv6 {
+        Ipv6Range::Given(net) => Some(IpNet::from(net)),
+        Ipv6Range::Automatic | Ipv6Range::None => None,
+    };
+    let automatic = addresses::automatic(&config.bridge, config.subnet);
+    let ranges = [Some(config.subnet.into()), Some(automatic.into()), given];
+    ranges.into_iter().flatten().filter_map(|net| Range::new(net).ok())
 }
 
 /// The range of IPv6, if there is to be one and nothing speaks against it.

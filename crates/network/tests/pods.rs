@@ -71,6 +71,12 @@ async fn open_with(
     .await
 }
 
+/// What people do by hand.
+fn ip(arguments: &[&str]) {
+    let status = std::process::Command::new("ip").args(arguments).status().unwrap();
+    assert!(status.success(), "ip {arguments:?}");
+}
+
 fn rustix_is_root() -> bool {
     fs::read_to_string("/proc/self/status").unwrap().contains("Uid:\t0\t")
 }
@@ -78,12 +84,9 @@ fn rustix_is_root() -> bool {
 async fn fixture(bridge: &str, range: &str) -> Fixture {
     let folder = tempfile::tempdir().unwrap();
     // What a failed run of this test has left.
-    open(bridge, range, folder.path().join("network"))
-        .await
-        .unwrap()
-        .close()
-        .await
-        .unwrap();
+    if fs::exists(format!("/sys/class/net/{bridge}")).unwrap() {
+        ip(&["link", "delete", bridge]);
+    }
     let before = Census::of(folder.path(), bridge);
     let network = open(bridge, range, folder.path().join("network")).await.unwrap();
     Fixture {
@@ -94,6 +97,28 @@ async fn fixture(bridge: &str, range: &str) -> Fixture {
 }
 
 impl Fixture {
+    /// As the next agent finds it.
+    async fn reopened(self, bridge: &str, range: &str) -> Self {
+        self.reopened_with(bridge, range, Ipv6Range::Automatic).await
+    }
+
+    async fn reopened_with(self, bridge: &str, range: &str, ipv6: Ipv6Range) -> Self {
+        let Self {
+            network,
+            folder,
+            before,
+        } = self;
+        drop(network);
+        let network = open_with(bridge, range, ipv6, folder.path().join("network"))
+            .await
+            .unwrap();
+        Self {
+            network,
+            folder,
+            before,
+        }
+    }
+
     async fn close(self, bridge: &str) {
         self.network.close().await.unwrap();
         assert_eq!(Census::of(self.folder.path(), bridge), self.before);
@@ -170,9 +195,8 @@ async fn everything_can_be_repeated_and_survives_the_agent() {
     let first = fixture.network.create_pod("uid", "host", false).await.unwrap();
     assert_eq!(fixture.network.create_pod("uid", "host", false).await.unwrap(), first);
 
-    let again = open("pltest1", "10.211.11.0/24", fixture.folder.path().join("network"))
-        .await
-        .unwrap();
+    let fixture = fixture.reopened("pltest1", "10.211.11.0/24").await;
+    let again = &fixture.network;
     assert_eq!(again.list().unwrap(), ["uid"]);
     assert_eq!(again.create_pod("uid", "host", false).await.unwrap(), first);
 
@@ -203,6 +227,112 @@ async fn a_pod_on_the_machines_network_has_an_ipc_namespace_of_its_own_only() {
     assert!(pod.ipc_namespace.exists());
     fixture.network.remove_pod("uid").await.unwrap();
     fixture.close("pltest2").await;
+}
+
+#[tokio::test]
+async fn a_bridge_has_one_agent_at_a_time() {
+    let fixture = fixture("plteste", "10.211.26.0/24").await;
+    let pod = fixture.network.create_pod("uid", "host", false).await.unwrap();
+    for range in ["10.211.26.0/24", "10.211.27.0/24"] {
+        let second = open("plteste", range, fixture.folder.path().join("other")).await;
+        let text = second.err().unwrap().to_string();
+        for said in ["plteste", "--bridge", "--pod-cidr", &std::process::id().to_string()] {
+            assert!(text.contains(said), "{said}: {text}");
+        }
+    }
+    let server = serve(&pod, 80, "here");
+    assert_eq!(ask(TcpStream::connect((pod.addresses[0], 80)).unwrap()), "here");
+    server.join().unwrap();
+    fixture.network.remove_pod("uid").await.unwrap();
+    fixture.close("plteste").await;
+}
+
+#[tokio::test]
+async fn a_bridge_that_is_somebody_elses_is_refused_and_left_as_it_is() {
+    let (bridge, range) = ("pltestg", "10.211.28.0/24");
+    let fixture = fixture(bridge, range).await;
+    fixture.network.create_pod("uid", "host", false).await.unwrap();
+    let Fixture {
+        network,
+        folder,
+        before,
+    } = fixture;
+    drop(network);
+    let refused = async |range: &str, other: &str| {
+        let opened = open(bridge, range, folder.path().join(other)).await;
+        let error = opened.err().unwrap();
+        assert!(matches!(error, NetworkError::ForeignBridge { .. }), "{error}");
+        error.to_string()
+    };
+    // The first agent has died, its pod lives.
+    assert!(refused(range, "other").await.contains("nomaster"));
+    // Its own folder, and something else was connected to it.
+    ip(&["link", "add", "pltestgx", "type", "veth", "peer", "name", "pltestgy"]);
+    ip(&["link", "set", "pltestgx", "master", bridge]);
+    assert!(
+        refused(range, "network")
+            .await
+            .contains("ip link set pltestgx nomaster")
+    );
+    ip(&["link", "set", "pltestgx", "nomaster"]);
+    let network = open(bridge, range, folder.path().join("network")).await.unwrap();
+    network.remove_pod("uid").await.unwrap();
+    ip(&["link", "set", "pltestgx", "master", bridge]);
+    network.close().await.unwrap();
+    drop(network);
+    assert!(
+        fs::exists(format!("/sys/class/net/{bridge}")).unwrap(),
+        "it is in use, though by no pod"
+    );
+    ip(&["link", "delete", "pltestgx"]);
+
+    // As an agent without pods leaves it that was killed.
+    assert!(refused("10.211.29.0/24", "other").await.contains("10.211.28.1/24"));
+    let network = open(bridge, range, folder.path().join("network")).await.unwrap();
+    network.close().await.unwrap();
+    assert_eq!(Census::of(folder.path(), bridge), before);
+}
+
+#[tokio::test]
+async fn a_pod_that_was_cut_off_is_connected_again_with_its_addresses() {
+    let (bridge, range) = ("pltesth", "10.211.30.0/24");
+    let mut fixture = fixture(bridge, range).await;
+    let one = fixture.network.create_pod("one", "one", false).await.unwrap();
+    let two = fixture.network.create_pod("two", "two", false).await.unwrap();
+    let ports = || {
+        let entries = fs::read_dir(format!("/sys/class/net/{bridge}/brif")).unwrap();
+        entries
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect::<BTreeSet<_>>()
+    };
+    let both = ports();
+    let remove_bridge = || ip(&["link", "delete", bridge]);
+    // The interface goes, and with it the one inside.
+    let remove_interfaces = || both.iter().for_each(|port| ip(&["link", "delete", port]));
+    let set_down = || both.iter().for_each(|port| ip(&["link", "set", port, "down"]));
+    for cut in [&remove_bridge as &dyn Fn(), &remove_interfaces, &set_down] {
+        cut();
+        fixture = fixture.reopened(bridge, range).await;
+        assert_eq!(fixture.network.create_pod("one", "one", false).await.unwrap(), one);
+        assert_eq!(fixture.network.create_pod("two", "two", false).await.unwrap(), two);
+        assert_eq!(ports(), both);
+        for address in &two.addresses {
+            let destination = SocketAddr::new(*address, 80);
+            for from_pod in [false, true] {
+                let server = serve_on(&two, destination, "two");
+                let connect = || TcpStream::connect(destination).unwrap();
+                assert_eq!(ask(if from_pod { enter(&one, connect) } else { connect() }), "two");
+                server.join().unwrap();
+            }
+        }
+        let routes = enter(&two, || fs::read_to_string("/proc/thread-self/net/route").unwrap());
+        let is_default = |line: &&str| line.split_whitespace().nth(1) == Some("00000000");
+        assert_eq!(routes.lines().filter(is_default).count(), 1, "{routes}");
+    }
+    for pod in ["one", "two"] {
+        fixture.network.remove_pod(pod).await.unwrap();
+    }
+    fixture.close(bridge).await;
 }
 
 #[tokio::test]
@@ -285,10 +415,10 @@ async fn a_pod_keeps_the_addresses_that_it_was_made_with() {
     let record = fixture.folder.path().join("network/old/address-ipv6");
     fs::remove_file(record).unwrap();
 
-    let directory = fixture.folder.path().join("network");
-    let again = open_with("pltest8", "10.211.19.0/24", Ipv6Range::None, directory)
-        .await
-        .unwrap();
+    let fixture = fixture
+        .reopened_with("pltest8", "10.211.19.0/24", Ipv6Range::None)
+        .await;
+    let again = &fixture.network;
     assert_eq!(again.create_pod("both", "both", false).await.unwrap(), both);
     let old = again.create_pod("old", "old", false).await.unwrap();
     assert_eq!(old.addresses, ["10.211.19.3".parse::<IpAddr>().unwrap()]);

@@ -26,7 +26,7 @@ use crate::{
     clock,
     components::CheckKey,
     families,
-    handle::{GrantRecord, RunRecord},
+    handle::{GrantRecord, PodKey, RunRecord},
     inner::Inner,
     kept::KeptStates,
     pod::PodEntry,
@@ -503,6 +503,15 @@ impl CheckResult {
         match self.run.what {
             What::Probe { kind, .. } => Some(((self.run.container, kind), (self.run.instance, self.outcome.verdict))),
             What::Hook { .. } => None,
+        }
+    }
+
+    /// The log has why a hook failed. Events do not say it, as in Kubernetes: it may hold secrets, and could not be counted
+    /// (A4.7, F31). The history goes with the pod, which for a preStop hook is soon.
+    pub(crate) fn log_failed_hook(&self, pod: &PodKey) {
+        if matches!(self.run.what, What::Hook { .. }) && !self.is_good() {
+            let (hook, instance, message) = (self.run.what.role().name(), self.run.instance, &self.outcome.message);
+            tracing::warn!(%pod, container = self.container, instance, hook, message, "a hook failed");
         }
     }
 

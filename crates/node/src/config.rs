@@ -127,17 +127,6 @@ pub enum NodeError {
     /// A file or folder of the agent cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// A pod that an earlier agent accepted is not valid for this one.
-    #[error(
-        "the stored pod in {} is not valid: {faults}; run the agent that accepted it and delete the pod, or move the \
-         folder away", path.display()
-    )]
-    StoredPod {
-        /// Its folder.
-        path: PathBuf,
-        /// What is wrong.
-        faults: String,
-    },
     /// Signatures are to be checked, and nobody is trusted to make them.
     #[error("--plugin-signatures needs a public key to check with; name a file with --plugin-key")]
     NoPluginKeys,

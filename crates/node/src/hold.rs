@@ -9,7 +9,7 @@ use std::{
     fs, io,
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use probelet_lifecycle::time::BootTime;
@@ -28,18 +28,36 @@ pub(crate) const PRESSURE_FILE: &str = "/proc/pressure/cpu";
 const FILE: &str = "hold-restarts";
 
 /// Throws the switch of the node whose state folder this is: restarts because of liveness are held back, or no longer.
-/// Needs no agent.
+/// Needs no agent. Gives whether that was otherwise before.
 ///
 /// # Errors
-/// If the file of the switch cannot be made or removed.
-pub fn set_hold(state_directory: &Path, held: bool) -> io::Result<()> {
+/// If there is no such folder, or the file of the switch cannot be made or removed.
+pub fn set_hold(state_directory: &Path, held: bool) -> io::Result<bool> {
     let file = state_directory.join(FILE);
-    if held {
-        return fs::write(file, b"");
+    let (done, nothing_to_do) = if held {
+        // The one that is there tells since when.
+        let made = fs::File::create_new(file).map(drop);
+        (made, io::ErrorKind::AlreadyExists)
+    } else {
+        fs::read_dir(state_directory)?;
+        (fs::remove_file(file), io::ErrorKind::NotFound)
+    };
+    match done {
+        Err(error) if error.kind() == nothing_to_do => Ok(false),
+        other => other.map(|()| true),
     }
-    match fs::remove_file(file) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
+}
+
+/// Since when restarts because of liveness are held back by the switch of the node whose state folder this is; `None` if
+/// they are not. Needs no agent.
+///
+/// # Errors
+/// If there is no such folder, or it may not be read.
+pub fn held_since(state_directory: &Path) -> io::Result<Option<SystemTime>> {
+    fs::read_dir(state_directory)?;
+    match fs::metadata(state_directory.join(FILE)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        other => other?.modified().map(Some),
     }
 }
 
@@ -77,11 +95,16 @@ impl Hold {
         }
     }
 
+    /// Whether the switch holds restarts back.
+    pub(crate) fn is_thrown(&self) -> bool {
+        self.file.exists()
+    }
+
     /// Asks for a restart of a container that has failed so much. One that was granted and does not take place is given
     /// back.
     pub(crate) fn ask(&self, now: BootTime, failures: Failures) -> bool {
         let is_excused = || !failures.are_too_many() && self.pressure.as_ref().is_some_and(Pressure::is_high);
-        !self.file.exists() && !is_excused() && self.budget(|budget| budget.take(now)).unwrap_or(true)
+        !self.is_thrown() && !is_excused() && self.budget(|budget| budget.take(now)).unwrap_or(true)
     }
 
     /// Gives a restart back that did not take place.
@@ -190,13 +213,23 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let hold = Hold::new(folder.path(), None, None);
         assert!(hold.ask(at(0), ONE));
-        for _ in 0..2 {
-            set_hold(folder.path(), true).unwrap();
-            assert!(!hold.ask(at(0), ONE));
+        for is_first in [true, false] {
+            assert_eq!(set_hold(folder.path(), true).unwrap(), is_first);
+            assert!(!hold.ask(at(0), ONE) && hold.is_thrown());
         }
-        for _ in 0..2 {
-            set_hold(folder.path(), false).unwrap();
-            assert!(hold.ask(at(0), ONE));
+        assert!(held_since(folder.path()).unwrap().is_some());
+        for is_first in [true, false] {
+            assert_eq!(set_hold(folder.path(), false).unwrap(), is_first);
+            assert!(hold.ask(at(0), ONE) && !hold.is_thrown());
+        }
+        assert!(held_since(folder.path()).unwrap().is_none());
+        let missing = folder.path().join("missing");
+        for result in [
+            set_hold(&missing, true).err(),
+            set_hold(&missing, false).err(),
+            held_since(&missing).err(),
+        ] {
+            assert_eq!(result.unwrap().kind(), io::ErrorKind::NotFound);
         }
     }
 

@@ -1,7 +1,7 @@
 //! What all pods share.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs::{File, OpenOptions},
     io::{Read, Write},
     net::IpAddr,
@@ -29,7 +29,8 @@ use crate::{
     plugins::Plugins,
     pod::{Input, PodEntry},
     recorder::Recorder,
-    store::{PodFolder, Store, StoreError, create_private},
+    sandbox,
+    store::{LastState, PodFolder, Store, StoreError, StoredPods, create_private},
     task::{PodTask, Searching},
 };
 
@@ -189,21 +190,64 @@ impl Inner {
         room(&self.pods(), key)
     }
 
-    /// Takes over a pod that an earlier agent left. `searching` is dropped when its containers have been found again.
-    pub(crate) async fn recover(self: &Arc<Self>, folder: PodFolder, searching: Searching) -> Result<(), NodeError> {
-        let document = folder.document()?;
-        let pod = match probelet_manifest::parse_json(document) {
-            Ok(pod) => pod,
-            Err(faults) => {
-                let faults: Vec<_> = faults.iter().map(ToString::to_string).collect();
-                return Err(NodeError::StoredPod {
-                    path: folder.path().to_owned(),
-                    faults: faults.join("; "),
-                });
+    /// Takes over all pods that an earlier agent left, and removes what is left of others. `searching` is dropped when
+    /// their containers have been found again.
+    ///
+    /// A pod whose files cannot be used is set aside: nothing of it is touched, and the others are managed.
+    pub(crate) async fn recover_all(self: &Arc<Self>, searching: Searching) -> Result<(), NodeError> {
+        let stored = self.store.pods()?;
+        self.sweep(&stored).await?;
+        for folder in stored.accepted {
+            let path = folder.path().to_owned();
+            if let Err(error) = self.recover(folder, searching.clone()).await {
+                tracing::error!(
+                    folder = %path.display(), %error,
+                    "a pod is not managed, since a file of it cannot be used; its containers go on. Put the file back and \
+                     start the agent again, or remove pod.json from the folder: the next agent ends what it finds of such \
+                     a pod"
+                );
             }
+        }
+        Ok(())
+    }
+
+    /// Removes the containers, networks and folders of pods that are no more. What cannot be removed is left to the next
+    /// agent.
+    async fn sweep(&self, stored: &StoredPods) -> Result<(), NodeError> {
+        let accepted: BTreeSet<_> = stored.accepted.iter().map(PodFolder::uid).collect();
+        let mut left: BTreeSet<_> = stored.left.iter().map(PodFolder::uid).collect();
+        left.extend(self.network.list()?);
+        left.extend(self.runtime.list().iter().map(|id| sandbox::pod_of(id).to_owned()));
+        for uid in left.difference(&accepted) {
+            let removed = match sandbox::remove(self, uid).await {
+                Ok(()) => self.store.folder(uid).remove().map_err(|error| error.to_string()),
+                Err(error) => Err(error.to_string()),
+            };
+            match removed {
+                Ok(()) => tracing::warn!(uid, "what was left of a pod that is no more is removed"),
+                Err(error) => tracing::error!(uid, error, "something is left of a pod that is no more"),
+            }
+        }
+        Ok(())
+    }
+
+    async fn recover(self: &Arc<Self>, folder: PodFolder, searching: Searching) -> Result<(), SetAside> {
+        let pod = probelet_manifest::parse_json(folder.document()?).map_err(|faults| {
+            let faults: Vec<_> = faults.iter().map(ToString::to_string).collect();
+            SetAside::Invalid {
+                faults: faults.join("; "),
+            }
+        })?;
+        let stored = match folder.state(&self.boot_id)? {
+            LastState::Stored(stored) => Some(*stored),
+            LastState::None => None,
+            // It is not synced, and may have been lost when the machine went down. Nothing of the pod runs then.
+            LastState::Damaged(error) if !self.network.has_namespaces(&folder.uid()) => {
+                tracing::error!(%error, "a pod's state is lost; nothing of the pod runs, and it begins anew");
+                None
+            }
+            LastState::Damaged(error) => return Err(error.into()),
         };
-        // Times of another boot mean nothing, and none of its containers lives: the pod begins anew.
-        let stored = folder.state()?.filter(|stored| stored.boot_id == self.boot_id);
         let components = Components::recover(self, &pod, &folder).await;
         let (entry, inbox) = PodEntry::new(pod, folder, components);
         self.pods().insert(entry.key.clone(), entry.clone());
@@ -263,6 +307,17 @@ impl Inner {
     fn tasks(&self) -> MutexGuard<'_, JoinSet<()>> {
         self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Why a pod that an earlier agent accepted is not managed.
+#[derive(Debug, thiserror::Error)]
+enum SetAside {
+    /// A file cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// It is no pod to this agent; another version may have accepted it.
+    #[error("pod.json is not valid: {faults}")]
+    Invalid { faults: String },
 }
 
 /// Puts a pod on disk. Its document comes last: wherever this ends, there is a pod that has all it needs, or none.
@@ -329,15 +384,35 @@ mod tests {
         components.store(&store.create_pod(UID).unwrap()).unwrap();
         let pinned = directory.path().join("pods/one/components.json");
         assert!(pinned.exists());
-        assert!(store.pods().unwrap().is_empty());
-        assert!(!pinned.exists(), "what it left is swept at the next start");
+        let StoredPods { accepted, left } = store.pods().unwrap();
+        assert!(accepted.is_empty());
+        assert_eq!(left.iter().map(PodFolder::uid).collect::<Vec<_>>(), [UID]);
 
         let document = json!({"kind": "Pod"});
         accept(&store, UID, &document, &components).unwrap();
-        let pods = store.pods().unwrap();
-        assert_eq!(pods.len(), 1);
+        let StoredPods { accepted: pods, left } = store.pods().unwrap();
+        assert_eq!((pods.len(), left.len()), (1, 0));
         assert_eq!(pods[0].document().unwrap(), document);
         assert!(pinned.exists());
+    }
+
+    #[test]
+    fn a_state_is_this_boots_or_none_or_damaged() {
+        let directory = tempfile::tempdir().unwrap();
+        let folder = Store::open(directory.path()).unwrap().create_pod(UID).unwrap();
+        let state = |text: &str| {
+            fs::write(folder.path().join("state.json"), text).unwrap();
+            folder.state("this")
+        };
+        assert!(matches!(folder.state("this"), Ok(LastState::None)));
+        // As a machine leaves it that went down.
+        for cut in ["", r#"{"boot_id":"th"#, "\0\0\0\0"] {
+            assert!(matches!(state(cut), Ok(LastState::Damaged(_))), "{cut}");
+        }
+        let unknown = |boot: &str| format!(r#"{{"boot_id":"{boot}","state":{{"version":99}}}}"#);
+        assert!(matches!(state(&unknown("other")), Ok(LastState::None)));
+        let text = state(&unknown("this")).err().unwrap().to_string();
+        assert!(text.contains("state.json") && text.contains("version 99"), "{text}");
     }
 
     #[test]
@@ -349,7 +424,9 @@ mod tests {
         fs::create_dir_all(&pinned).unwrap();
         let error = accept(&store, UID, &json!({"kind": "Pod"}), &Components::of_one_check()).unwrap_err();
         assert!(error.to_string().contains("components.json"), "{error}");
-        assert!(store.pods().unwrap().is_empty());
+        let StoredPods { accepted, left } = store.pods().unwrap();
+        assert_eq!((accepted.len(), left.len()), (0, 1));
+        left[0].remove().unwrap();
         assert!(!directory.path().join("pods/one").exists());
     }
 }

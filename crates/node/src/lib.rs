@@ -49,7 +49,7 @@ use handle::{
     Changes, CheckRequest, CheckUsage, Collection, ConditionUpdate, Created, DeleteOptions, Document, ExecOptions,
     ExecSession, Listing, LogOptions, LogStream, PodKey, RecordOptions, RequestError, RunRecord, WatchError,
 };
-pub use hold::{BUDGET_WINDOW, PATIENCE_UNDER_PRESSURE, set_hold};
+pub use hold::{BUDGET_WINDOW, PATIENCE_UNDER_PRESSURE, held_since, set_hold};
 use inner::Inner;
 use pod::{Input, PodEntry};
 use probelet_lifecycle::journal::Journal;
@@ -68,7 +68,8 @@ pub struct Node {
 
 impl Node {
     /// Starts the agent and takes over the pods that an earlier one left. Their containers have been found again when it
-    /// returns, so that whoever asks the new agent is not told that they do not run.
+    /// returns, so that whoever asks the new agent is not told that they do not run. A pod whose files are damaged is not
+    /// taken over, which the log tells; it is left as it is.
     ///
     /// # Errors
     ///
@@ -76,10 +77,7 @@ impl Node {
     pub async fn start(config: NodeConfig) -> Result<Self, NodeError> {
         let inner = Inner::open(&config).await?;
         let (searching, mut all_found) = mpsc::channel(1);
-        for folder in inner.store.pods()? {
-            inner.recover(folder, searching.clone()).await?;
-        }
-        drop(searching);
+        inner.recover_all(searching).await?;
         if tokio::time::timeout(FOUND_AGAIN, all_found.recv()).await.is_err() {
             tracing::warn!("some containers were not found again within {FOUND_AGAIN:?}; the search goes on");
         }
@@ -228,6 +226,7 @@ impl Node {
             entry.measure(&mut metrics);
         }
         metrics.add_counters(&self.inner.counters());
+        metrics.add_hold(self.inner.hold.is_thrown());
         metrics.text()
     }
 

@@ -76,20 +76,25 @@ pub(crate) async fn create(node: &Inner, entry: &PodEntry) -> Result<Sandbox, Sa
     })
 }
 
-/// Removes the sandbox and what is left of the pod's containers. Can be repeated.
-pub(crate) async fn remove(node: &Inner, entry: &PodEntry) -> Result<(), SandboxError> {
-    let prefix = format!("{}_", entry.uid);
-    for id in node.runtime.list().into_iter().filter(|id| id.starts_with(&prefix)) {
+/// Removes the sandbox and what is left of the pod's containers. Can be repeated, and needs no more than the pod's uid.
+pub(crate) async fn remove(node: &Inner, uid: &str) -> Result<(), SandboxError> {
+    for id in node.runtime.list().into_iter().filter(|id| pod_of(id) == uid) {
         node.runtime.remove(&id).await?;
     }
-    let roots = entry.folder.path().join("roots");
+    let folder = node.store.folder(uid);
+    let roots = folder.path().join("roots");
     start::blocking(move || unmount_roots(&roots)).await?;
-    node.network.remove_pod(&entry.uid).await?;
-    let volumes = entry.folder.path().join("volumes");
+    node.network.remove_pod(uid).await?;
+    let volumes = folder.path().join("volumes");
     start::blocking(move || {
         volumes::remove_empty_dirs(&volumes).map_err(|source| SandboxError::Files { path: volumes, source })
     })
     .await
+}
+
+/// The uid of a container's pod.
+pub(crate) fn pod_of(container_id: &str) -> &str {
+    container_id.split_once('_').map_or(container_id, |(uid, _)| uid)
 }
 
 fn unmount_roots(roots: &std::path::Path) -> Result<(), SandboxError> {

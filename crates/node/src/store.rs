@@ -8,6 +8,7 @@
 use std::{
     fs::{self, File},
     io::{self, Write},
+    net::IpAddr,
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
@@ -16,10 +17,22 @@ use probelet_lifecycle::State;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
+/// A pod's document. A folder without it is no pod.
+const DOCUMENT: &str = "pod.json";
+
 /// The folder of all pods.
 #[derive(Clone, Debug)]
 pub(crate) struct Store {
     pods: PathBuf,
+}
+
+/// What there is of pods.
+#[derive(Debug, Default)]
+pub(crate) struct StoredPods {
+    /// Those that were accepted.
+    pub(crate) accepted: Vec<PodFolder>,
+    /// What a crash has left of others: before they were accepted, or when they were about to be forgotten.
+    pub(crate) left: Vec<PodFolder>,
 }
 
 /// The folder of one pod.
@@ -35,6 +48,19 @@ pub(crate) struct StoredState {
     pub(crate) boot_id: String,
     /// The machine's state, which carries its own version.
     pub(crate) state: State,
+    /// The pod's addresses, which are shown for as long as it has a status, its network or not.
+    #[serde(default)]
+    pub(crate) addresses: Vec<IpAddr>,
+}
+
+/// What is known of a pod's state.
+pub(crate) enum LastState {
+    /// There is none, or only one of another boot: its times mean nothing, and none of the pod's containers lives.
+    None,
+    /// It cannot even be told of which boot it is.
+    Damaged(StoreError),
+    /// This is it.
+    Stored(Box<StoredState>),
 }
 
 /// A file of the store that cannot be read or written.
@@ -64,27 +90,41 @@ impl Store {
 
     /// Makes the folder of a pod that is about to be accepted.
     pub(crate) fn create_pod(&self, uid: &str) -> Result<PodFolder, StoreError> {
-        let path = self.pods.join(uid);
-        create_private(&path).map_err(StoreError::at(&path))?;
-        Ok(PodFolder { path })
+        let folder = self.folder(uid);
+        create_private(&folder.path).map_err(StoreError::at(&folder.path))?;
+        Ok(folder)
     }
 
-    /// The folders of all pods that were accepted; what a crash left of others is removed.
-    pub(crate) fn pods(&self) -> Result<Vec<PodFolder>, StoreError> {
-        let mut folders = Vec::new();
+    /// The folders of all pods.
+    pub(crate) fn pods(&self) -> Result<StoredPods, StoreError> {
+        let mut found = StoredPods::default();
         for entry in fs::read_dir(&self.pods).map_err(StoreError::at(&self.pods))? {
             let path = entry.map_err(StoreError::at(&self.pods))?.path();
-            if path.join("pod.json").exists() {
-                folders.push(PodFolder { path });
+            let kind = if path.join(DOCUMENT).exists() {
+                &mut found.accepted
             } else {
-                fs::remove_dir_all(&path).map_err(StoreError::at(&path))?;
-            }
+                &mut found.left
+            };
+            kind.push(PodFolder { path });
         }
-        Ok(folders)
+        Ok(found)
+    }
+
+    /// The folder of a pod, which need not be there.
+    pub(crate) fn folder(&self, uid: &str) -> PodFolder {
+        PodFolder {
+            path: self.pods.join(uid),
+        }
     }
 }
 
 impl PodFolder {
+    /// The pod's uid, by which everything of it is named.
+    pub(crate) fn uid(&self) -> String {
+        let name = self.path.file_name().unwrap_or_default();
+        name.to_string_lossy().into_owned()
+    }
+
     /// Where the pod's volumes, generated files, events and history are.
     pub(crate) fn path(&self) -> &Path {
         &self.path
@@ -92,7 +132,7 @@ impl PodFolder {
 
     /// Accepts a pod: from here on it survives everything, and so does what was synced in its folder before.
     pub(crate) fn accept(&self, document: &Value) -> Result<(), StoreError> {
-        write_json_synced(&self.path.join("pod.json"), document)?;
+        write_json_synced(&self.path.join(DOCUMENT), document)?;
         for folder in [Some(self.path.as_path()), self.path.parent()].into_iter().flatten() {
             sync_folder(folder).map_err(StoreError::at(folder))?;
         }
@@ -101,32 +141,48 @@ impl PodFolder {
 
     /// The document that was accepted.
     pub(crate) fn document(&self) -> Result<Value, StoreError> {
-        read_json(&self.path.join("pod.json"))
+        read_json(&self.path.join(DOCUMENT))
     }
 
     /// Stores the state, before its actions are taken.
-    pub(crate) fn write_state(&self, boot_id: &str, state: &State) -> Result<(), StoreError> {
+    pub(crate) fn write_state(&self, boot_id: &str, state: &State, addresses: &[IpAddr]) -> Result<(), StoreError> {
         #[derive(Serialize)]
         struct Borrowed<'a> {
             boot_id: &'a str,
             state: &'a State,
+            addresses: &'a [IpAddr],
         }
-        write_json(&self.path.join("state.json"), &Borrowed { boot_id, state })
+        let stored = Borrowed {
+            boot_id,
+            state,
+            addresses,
+        };
+        write_json(&self.path.join("state.json"), &stored)
     }
 
-    /// The last state that was stored; `None` if the agent died before the first.
-    pub(crate) fn state(&self) -> Result<Option<StoredState>, StoreError> {
+    /// The last state that was stored in this boot.
+    pub(crate) fn state(&self, boot_id: &str) -> Result<LastState, StoreError> {
+        #[derive(Deserialize)]
+        struct Boot {
+            boot_id: String,
+        }
         let path = self.path.join("state.json");
-        match read_json(&path) {
-            Err(error) if error.source.kind() == io::ErrorKind::NotFound => Ok(None),
-            other => other.map(Some),
+        let bytes = match fs::read(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(LastState::None),
+            other => other.map_err(StoreError::at(&path))?,
+        };
+        match parse::<Boot>(&path, &bytes) {
+            Err(error) => Ok(LastState::Damaged(error)),
+            // Another boot's may be of another version as well.
+            Ok(boot) if boot.boot_id != boot_id => Ok(LastState::None),
+            Ok(_) => parse(&path, &bytes).map(|stored| LastState::Stored(Box::new(stored))),
         }
     }
 
     /// Forgets the pod. Its document goes first, so that a crash in between does not bring it back.
     pub(crate) fn remove(&self) -> Result<(), StoreError> {
         let remove = || {
-            match fs::remove_file(self.path.join("pod.json")) {
+            match fs::remove_file(self.path.join(DOCUMENT)) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 _ => {}
             }
@@ -142,9 +198,12 @@ impl PodFolder {
 /// Reads a JSON file.
 pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, StoreError> {
     let bytes = fs::read(path).map_err(StoreError::at(path))?;
-    serde_json::from_slice(&bytes)
-        .map_err(io::Error::from)
-        .map_err(StoreError::at(path))
+    parse(path, &bytes)
+}
+
+fn parse<T: DeserializeOwned>(path: &Path, bytes: &[u8]) -> Result<T, StoreError> {
+    let parsed = serde_json::from_slice(bytes).map_err(io::Error::from);
+    parsed.map_err(StoreError::at(path))
 }
 
 /// Replaces a JSON file in one step.

@@ -173,6 +173,14 @@ pub(crate) struct Hold {
     /// End the hold
     #[arg(long)]
     pub(crate) release: bool,
+
+    /// Tell whether there is a hold, and since when
+    #[arg(long, conflicts_with = "release")]
+    pub(crate) status: bool,
+
+    /// How to print the status, if not as a line
+    #[arg(short, long, value_name = "FORMAT", requires = "status")]
+    pub(crate) output: Option<DataFormat>,
 }
 
 /// The namespace that a command is about.

@@ -101,6 +101,9 @@ fn a_deletion_that_was_under_way_goes_on_after_the_agents_death() {
     watch.until("it is being deleted", PATIENCE, |pod| {
         !pod["metadata"]["deletionTimestamp"].is_null()
     });
+    let applied = namespace.apply(&pod);
+    assert!(applied.stderr.contains("pod deaf is being deleted"), "{applied:#?}");
+    assert_eq!(applied.success(), "pod/deaf unchanged\n");
     agent.kill();
     agent.start_again();
     // Waits until it is gone; the grace period is what was left of it.

@@ -33,7 +33,20 @@ fn f34_a_held_restart_takes_place_when_the_hold_is_released() {
     let probe =
         "    livenessProbe: { exec: { command: [test, '!', -e, /tmp/sick] }, periodSeconds: 1, failureThreshold: 1 }";
     namespace.start(&busybox("held", &(script(WAIT) + probe), ""), "held");
+    let status = || {
+        let text = Finished::run(&mut agent.client(&["hold", "--status", "--output", "json"])).success();
+        let status: serde_json::Value = serde_json::from_str(&text).expect("a status is a JSON document");
+        let metrics = Finished::run(&mut agent.client(&["metrics"])).success();
+        let gauge = if status["held"] == true { 1 } else { 0 };
+        assert!(
+            metrics.contains(&format!("\nprobelet_restarts_held {gauge}\n")),
+            "{metrics}"
+        );
+        (status["held"] == true, status["since"].is_string())
+    };
+    assert_eq!(status(), (false, false));
     hold(&agent, &["hold"]);
+    assert_eq!(status(), (true, true));
     namespace.exec("held", &["touch", "/tmp/sick"]).success();
     let mut events = namespace.watch_events("held");
     events.until("the restart is held back", PATIENCE, |event| {
@@ -44,6 +57,15 @@ fn f34_a_held_restart_takes_place_when_the_hold_is_released() {
     namespace
         .watch("held")
         .until("it is restarted", PATIENCE, |pod| runs_instance(pod, 1));
+    assert_eq!(status(), (false, false));
+    let text = Finished::run(&mut agent.client(&["hold", "--release"])).success();
+    assert!(text.contains("there was no hold"), "{text}");
+    let missing = agent.state().join("missing").display().to_string();
+    for arguments in [&["hold"] as &[&str], &["hold", "--release"], &["hold", "--status"]] {
+        let mut command = agent.client(arguments);
+        command.args(["--state-dir", &missing]);
+        Finished::run(&mut command).failure(1, &["no agent's folder", &missing, "--state-dir"]);
+    }
 }
 
 /// The kernel's own average of the last ten seconds.

@@ -50,7 +50,7 @@ fn a_failed_post_start_hook_kills_the_container() {
 #[test]
 fn a_failed_pre_stop_hook_is_told_and_stops_nothing() {
     let namespace = namespace("pre-stop");
-    let hook = "    lifecycle: { preStop: { exec: { command: [\"false\"] } } }";
+    let hook = "    lifecycle: { preStop: { exec: { command: [sh, -c, 'echo no such queue; exit 3'] } } }";
     namespace.start(&busybox("hooked", &(script(WAIT) + hook), ""), "hooked");
     let mut events = namespace.watch_events("hooked");
     let begin = Instant::now();
@@ -59,6 +59,8 @@ fn a_failed_pre_stop_hook_is_told_and_stops_nothing() {
     events.until("PreStopHook failed", PATIENCE, |event| {
         event["reason"] == "FailedPreStopHook" && event["message"] == "PreStopHook failed"
     });
+    // Why is no event's affair, and the history has gone with the pod.
+    namespace.agent().says("no such queue");
 }
 
 #[test]

@@ -6,6 +6,7 @@
 
 mod agents;
 mod containers;
+mod damage;
 mod ends;
 mod families;
 mod grpc;

@@ -123,6 +123,20 @@ impl Metrics {
         }
     }
 
+    /// Adds whether restarts because of liveness are held back for the whole node.
+    pub(crate) fn add_hold(&mut self, is_thrown: bool) {
+        self.sample(
+            Head {
+                name: "probelet_restarts_held",
+                kind: "gauge",
+                help: "Whether `probelet hold` holds restarts because of liveness back: 1 if it does.",
+            },
+            "",
+            String::new(),
+            f64::from(u8::from(is_thrown)),
+        );
+    }
+
     /// Adds the percentiles of some numbers, each times `unit`.
     fn summary(&mut self, head: Head, labels: &Labels<'_>, numbers: &Histogram, unit: f64) {
         for (quantile, percent) in [("0.5", 50.0), ("0.9", 90.0), ("0.99", 99.0)] {
@@ -214,6 +228,7 @@ mod tests {
         };
         let mut metrics = Metrics::default();
         metrics.add(&pod, &BTreeMap::from([(check, totals)]), &[&run]);
+        metrics.add_hold(true);
         let labels = r#"namespace="default",pod="web",container="app",check="liveness""#;
         let text = metrics.text();
         for line in [
@@ -222,6 +237,7 @@ mod tests {
             format!("probelet_check_field{{{labels},field=\"lag\"}} 2.5"),
             format!("probelet_check_field{{{labels},field=\"primary\"}} 1"),
             "# TYPE probelet_check_field gauge".to_owned(),
+            "probelet_restarts_held 1".to_owned(),
             "# TYPE probelet_check_fuel summary".to_owned(),
             format!("probelet_check_fuel{{{labels},quantile=\"0.99\"}} 15"),
             format!("probelet_check_duration_seconds_sum{{{labels}}} 0.002"),

@@ -74,9 +74,12 @@ impl PodTask {
         stored: Option<StoredState>,
     ) -> Self {
         let events = node.recorder.open(entry.subject(), entry.folder.path());
-        let facts = start::facts(&node, &entry);
+        let mut facts = start::facts(&node, &entry);
         let state = match stored {
-            Some(stored) => stored.state,
+            Some(stored) => {
+                facts.addresses = stored.addresses;
+                stored.state
+            }
             None => State::new(pod_config(&entry.pod, &entry.uid), clock::now()),
         };
         let journal = JournalFile::new(entry.folder.path());
@@ -112,14 +115,18 @@ impl PodTask {
     pub(crate) async fn run_recovered(mut self, searching: Searching) {
         self.handle(Event::Resume);
         let outstanding = self.state.outstanding();
-        if !outstanding
-            .iter()
-            .any(|(_, request)| matches!(request, Request::CreateSandbox | Request::RemoveSandbox))
-        {
+        let changes_sandbox =
+            |(_, request): &(_, Request)| matches!(request, Request::CreateSandbox | Request::RemoveSandbox);
+        if self.state.has_sandbox() {
             match sandbox::create(&self.node, &self.entry).await {
                 Ok(sandbox) => self.adopt_sandbox(sandbox),
                 Err(error) => tracing::error!(pod = %self.entry.key, %error, "the pod's sandbox was not found again"),
             }
+        } else if !outstanding.iter().any(changes_sandbox)
+            && let Err(error) = sandbox::remove(&self.node, &self.entry.uid).await
+        {
+            // It has ended, or waits for another try: what there is of a sandbox is left over, and nobody asks for it again.
+            tracing::error!(pod = %self.entry.key, %error, "what is left of the pod's sandbox was not removed");
         }
         self.adopt_containers(&outstanding).await;
         drop(searching);
@@ -180,6 +187,7 @@ impl PodTask {
                 if let Some((probe, verdict)) = probe {
                     self.previous.insert(probe, verdict);
                 }
+                result.log_failed_hook(&self.entry.key);
                 let (fallback, event) = (result.fallback(action), result.event(action));
                 result.keep(&self.entry.kept);
                 self.entry.record(result.record(clock::boot_time()));
@@ -264,7 +272,8 @@ impl PodTask {
         if let Err(error) = prepared.and_then(|()| self.journal.record(now, event, &actions)) {
             tracing::error!(pod = %self.entry.key, %error, "what happened is missing from the pod's journal");
         }
-        if let Err(error) = self.entry.folder.write_state(&self.node.boot_id, &self.state) {
+        let (folder, boot_id) = (&self.entry.folder, &self.node.boot_id);
+        if let Err(error) = folder.write_state(boot_id, &self.state, &self.facts.addresses) {
             tracing::error!(pod = %self.entry.key, %error, "the pod's state cannot be stored; \
                 it would be out of date if the agent died now");
         }

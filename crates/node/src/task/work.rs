@@ -85,7 +85,7 @@ impl PodTask {
                 self.entry.instances().fill(None);
                 self.sandbox = None;
                 self.spawn(async move {
-                    if let Err(error) = sandbox::remove(&node, &entry).await {
+                    if let Err(error) = sandbox::remove(&node, &entry.uid).await {
                         tracing::error!(pod = %entry.key, %error, "the pod was not removed completely");
                     }
                     Input::Event(Event::SandboxRemoved { action: id })

@@ -76,6 +76,12 @@ async fn apply(client: &Client, pod: &Pod) -> anyhow::Result<(Value, &'static st
             let answer = client
                 .change(Method::PUT, &client::pod(namespace, name), &pod.document)
                 .await?;
+            if !answer.object["metadata"]["deletionTimestamp"].is_null() {
+                style::warn(&format!(
+                    "pod {name} is being deleted, and nothing takes its place: apply it again when it is gone, for which \
+                     `probelet delete pod {name} --namespace {namespace}` waits"
+                ));
+            }
             Ok((answer.object, "unchanged"))
         }
         // What is wrong with the pod is told at its lines.
