@@ -220,3 +220,13 @@ fn what_would_take_too_much_memory_is_refused() {
     );
     assert_eq!(parse_yaml(&faults, "pod.yaml").expect_err("it is refused").len(), 100);
 }
+
+#[test]
+fn a_file_may_be_marked_as_utf_8() {
+    let pod = "apiVersion: v1\nkind: Pod\nmetadata: { name: a }\nspec: { containers: [{ name: a, image: b }] }\n";
+    let marked = parse_yaml(&format!("\u{feff}{pod}"), "pod.yaml").expect("a pod");
+    assert_eq!(
+        marked[0].document,
+        parse_yaml(pod, "pod.yaml").expect("a pod")[0].document
+    );
+}
