@@ -91,6 +91,10 @@ fn a_restart_is_explained_and_replayed_with_other_numbers() {
     namespace
         .watch("ill")
         .until("the liveness probe has killed it", PATIENCE, |pod| restarts(pod) == 1);
+    // A record that ends here would not tell what it would have been beyond its first life.
+    namespace.wait_for_run("ill", "a probe of its second life", PATIENCE, |run| {
+        run["instance"] == 1 && run["attempt"] == 2
+    });
 
     let text = namespace.run(&["why", "ill", "--restart", "1"]).success();
     let lines = [
