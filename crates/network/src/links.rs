@@ -187,13 +187,8 @@ impl Links {
         Ok(index)
     }
 
-    /// Connects a namespace to the bridge: `outside` here, `eth0` in there.
-    pub(crate) async fn connect(
-        &self,
-        bridge: u32,
-        outside: &str,
-        namespace: std::os::fd::RawFd,
-    ) -> Result<(), NetworkError> {
+    /// Makes a pair of interfaces: `outside` here, whose index is returned, and `eth0` in a namespace.
+    pub(crate) async fn pair(&self, outside: &str, namespace: std::os::fd::RawFd) -> Result<u32, NetworkError> {
         self.remove(outside).await?;
         // Named after the other end until it is inside, so that it meets no name here.
         let inside = format!("{}p", &outside[..outside.len() - 1]);
@@ -208,7 +203,7 @@ impl Links {
             .setns_by_fd(namespace)
             .build();
         self.change(moved, "move an interface into the pod's namespace").await?;
-        self.join(bridge, self.index(outside).await?).await
+        self.index(outside).await
     }
 
     /// Connects an interface to the bridge.

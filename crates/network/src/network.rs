@@ -229,9 +229,6 @@ impl Network {
             return Ok(());
         }
         tracing::warn!(pod_uid, interface, bridge = %config.bridge, "a pod was cut off from the bridge and is connected again");
-        if let Some(link) = found {
-            return links.join(*bridge, link.header.index).await;
-        }
         let given = recorded_addresses(folder)?.into_iter().filter_map(|address| {
             let range = self.0.ranges.iter().find(|range| range.net.contains(&address));
             if range.is_none() {
@@ -245,22 +242,25 @@ impl Network {
             })
         });
         let given = given.collect();
-        self.plug(pod_uid, pins, given).await
+        match found {
+            // An earlier try may have been cut off before the inside had its addresses.
+            Some(link) => {
+                inside(pins, given).await?;
+                links.join(*bridge, link.header.index).await
+            }
+            None => self.plug(pod_uid, pins, given).await,
+        }
     }
 
-    /// Makes the pair of interfaces, and gives the inner one its addresses.
+    /// Makes the pair of interfaces, and gives the inner one its addresses. It is joined to the bridge last, by which one can
+    /// see that all is done.
     async fn plug(&self, pod_uid: &str, pins: &Pins, given: Vec<Given>) -> Result<(), NetworkError> {
         let inner = &self.0;
         let namespace = fs::File::open(&pins.network).map_err(NetworkError::file(&pins.network))?;
-        inner
-            .links
-            .connect(inner.bridge, &self.interface(pod_uid), namespace.as_raw_fd())
-            .await?;
-        let handle = NamespaceHandle::open(&pins.network).map_err(NetworkError::file(&pins.network))?;
-        match tokio::task::spawn_blocking(move || set_up_inside(&handle, &given)).await {
-            Ok(done) => done,
-            Err(panic) => std::panic::resume_unwind(panic.into_panic()),
-        }
+        let interface = self.interface(pod_uid);
+        let outside = inner.links.pair(&interface, namespace.as_raw_fd()).await?;
+        inside(pins, given).await?;
+        inner.links.join(inner.bridge, outside).await
     }
 
     async fn remove(&self, pod_uid: &str) -> Result<(), NetworkError> {
@@ -285,6 +285,15 @@ impl Network {
     /// The name of a pod's interface on the machine: the same for the same pod, and unlike that of any other.
     fn interface(&self, pod_uid: &str) -> String {
         interface(&self.0.config.bridge, pod_uid)
+    }
+}
+
+/// Gives the interface inside a pod's namespace its addresses and routes, which may be there already.
+async fn inside(pins: &Pins, given: Vec<Given>) -> Result<(), NetworkError> {
+    let handle = NamespaceHandle::open(&pins.network).map_err(NetworkError::file(&pins.network))?;
+    match tokio::task::spawn_blocking(move || set_up_inside(&handle, &given)).await {
+        Ok(done) => done,
+        Err(panic) => std::panic::resume_unwind(panic.into_panic()),
     }
 }
 

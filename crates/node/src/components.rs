@@ -113,6 +113,12 @@ impl Components {
         }
     }
 
+    /// The digests of the components that are pinned in a pod's folder.
+    pub(crate) fn pinned_by(folder: &PodFolder) -> Vec<String> {
+        let pinned: Vec<Pinned> = store::read_json(&folder.path().join(FILE)).unwrap_or_default();
+        pinned.into_iter().map(|pinned| pinned.digest).collect()
+    }
+
     /// Takes up the components that an earlier agent has pinned. One that is gone makes its check errored, not the pod.
     pub(crate) async fn recover(node: &Inner, pod: &Pod, folder: &PodFolder) -> Self {
         let pinned: Vec<Pinned> = store::read_json(&folder.path().join(FILE)).unwrap_or_default();

@@ -1,7 +1,7 @@
 //! What all pods share.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, btree_map},
     fs::{File, OpenOptions},
     io::{Read, Write},
     net::IpAddr,
@@ -55,6 +55,10 @@ pub(crate) struct Inner {
     pub(crate) boot_id: String,
     pub(crate) host_addresses: Vec<IpAddr>,
     pods: Mutex<BTreeMap<PodKey, Arc<PodEntry>>>,
+    /// The names of pods that are set aside: who comes back must find its own free.
+    set_aside: Mutex<BTreeSet<PodKey>>,
+    /// The components of pods that an earlier agent accepted, by their uids, as long as this one does not manage them.
+    unmanaged: Mutex<BTreeMap<String, Vec<String>>>,
     tasks: Mutex<JoinSet<()>>,
     /// Held as long as the agent lives.
     _lock: File,
@@ -125,6 +129,8 @@ impl Inner {
             counters: Mutex::new(Counters::default()),
             boot_id,
             pods: Mutex::new(BTreeMap::new()),
+            set_aside: Mutex::default(),
+            unmanaged: Mutex::default(),
             tasks: Mutex::new(JoinSet::new()),
             _lock: lock,
         }))
@@ -168,7 +174,7 @@ impl Inner {
 
         let (entry, inbox) = {
             let mut pods = self.pods();
-            room(&pods, &key)?;
+            self.room(&pods, &key)?;
             let folder = accept(&self.store, &uid, &pod.document, &components);
             let folder = folder.map_err(|error| RequestError::Internal(error.to_string()))?;
             let (entry, inbox) = PodEntry::new(pod, folder, components);
@@ -187,7 +193,17 @@ impl Inner {
 
     /// Whether a pod of that name may be created.
     fn check_room(&self, key: &PodKey) -> Result<(), RequestError> {
-        room(&self.pods(), key)
+        self.room(&self.pods(), key)
+    }
+
+    fn room(&self, pods: &BTreeMap<PodKey, Arc<PodEntry>>, key: &PodKey) -> Result<(), RequestError> {
+        if lock_of(&self.set_aside).contains(key) {
+            return Err(RequestError::Conflict(format!(
+                "a pod of the name {} is set aside, since a file of it cannot be used; the agent's log says which",
+                key.name
+            )));
+        }
+        room(pods, key)
     }
 
     /// Takes over all pods that an earlier agent left, and removes what is left of others. `searching` is dropped when
@@ -196,10 +212,21 @@ impl Inner {
     /// A pod whose files cannot be used is set aside: nothing of it is touched, and the others are managed.
     pub(crate) async fn recover_all(self: &Arc<Self>, searching: Searching) -> Result<(), NodeError> {
         let stored = self.store.pods()?;
+        lock_of(&self.unmanaged).extend(
+            stored
+                .accepted
+                .iter()
+                .map(|folder| (folder.uid(), Components::pinned_by(folder))),
+        );
         self.sweep(&stored).await?;
         for folder in stored.accepted {
-            let path = folder.path().to_owned();
-            if let Err(error) = self.recover(folder, searching.clone()).await {
+            let (path, uid, key) = (folder.path().to_owned(), folder.uid(), folder.key());
+            let recovered = self.recover(folder, searching.clone()).await;
+            if recovered.is_ok() {
+                lock_of(&self.unmanaged).remove(&uid);
+            }
+            if let Err(error) = recovered {
+                lock_of(&self.set_aside).extend(key);
                 tracing::error!(
                     folder = %path.display(), %error,
                     "a pod is not managed, since a file of it cannot be used; its containers go on. Put the file back and \
@@ -250,7 +277,11 @@ impl Inner {
         };
         let components = Components::recover(self, &pod, &folder).await;
         let (entry, inbox) = PodEntry::new(pod, folder, components);
-        self.pods().insert(entry.key.clone(), entry.clone());
+        match self.pods().entry(entry.key.clone()) {
+            // Two tasks of one name would end each other's pod, and neither could be told to stop.
+            btree_map::Entry::Occupied(_) => return Err(SetAside::SameName),
+            btree_map::Entry::Vacant(place) => place.insert(entry.clone()),
+        };
         let recovered = stored.is_some();
         let task = PodTask::new(self.clone(), entry, inbox, stored);
         task.publish_first();
@@ -277,7 +308,8 @@ impl Inner {
         tokio::spawn(async move {
             let entries: Vec<_> = node.pods().values().cloned().collect();
             let in_use = entries.iter().flat_map(|entry| entry.components.digests());
-            node.plugins.keep_only(in_use.collect()).await;
+            let unmanaged: Vec<_> = lock_of(&node.unmanaged).values().flatten().cloned().collect();
+            node.plugins.keep_only(in_use.chain(unmanaged).collect()).await;
         });
     }
 
@@ -309,12 +341,19 @@ impl Inner {
     }
 }
 
+fn lock_of<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Why a pod that an earlier agent accepted is not managed.
 #[derive(Debug, thiserror::Error)]
 enum SetAside {
     /// A file cannot be read.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// It was set aside before, and another one took its name.
+    #[error("another pod of the same name is managed; delete that one first")]
+    SameName,
     /// It is no pod to this agent; another version may have accepted it.
     #[error("pod.json is not valid: {faults}")]
     Invalid { faults: String },
@@ -372,7 +411,7 @@ mod tests {
 
     use super::*;
 
-    const UID: &str = "one";
+    const UID: &str = "3c2a7c0e-9a53-4f0e-8a41-0c5f0d6f1a01";
 
     #[test]
     fn a_pod_is_there_with_its_components_or_not_at_all() {
@@ -382,7 +421,7 @@ mod tests {
 
         // An agent that dies before the document is written leaves no pod.
         components.store(&store.create_pod(UID).unwrap()).unwrap();
-        let pinned = directory.path().join("pods/one/components.json");
+        let pinned = directory.path().join("pods").join(UID).join("components.json");
         assert!(pinned.exists());
         let StoredPods { accepted, left } = store.pods().unwrap();
         assert!(accepted.is_empty());
@@ -390,8 +429,12 @@ mod tests {
 
         let document = json!({"kind": "Pod"});
         accept(&store, UID, &document, &components).unwrap();
+        // What is no pod is neither taken for one nor for what is left of one.
+        fs::create_dir(directory.path().join("pods/lost+found")).unwrap();
         let StoredPods { accepted: pods, left } = store.pods().unwrap();
         assert_eq!((pods.len(), left.len()), (1, 0));
+        assert_eq!(pods[0].key(), None);
+        assert_eq!(Components::pinned_by(&pods[0]), [format!("sha256:{:064}", 1)]);
         assert_eq!(pods[0].document().unwrap(), document);
         assert!(pinned.exists());
     }
@@ -404,7 +447,8 @@ mod tests {
             fs::write(folder.path().join("state.json"), text).unwrap();
             folder.state("this")
         };
-        assert!(matches!(folder.state("this"), Ok(LastState::None)));
+        // It is written before anything is done: without it nobody knows what was.
+        assert!(matches!(folder.state("this"), Ok(LastState::Damaged(_))));
         // As a machine leaves it that went down.
         for cut in ["", r#"{"boot_id":"th"#, "\0\0\0\0"] {
             assert!(matches!(state(cut), Ok(LastState::Damaged(_))), "{cut}");
@@ -420,13 +464,13 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let store = Store::open(directory.path()).unwrap();
         // No file can take the place of a folder.
-        let pinned = directory.path().join("pods/one/components.json");
+        let pinned = directory.path().join("pods").join(UID).join("components.json");
         fs::create_dir_all(&pinned).unwrap();
         let error = accept(&store, UID, &json!({"kind": "Pod"}), &Components::of_one_check()).unwrap_err();
         assert!(error.to_string().contains("components.json"), "{error}");
         let StoredPods { accepted, left } = store.pods().unwrap();
         assert_eq!((accepted.len(), left.len()), (0, 1));
         left[0].remove().unwrap();
-        assert!(!directory.path().join("pods/one").exists());
+        assert!(!directory.path().join("pods").join(UID).exists());
     }
 }

@@ -16,6 +16,9 @@ use std::{
 use probelet_lifecycle::State;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
+use uuid::Uuid;
+
+use crate::handle::PodKey;
 
 /// A pod's document. A folder without it is no pod.
 const DOCUMENT: &str = "pod.json";
@@ -99,13 +102,18 @@ impl Store {
     pub(crate) fn pods(&self) -> Result<StoredPods, StoreError> {
         let mut found = StoredPods::default();
         for entry in fs::read_dir(&self.pods).map_err(StoreError::at(&self.pods))? {
-            let path = entry.map_err(StoreError::at(&self.pods))?.path();
-            let kind = if path.join(DOCUMENT).exists() {
-                &mut found.accepted
-            } else {
-                &mut found.left
+            let folder = PodFolder {
+                path: entry.map_err(StoreError::at(&self.pods))?.path(),
             };
-            kind.push(PodFolder { path });
+            if Uuid::parse_str(&folder.uid()).is_err() {
+                tracing::warn!(path = %folder.path.display(), "something lies among the pods that is none, and is left alone");
+                continue;
+            }
+            // Where nobody can say whether it was accepted, nothing of it is taken for what is left over.
+            match folder.path.join(DOCUMENT).try_exists() {
+                Ok(false) => found.left.push(folder),
+                Ok(true) | Err(_) => found.accepted.push(folder),
+            }
         }
         Ok(found)
     }
@@ -144,6 +152,16 @@ impl PodFolder {
         read_json(&self.path.join(DOCUMENT))
     }
 
+    /// The pod's name, if its document can be read for as much.
+    pub(crate) fn key(&self) -> Option<PodKey> {
+        let document = self.document().ok()?;
+        let text = |field: &str| document["metadata"][field].as_str().map(str::to_owned);
+        Some(PodKey {
+            namespace: text("namespace").unwrap_or_else(|| "default".to_owned()),
+            name: text("name")?,
+        })
+    }
+
     /// Stores the state, before its actions are taken.
     pub(crate) fn write_state(&self, boot_id: &str, state: &State, addresses: &[IpAddr]) -> Result<(), StoreError> {
         #[derive(Serialize)]
@@ -168,7 +186,11 @@ impl PodFolder {
         }
         let path = self.path.join("state.json");
         let bytes = match fs::read(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(LastState::None),
+            // It is written before the first action is taken, so that it is missing only where nothing was done yet, or where
+            // somebody has removed it.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Ok(LastState::Damaged(StoreError::at(&path)(error)));
+            }
             other => other.map_err(StoreError::at(&path))?,
         };
         match parse::<Boot>(&path, &bytes) {

@@ -68,7 +68,7 @@ pub fn check(config: &Config) -> Result<Verdict, Failure> {
     if !greeting.has_tls() {
         return Err(server.broken("has no TLS"));
     }
-    packets.send(&packet::tls_request())?;
+    packets.send(&packet::tls_request(config.database.is_some()))?;
     let next = packets.next_number();
     server.start_tls(&tls.options())?;
     let mut packets = Packets::going_on(&mut server, next);

@@ -202,6 +202,10 @@ fn mysql_lets_in_with_and_without_tls() {
     is_let_in("mysql", &secure, &server);
     secure["tls"] = json!({ "serverName": "other.example", "authorities": authority.pem });
     log_in("mysql", &secure, &server, SECRET).is("unhealthy", "its certificate is for other names");
+    let mut hidden = secure.clone();
+    hidden["tls"] = json!({ "serverName": "db.example", "authorities": authority.pem });
+    hidden["database"] = json!("nowhere");
+    log_in("mysql", &hidden, &server, SECRET).is("errored", "lets `shop` not in");
     let mut elsewhere = plain;
     elsewhere["database"] = json!("nowhere");
     log_in("mysql", &elsewhere, &server, SECRET).is("errored", "lets `shop` not in");

@@ -238,6 +238,8 @@ impl Recorder {
         let mut relays = self.relays.lock().unwrap_or_else(PoisonError::into_inner);
         relays.spawn(async move {
             let (mut question, mut answer) = (vec![0; DATAGRAM], vec![0; DATAGRAM]);
+            // Where an answer cannot be had, such as from a closed port, the next question may have one.
+            let mut hears = true;
             loop {
                 let passed_on = tokio::select! {
                     length = far.read(&mut question) => async {
@@ -247,15 +249,22 @@ impl Recorder {
                             return Err(io::ErrorKind::UnexpectedEof.into());
                         }
                         record.datagram(at, Step::Client(Content(bytes.to_vec())));
-                        real.send(bytes).await
+                        hears = true;
+                        // That nobody listens there shows as silence.
+                        Ok(real.send(bytes).await.unwrap_or_default())
                     }.await,
-                    length = real.recv(&mut answer) => async {
-                        let bytes = &answer[..length?];
-                        record.datagram(at, Step::Server(Content(bytes.to_vec())));
-                        far.write(bytes).await
-                    }.await,
+                    length = real.recv(&mut answer), if hears => match length {
+                        Ok(length) => {
+                            let bytes = &answer[..length];
+                            record.datagram(at, Step::Server(Content(bytes.to_vec())));
+                            far.write(bytes).await
+                        }
+                        Err(_) => {
+                            hears = false;
+                            Ok(0)
+                        }
+                    },
                 };
-                // That nobody listens there shows as silence.
                 if passed_on.is_err() {
                     return;
                 }

@@ -175,7 +175,9 @@ fn fault(config: &Config, answer: &Answer) -> Option<String> {
             quote(&config.code)
         ));
     }
-    let least = config.at_least.unwrap_or_else(|| u32::from(config.code == NO_ERROR));
+    let least = config
+        .at_least
+        .unwrap_or_else(|| u32::from(config.code.eq_ignore_ascii_case(NO_ERROR)));
     let found = answer.records.len();
     if found < least as usize {
         return Some(format!("{name} has {found} records, fewer than {least}"));

@@ -137,9 +137,10 @@ fn beginning(capabilities: u32) -> Vec<u8> {
 
 const CAPABILITIES: u32 = LONG_PASSWORD | PROTOCOL_41 | SECURE_CONNECTION | PLUGIN_AUTH;
 
-/// What a client says before TLS.
-pub(super) fn tls_request() -> Vec<u8> {
-    beginning(CAPABILITIES | TLS)
+/// What a client says before TLS. Of what it can do a server believes what it says here, and not what it repeats later.
+pub(super) fn tls_request(with_database: bool) -> Vec<u8> {
+    let database = if with_database { WITH_DATABASE } else { 0 };
+    beginning(CAPABILITIES | database | TLS)
 }
 
 /// What a client says of itself.

@@ -114,7 +114,11 @@ impl Network {
                     last = error;
                     continue;
                 }
-                Err(error) => return Err(error),
+                // Another of its addresses may be granted.
+                Err(error) => {
+                    last = error;
+                    continue;
+                }
             };
             let real = async move {
                 let stream = connection::connect(socket, destination).await?;
