@@ -18,6 +18,7 @@ use wasmtime_wasi_http::{Error, RequestOptions};
 use super::{
     DialError, Network, grpc,
     http::{Driven, Outgoing, no_body, send},
+    share,
     sockets::network,
     tls::Protocols,
 };
@@ -135,7 +136,8 @@ async fn dial(network: &Network, host: &str, port: u16, deadline: time::Instant)
         Err(_) => return Err(lookup("i/o timeout")),
     };
     let mut result = Err(lookup("no such host"));
-    for address in addresses {
+    let count = addresses.len();
+    for (at, address) in addresses.into_iter().enumerate() {
         let destination = SocketAddr::new(address, port);
         let failed = |text: &str| Failure::Failed(format!("dial tcp {destination}: {text}"));
         let socket = match network.socket(destination) {
@@ -147,10 +149,11 @@ async fn dial(network: &Network, host: &str, port: u16, deadline: time::Instant)
             Err(DialError::NotGranted | DialError::NoSuchHost) => return Err(Failure::NotGranted),
         };
         let connect = socket.connect(destination);
-        result = match time::timeout_at(deadline, connect).await {
+        let part = share(deadline.into_std(), count - at).map(|part| time::Instant::now() + part);
+        result = match time::timeout_at(part.unwrap_or(deadline), connect).await {
             Ok(Ok(stream)) => return Ok(stream),
             Ok(Err(error)) => Err(failed(&format!("connect: {}", system_text(&error)))),
-            Err(_) => return Err(failed("i/o timeout")),
+            Err(_) => Err(failed("i/o timeout")),
         };
     }
     result

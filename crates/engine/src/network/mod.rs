@@ -27,6 +27,7 @@ use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs},
     os::fd::OwnedFd,
     sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
 };
 
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
@@ -326,6 +327,13 @@ impl Network {
     }
 }
 
+/// How long an address may be waited for, of so many that are left, itself included: its part of the time, so that a silent
+/// one leaves the others theirs. None for the last one, which has all.
+fn share(deadline: Instant, left: usize) -> Option<Duration> {
+    let left = u32::try_from(left).unwrap_or(u32::MAX);
+    (left > 1).then(|| deadline.saturating_duration_since(Instant::now()) / left)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -404,6 +412,18 @@ mod tests {
         assert_eq!(route(&ports, "10.10.8.7"), None);
         let used: Vec<_> = ports.0.uses.all().into_iter().map(|one| one.detail).collect();
         assert_eq!(used, ["192.0.2.7:80", "10.9.8.7:80", "10.10.8.7:80"]);
+    }
+
+    #[test]
+    fn a_silent_address_leaves_the_others_their_time() {
+        let deadline = Instant::now() + Duration::from_secs(8);
+        let first = share(deadline, 4).expect("a part");
+        assert!(
+            first <= Duration::from_secs(2) && first > Duration::from_secs(1),
+            "{first:?}"
+        );
+        assert_eq!(share(deadline, 1), None);
+        assert_eq!(share(Instant::now(), 2), Some(Duration::ZERO));
     }
 
     #[test]

@@ -25,7 +25,7 @@ impl Host for RunState {}
 impl HostConnection for RunState {
     async fn connect(&mut self, host: String, port: u16) -> wasmtime::Result<Result<Resource<Held>, Error>> {
         let (network, deadline) = (network(self)?, self.context.soft_deadline);
-        let connecting = async { network.converse(&host, port).await.map_err(dial_error) };
+        let connecting = async { network.converse(&host, port, deadline).await.map_err(dial_error) };
         let connection = match until(deadline, connecting).await {
             Ok(connection) => connection,
             Err(error) => return Ok(Err(error)),

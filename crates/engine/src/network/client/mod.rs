@@ -5,17 +5,21 @@ mod certificate;
 mod handshake;
 mod host;
 
-use std::{io, net::SocketAddr, sync::Arc};
+use std::{io, net::SocketAddr, sync::Arc, time::Instant};
 
 use futures::future::BoxFuture;
 use rustix::net::SocketType;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    time::timeout,
+};
 use tokio_rustls::client::TlsStream;
 use wasmtime::component::{HasSelf, Linker};
 
 use super::{
     DialError, Network,
     connection::{self, Connection},
+    share,
     stream::CHUNK,
 };
 use crate::{bindings::tls::probelet::tls::client, state::RunState};
@@ -103,18 +107,17 @@ pub(super) fn add_to_linker(linker: &mut Linker<RunState>) -> wasmtime::Result<(
 }
 
 impl Network {
-    /// Connects to the first of a host's addresses that answers.
-    async fn converse(&self, host: &str, port: u16) -> Result<Box<dyn ClientConnection>, DialError> {
+    /// Connects to the first of a host's addresses that answers, each in its part of the time that is left.
+    async fn converse(&self, host: &str, port: u16, deadline: Instant) -> Result<Box<dyn ClientConnection>, DialError> {
         let mut last = DialError::NoSuchHost;
-        for address in self.resolve(host).await? {
+        let addresses = self.resolve(host).await?;
+        let count = addresses.len();
+        for (at, address) in addresses.into_iter().enumerate() {
             let destination = SocketAddr::new(address, port);
             let socket = match self.kernel_socket(SocketType::STREAM, destination) {
                 Ok(socket) => socket,
-                Err(error @ DialError::Io(_)) => {
-                    last = error;
-                    continue;
-                }
-                // Another of its addresses may be granted.
+                // Another of its addresses may be granted; what happened to one that is says more.
+                Err(DialError::NotGranted) if matches!(last, DialError::Io(_)) => continue,
                 Err(error) => {
                     last = error;
                     continue;
@@ -125,9 +128,17 @@ impl Network {
                 let connection: Box<dyn ClientConnection> = Box::new(Real::Plain(Connection::new(stream)));
                 Ok(connection)
             };
-            let opened = match &self.1 {
-                None => real.await,
-                Some(stand_in) => Arc::clone(stand_in).converse(destination, Box::pin(real)).await,
+            let opening = async {
+                match &self.1 {
+                    None => real.await,
+                    Some(stand_in) => Arc::clone(stand_in).converse(destination, Box::pin(real)).await,
+                }
+            };
+            let opened = match share(deadline, count - at) {
+                None => opening.await,
+                Some(part) => timeout(part, opening)
+                    .await
+                    .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())),
             };
             match opened {
                 Ok(connection) => return Ok(connection),
