@@ -62,6 +62,13 @@ mod tests {
     }
 
     #[test]
+    fn f6_a_share_is_the_same_for_ever() {
+        // Another one after an update of the agent would move all probes at once.
+        let share = share(Duration::from_secs(10), &["web", "app", "liveness"]);
+        assert_eq!(share, Duration::from_millis(9_956));
+    }
+
+    #[test]
     fn f6_the_words_of_a_share_are_kept_apart() {
         let window = Duration::from_secs(3600);
         assert_ne!(share(window, &["ab", "c"]), share(window, &["a", "bc"]));

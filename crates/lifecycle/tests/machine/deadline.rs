@@ -65,6 +65,24 @@ fn b6_6_a_pod_that_is_deleted_or_has_ended_has_no_deadline() {
 }
 
 #[test]
+fn b6_6_a_deletion_gives_no_more_time_than_the_deadline_did() {
+    let mut world = with_deadline(RestartPolicy::Always);
+    // It is still starting when the deadline ends the pod and when somebody deletes it.
+    world.applications[1].start = Box::new(|_| (seconds(25), Ok(())));
+    world.applications[1].stops = None;
+    world.begin(seconds(22));
+    world.delete(Some(600));
+    world.run(seconds(700));
+    let story = [
+        "25 Delete c1/0 within 30s",
+        "27 Stop c1/0",
+        "50 Stop c0/0",
+        "55 Kill c1/0",
+    ];
+    assert_eq!(world.seen(&["hook", "signal"]), story);
+}
+
+#[test]
 fn b6_6_a_stored_state_keeps_its_deadline() {
     let mut world = with_deadline(RestartPolicy::Always);
     world.begin(seconds(12));
