@@ -74,10 +74,8 @@ fn talk<C: Read + Write>(
         (Some(user), password) => Some(command(server, &["AUTH", user, password.unwrap_or_default()])?),
         (None, Some(password)) => Some(command(server, &["AUTH", password])?),
     };
-    if let Some(login) = login {
-        if login != "OK" {
-            return Err(server.broken(format_args!("answers AUTH with {}", quote(&login))));
-        }
+    if let Some(login) = login.filter(|login| login != "OK") {
+        return Err(server.broken(format_args!("answers AUTH with {}", quote(&login))));
     }
     let pong = command(server, &["PING"])?;
     if pong != "PONG" {

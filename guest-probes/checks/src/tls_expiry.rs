@@ -1,6 +1,6 @@
 //! A server's certificate: for how long it is valid, and whether its clients will trust it.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use probelet_plugin::{
     Failure, Verdict,
@@ -84,7 +84,7 @@ pub(crate) fn options(server_name: Option<&str>, authorities: Option<&str>) -> O
 /// What a server has shown.
 pub(crate) fn judge(session: &Session, days: Days, verify: bool, now: SystemTime) -> Result<Verdict, Failure> {
     let own = session.certificate()?;
-    let first = first_to_expire(session, own, now);
+    let first = session.first_to_expire(now)?;
     let left = first.days_left(now);
     let verdict = match (fault(own, first, left, days, now), &session.untrusted) {
         (Some(message), _) => Verdict::unhealthy(message),
@@ -104,20 +104,6 @@ pub(crate) fn judge(session: &Session, days: Days, verify: bool, now: SystemTime
         .with("protocol", session.protocol.as_str()))
 }
 
-/// A server may show more than leads to an authority. Where it is trusted, others than its own that have expired were not
-/// needed for that.
-fn first_to_expire<'a>(session: &'a Session, own: &'a Certificate, now: SystemTime) -> &'a Certificate {
-    let is_trusted = session.untrusted.is_none();
-    let counts = |one: &&Certificate| *one == own || !is_trusted || !has_expired(one, now);
-    let counted = session.certificates.iter().filter(counts);
-    counted.min_by_key(|one| one.not_after).unwrap_or(own)
-}
-
-fn has_expired(certificate: &Certificate, now: SystemTime) -> bool {
-    let seconds = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    i64::try_from(seconds).is_ok_and(|seconds| certificate.not_after < seconds)
-}
-
 /// What is wrong with the times of the certificates, if anything is.
 fn fault(own: &Certificate, first: &Certificate, left: i64, days: Days, now: SystemTime) -> Option<String> {
     if own.is_early(now) {
@@ -126,7 +112,7 @@ fn fault(own: &Certificate, first: &Certificate, left: i64, days: Days, now: Sys
             moment(own.not_before)
         ));
     }
-    if has_expired(first, now) {
+    if first.has_expired(now) {
         let whose = whose(own, first);
         return Some(format!("{whose} has expired at {}", moment(first.not_after)));
     }
@@ -173,7 +159,7 @@ fn shown(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::time::{Duration, UNIX_EPOCH};
 
     use probelet_plugin::{Health, Value};
 

@@ -124,6 +124,11 @@ impl Certificate {
     pub fn is_early(&self, now: SystemTime) -> bool {
         seconds_since_epoch(now) < self.not_before
     }
+
+    /// Whether its time is over.
+    pub fn has_expired(&self, now: SystemTime) -> bool {
+        self.not_after < seconds_since_epoch(now)
+    }
 }
 
 fn seconds_since_epoch(time: SystemTime) -> i64 {
@@ -155,12 +160,15 @@ impl Session {
         first.ok_or_else(|| Failure::Unhealthy("the server shows no certificate".to_owned()))
     }
 
-    /// The certificate that expires first of all that the server shows: one that leads to an authority counts as much as
-    /// the server's own.
-    pub fn first_to_expire(&self) -> Result<&Certificate, Failure> {
+    /// The certificate that expires first of all that count: one that leads to an authority does so as much as the
+    /// server's own. A server may show more than that takes: where it is trusted, others than its own that have expired
+    /// were not needed for it.
+    pub fn first_to_expire(&self, now: SystemTime) -> Result<&Certificate, Failure> {
         let own = self.certificate()?;
-        let first = self.certificates.iter().min_by_key(|certificate| certificate.not_after);
-        Ok(first.unwrap_or(own))
+        let is_trusted = self.untrusted.is_none();
+        let counts = |one: &&Certificate| *one == own || !is_trusted || !one.has_expired(now);
+        let counted = self.certificates.iter().filter(counts);
+        Ok(counted.min_by_key(|one| one.not_after).unwrap_or(own))
     }
 }
 
@@ -300,8 +308,8 @@ mod tests {
             ..Session::default()
         };
         assert_eq!(session.certificate().map(|own| own.not_after), Ok(30));
-        assert_eq!(session.first_to_expire().map(|first| first.not_after), Ok(10));
-        assert!(Session::default().first_to_expire().is_err());
+        assert_eq!(session.first_to_expire(UNIX_EPOCH).map(|first| first.not_after), Ok(10));
+        assert!(Session::default().first_to_expire(UNIX_EPOCH).is_err());
         assert!(until(5).days_left(UNIX_EPOCH) == 0 && !until(5).is_early(UNIX_EPOCH));
     }
 }
